@@ -1,0 +1,35 @@
+# The two commands of the README. Each does all set-up, and is quick when nothing changed.
+.PHONY: demo test setup build format lint clean
+
+BUILD := build
+PYTHON := .venv/bin/python
+
+PROMPT ?= a red circle left of a blue star on a yellow background
+SEED ?= 1
+
+demo: build
+	$(BUILD)/bin/llmdit generate "$(PROMPT)" --seed $(SEED) --steps 8 -o out/demo.png
+
+test: build
+	ctest --test-dir $(BUILD) --output-on-failure --no-tests=error
+	$(PYTHON) -m pytest tests/python
+
+setup:
+	tools/setup.sh
+
+build: setup
+	@test -f $(BUILD)/build.ninja || cmake --preset dev
+	cmake --build $(BUILD)
+	@# The module is found from .venv without an installation.
+	@$(PYTHON) -c "import pathlib, sysconfig; pathlib.Path(sysconfig.get_path('purelib'), 'llmdit-build.pth').write_text(str(pathlib.Path('$(BUILD)/python').resolve()) + '\n')"
+
+format:
+	clang-format -i $$(git ls-files '*.cpp' '*.hpp')
+	$(PYTHON) -m ruff format python tests tools
+
+lint:
+	clang-format --dry-run -Werror $$(git ls-files '*.cpp' '*.hpp')
+	$(PYTHON) -m ruff check python tests tools
+
+clean:
+	rm -rf $(BUILD) out

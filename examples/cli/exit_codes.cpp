@@ -1,0 +1,42 @@
+#include "exit_codes.hpp"
+
+#include <new>
+#include <utility>
+
+namespace llmdit::cli {
+namespace {
+
+constexpr std::pair<ErrorCode, int> kExitCodes[] = {
+    {ErrorCode::ok, 0},
+    {ErrorCode::internal, 1},
+    {ErrorCode::invalid_argument, kExitUsage},
+    {ErrorCode::not_found, 3},
+    {ErrorCode::out_of_memory, 4},
+    {ErrorCode::unsupported, 5},
+    {ErrorCode::cancelled, kExitInterrupted},
+};
+
+}  // namespace
+
+int exit_code(ErrorCode code) noexcept {
+  for (const auto& [known, exit] : kExitCodes) {
+    if (known == code) return exit;
+  }
+  return exit_code(ErrorCode::internal);
+}
+
+Failure describe_failure(const std::exception_ptr& exception) {
+  try {
+    std::rethrow_exception(exception);
+  } catch (const UsageError& error) {
+    return {kExitUsage, error.what(), /*is_usage=*/true};
+  } catch (const Error& error) {
+    return {exit_code(error.code()), error.code() == ErrorCode::cancelled ? "interrupted" : error.what()};
+  } catch (const std::bad_alloc&) {
+    return {exit_code(ErrorCode::out_of_memory), "out of memory"};
+  } catch (const std::exception& error) {
+    return {exit_code(ErrorCode::internal), error.what()};
+  }
+}
+
+}  // namespace llmdit::cli

@@ -1,0 +1,49 @@
+#include "field_filters.hpp"
+
+#include <string>
+
+#include "llmdit/generate_options.hpp"
+
+namespace llmdit::cli {
+namespace {
+
+/// Some value the field may have and that is not its default.
+OptionValue other_value(const OptionField& field) {
+  const GenerateOptions defaults;
+  switch (field.kind) {
+    case OptionKind::boolean:
+      return !std::get<bool>(field.get(&defaults));
+    case OptionKind::integer:
+      return int64_t{12345};
+    case OptionKind::unsigned_integer:
+      return uint64_t{12345};
+    case OptionKind::number:
+      return 12345.0;
+    case OptionKind::numbers:
+      return std::vector<double>{12345.0};
+    case OptionKind::choice:
+      return std::string(field.choices.back());
+    case OptionKind::text:
+      return std::string("other");
+  }
+  return {};
+}
+
+template <class Member>
+bool writes_to(const OptionField& field, Member GenerateOptions::* member) {
+  GenerateOptions options;
+  field.set(&options, other_value(field));
+  return options.*member != GenerateOptions{}.*member;
+}
+
+}  // namespace
+
+bool is_chat_field(const OptionField& field) { return writes_to(field, &GenerateOptions::chat); }
+
+bool is_encode_field(const OptionField& field) {
+  return is_chat_field(field) || writes_to(field, &GenerateOptions::hidden_layer);
+}
+
+bool is_picture_field(const OptionField& field) { return !writes_to(field, &GenerateOptions::output_type); }
+
+}  // namespace llmdit::cli

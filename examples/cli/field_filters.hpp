@@ -1,0 +1,19 @@
+#pragma once
+
+#include "llmdit/options.hpp"
+
+namespace llmdit::cli {
+
+// Which fields of GenerateOptions a command takes that does only a part of the work. Told by where a field writes to,
+// so that a new field finds its commands by itself.
+
+/// Whether the field shapes the chat text of a prompt.
+bool is_chat_field(const OptionField& field);
+
+/// Whether the field has a say in a prompt's embeddings.
+bool is_encode_field(const OptionField& field);
+
+/// Whether the field means something for pictures in files: all but the kind of result a program asks for.
+bool is_picture_field(const OptionField& field);
+
+}  // namespace llmdit::cli

@@ -1,0 +1,161 @@
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "command.hpp"
+#include "console.hpp"
+#include "field_filters.hpp"
+#include "interrupt.hpp"
+#include "json_output.hpp"
+#include "llmdit/version.hpp"
+#include "llmdit/z_image_pipeline.hpp"
+#include "model_choice.hpp"
+#include "option_flags.hpp"
+#include "picture_output.hpp"
+#include "progress_bar.hpp"
+#include "prompt_input.hpp"
+
+namespace llmdit::cli {
+namespace {
+
+constexpr const char* kExamples = R"(Examples:
+  llmdit generate "a red circle on a white background" --seed 7
+  llmdit generate --prompt-file prompt.txt --num-images-per-prompt 4 -o out/cat.png
+  llmdit generate "a cat" --json | jq -r '.pictures[].path'
+  llmdit generate "a cat" -o - > cat.png)";
+
+std::string seconds(double value) { return fmt::format("{:.2f} s", value); }
+
+/// One line on what was done, for people.
+std::string summary(const GenerateResult& result) {
+  const Image& first = result.images.front();
+  const Timings& spent = result.timings;
+  std::string seeds = fmt::format("seed {}", result.seeds.front());
+  if (result.seeds.size() > 1) seeds = fmt::format("seeds {} to {}", result.seeds.front(), result.seeds.back());
+  return fmt::format("{}, {} x {} pixels, {} steps in {} (encode {}, denoise {}, decode {})", seeds, first.width,
+                     first.height, result.sigmas.size() - 1, seconds(spent.total), seconds(spent.encode),
+                     seconds(spent.denoise), seconds(spent.decode));
+}
+
+/// The options with what was left open filled in, as far as one number says it.
+GenerateOptions effective_options(GenerateOptions options, const ZImagePipeline& pipeline,
+                                  const GenerateResult& result) {
+  options.width = result.images.front().width;
+  options.height = result.images.front().height;
+  options.seed = result.seeds.front();
+  options.num_inference_steps = static_cast<int64_t>(result.sigmas.size()) - 1;
+  const SchedulerConfig& scheduler = pipeline.scheduler().config();
+  if (!options.shift && !scheduler.use_dynamic_shifting) options.shift = scheduler.shift;
+  return options;
+}
+
+Json timings_json(const Timings& timings) {
+  return {{"encode", timings.encode},
+          {"denoise", timings.denoise},
+          {"decode", timings.decode},
+          {"total", timings.total},
+          {"steps", timings.steps}};
+}
+
+Json pictures_json(const GenerateResult& result, const std::vector<WrittenPicture>& written) {
+  Json pictures = Json::array();
+  for (size_t i = 0; i < written.size(); ++i) {
+    pictures.push_back({{"path", written[i].path},
+                        {"seed", result.seeds[i]},
+                        {"width", result.images[i].width},
+                        {"height", result.images[i].height},
+                        {"replaced", written[i].replaced}});
+  }
+  return pictures;
+}
+
+class GenerateCommand {
+ public:
+  explicit GenerateCommand(CLI::App& app)
+      : prompt_(app),
+        output_(app),
+        console_(app),
+        model_(app),
+        load_flags_(OptionFlags::of<LoadOptions>(app, "Model")),
+        generate_flags_(OptionFlags::of<GenerateOptions>(app, "Picture", is_picture_field)) {
+    app.footer(kExamples);
+  }
+
+  void run() {
+    load_flags_.apply(load_);
+    generate_flags_.apply(options_);
+    output_.check(options_.num_images_per_prompt);
+    const std::string prompt = prompt_.read();
+    const std::filesystem::path model = model_.resolve(console_);
+
+    const Terminal terminal = console_.quiet() ? Terminal{} : stderr_terminal();
+    InterruptGuard interrupt([&] {
+      if (terminal.interactive) std::fputs("\n", stderr);  // the bar keeps its line, and its next one comes below
+      console_.note("stopping after this step; Ctrl-C again quits at once");
+    });
+    const ZImagePipeline pipeline = ZImagePipeline::load(model, load_);
+    const GenerateResult result = generate(pipeline, prompt, terminal, interrupt.token());
+    for (const std::string& warning : result.warnings) console_.warn(warning);
+    const std::vector<WrittenPicture> written = output_.write(
+        result.images, [&](size_t i) { return picture_parameters(prompt, options_, result, i); }, console_);
+    console_.note(summary(result));
+    print_result(pipeline, prompt, result, written);
+  }
+
+ private:
+  GenerateResult generate(const ZImagePipeline& pipeline, const std::string& prompt, const Terminal& terminal,
+                          std::stop_token stop) const {
+    ProgressBar bar(terminal, options_.num_inference_steps);
+    GenerateOptions options = options_;
+    options.stop = stop;
+    options.on_step = [&](const StepInfo& info) {
+      bar.update(info.step + 1, info.total);
+      return stop.stop_requested();
+    };
+    return pipeline.generate(prompt, options);
+  }
+
+  void print_result(const ZImagePipeline& pipeline, const std::string& prompt, const GenerateResult& result,
+                    const std::vector<WrittenPicture>& written) const {
+    if (output_.json()) {
+      print_json({{"llmdit_version", version()},
+                  {"model", pipeline.path().string()},
+                  {"prompt", prompt},
+                  {"formatted_prompt", result.formatted_prompts.front()},
+                  {"pictures", pictures_json(result, written)},
+                  {"token_counts", result.token_counts},
+                  {"sigmas", json_numbers(result.sigmas)},
+                  {"warnings", result.warnings},
+                  {"timings", timings_json(result.timings)},
+                  {"settings", settings_json(effective_options(options_, pipeline, result), is_picture_field)},
+                  {"load", settings_json(load_)}});
+    } else if (!output_.to_stdout()) {
+      for (const WrittenPicture& picture : written) write_stdout(picture.path + "\n");
+    }
+  }
+
+  PromptInput prompt_;
+  PictureOutput output_;
+  Console console_;
+  ModelChoice model_;
+  OptionFlags load_flags_;
+  OptionFlags generate_flags_;
+  LoadOptions load_;
+  GenerateOptions options_;
+};
+
+}  // namespace
+
+Action add_generate(CLI::App& app) {
+  return [command = std::make_shared<GenerateCommand>(app)] {
+    command->run();
+    return 0;
+  };
+}
+
+}  // namespace llmdit::cli

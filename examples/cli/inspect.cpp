@@ -1,0 +1,160 @@
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <exception>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "command.hpp"
+#include "console.hpp"
+#include "exit_codes.hpp"
+#include "json_output.hpp"
+#include "llmdit/inspect.hpp"
+#include "sizes.hpp"
+
+namespace llmdit::cli {
+namespace {
+
+constexpr const char* kExamples = R"(Examples:
+  llmdit inspect path/to/model
+  llmdit inspect lora.safetensors --tensors
+  llmdit inspect output.png --json)";
+
+constexpr size_t kLongestValue = 200;  // bytes of a metadata value shown to people
+
+struct DTypeSummary {
+  uint64_t tensors = 0;
+  uint64_t elements = 0;
+  uint64_t bytes = 0;
+};
+
+std::map<std::string, DTypeSummary> summarize(const std::vector<TensorInfo>& tensors) {
+  std::map<std::string, DTypeSummary> summary;
+  for (const TensorInfo& tensor : tensors) {
+    DTypeSummary& entry = summary[tensor.dtype];
+    uint64_t elements = 1;
+    for (const int64_t side : tensor.shape) elements *= static_cast<uint64_t>(side);
+    entry.tensors += 1;
+    entry.elements += elements;
+    entry.bytes += tensor.bytes;
+  }
+  return summary;
+}
+
+Json document(const FileInfo& info, bool with_tensors) {
+  Json out = {{"path", info.path.string()}, {"kind", file_kind_name(info.kind)}};
+  if (!info.model.empty()) out["model"] = info.model;
+  if (!info.metadata.empty()) out["metadata"] = info.metadata;
+  for (const auto& [dtype, summary] : summarize(info.tensors)) {
+    out["dtypes"][dtype] = {{"tensors", summary.tensors}, {"elements", summary.elements}, {"bytes", summary.bytes}};
+  }
+  if (info.kind == FileKind::picture) {
+    out["width"] = info.picture.width;
+    out["height"] = info.picture.height;
+    out["bit_depth"] = info.picture.bit_depth;
+    out["color_type"] = info.picture.color_type;
+    out["text"] = Json::array();
+    for (const auto& [keyword, text] : info.picture.text) out["text"].push_back({{"keyword", keyword}, {"text", text}});
+  }
+  for (const FileInfo& component : info.components) out["components"].push_back(document(component, with_tensors));
+  if (!with_tensors) return out;
+  for (const TensorInfo& tensor : info.tensors) {
+    out["tensors"].push_back({{"name", tensor.name},
+                              {"dtype", tensor.dtype},
+                              {"shape", tensor.shape},
+                              {"bytes", tensor.bytes},
+                              {"file", tensor.file.string()}});
+  }
+  return out;
+}
+
+std::string key_value(const std::string& margin, const std::string& key, const std::string& value) {
+  const bool is_long = value.size() > kLongestValue;
+  return fmt::format("{}  {} = {}{}\n", margin, escaped(key), escaped(value.substr(0, kLongestValue)),
+                     is_long ? fmt::format("... ({} bytes)", value.size()) : "");
+}
+
+std::string picture_lines(const std::string& margin, const PngInfo& picture) {
+  std::string out =
+      fmt::format("{}  {} x {} pixels, {} bits a channel\n", margin, picture.width, picture.height, picture.bit_depth);
+  for (const auto& [keyword, text] : picture.text) out += key_value(margin, keyword, text);
+  return out;
+}
+
+std::string tensor_lines(const std::string& margin, const std::vector<TensorInfo>& tensors) {
+  std::string out;
+  for (const TensorInfo& tensor : tensors) {
+    out += fmt::format("{}  {} {} [{}] {}\n", margin, escaped(tensor.name), tensor.dtype, fmt::join(tensor.shape, ", "),
+                       bytes_text(tensor.bytes));
+  }
+  return out;
+}
+
+std::string listing(const FileInfo& info, bool with_tensors, size_t depth = 0) {
+  const std::string margin(2 * depth, ' ');
+  const std::filesystem::path name = depth == 0 ? info.path : info.path.filename();
+  std::string out = fmt::format("{}{}: {}{}{}\n", margin, escaped(name.string()), file_kind_name(info.kind),
+                                info.model.empty() ? "" : ", ", escaped(info.model));
+  for (const auto& [key, value] : info.metadata) out += key_value(margin, key, value);
+  for (const auto& [dtype, summary] : summarize(info.tensors)) {
+    out += fmt::format("{}  {} tensors of {}, {} elements, {}\n", margin, summary.tensors, dtype, summary.elements,
+                       bytes_text(summary.bytes));
+  }
+  if (info.kind == FileKind::picture) out += picture_lines(margin, info.picture);
+  if (with_tensors) out += tensor_lines(margin, info.tensors);
+  for (const FileInfo& component : info.components) out += listing(component, with_tensors, depth + 1);
+  return out;
+}
+
+class InspectCommand {
+ public:
+  explicit InspectCommand(CLI::App& app) : json_(app) {
+    app.add_option("PATH", paths_, "weights, tokenizers, PNG pictures, or folders of them")
+        ->group("Files")
+        ->allow_extra_args(false);
+    app.add_flag("--tensors", with_tensors_, "list every tensor")->group("Output");
+    app.footer(kExamples);
+  }
+
+  /// Goes on after a path that fails; the exit code is that of the first one.
+  int run() const {
+    if (paths_.empty()) throw UsageError("a path is missing: name the files or folders to look into");
+    int exit_code = 0;
+    Json files = Json::array();
+    for (const std::string& path : paths_) {
+      const std::optional<FileInfo> info = try_inspect(path, exit_code);
+      if (info && json_.given()) files.push_back(document(*info, with_tensors_));
+      if (info && !json_.given()) write_stdout(listing(*info, with_tensors_));
+    }
+    if (json_.given()) print_json({{"files", files}});
+    return exit_code;
+  }
+
+ private:
+  static std::optional<FileInfo> try_inspect(const std::string& path, int& exit_code) {
+    try {
+      return inspect(path);
+    } catch (...) {
+      const Failure failure = describe_failure(std::current_exception());
+      Console().error(failure.message);
+      if (exit_code == 0) exit_code = failure.exit_code;
+      return std::nullopt;
+    }
+  }
+
+  std::vector<std::string> paths_;
+  bool with_tensors_ = false;
+  JsonFlag json_;
+};
+
+}  // namespace
+
+Action add_inspect(CLI::App& app) {
+  return [command = std::make_shared<InspectCommand>(app)] { return command->run(); };
+}
+
+}  // namespace llmdit::cli

@@ -1,0 +1,30 @@
+// llmdit: the library on the command line. stdout carries results only, stderr the rest.
+
+#include <CLI/CLI.hpp>
+#include <csignal>
+#include <exception>
+#include <string>
+
+#include "command.hpp"
+#include "program.hpp"
+
+namespace {
+
+using namespace llmdit::cli;
+
+// Every command: one file, and one line here.
+constexpr Command kCommands[] = {
+    {"generate", "Generate pictures from a prompt", add_generate},
+    {"encode", "Encode a prompt and describe its embeddings", add_encode},
+    {"format", "Show the chat text of a prompt and its tokens", add_format},
+    {"inspect", "Tell what weight files, model folders and pictures hold", add_inspect},
+    {"devices", "List the devices that models can run on", add_devices},
+};
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  // A reader that has seen enough, as in `llmdit format ... | head`, ends the program without a word.
+  std::signal(SIGPIPE, SIG_DFL);
+  return Program(kCommands).run({argv + 1, argv + argc});
+}

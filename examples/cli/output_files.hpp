@@ -1,0 +1,21 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace llmdit::cli {
+
+/// `path` for one file; for several -0001, -0002, ... before the extension.
+std::vector<std::filesystem::path> numbered_paths(const std::filesystem::path& path, int64_t count);
+
+/// Whether pictures could be written to `path` later on, so that a slow command fails before its work and not after it.
+/// Missing folders are fine. Throws UsageError for a folder or another format's extension, not_found for a place that
+/// cannot be written.
+void check_output(const std::filesystem::path& path);
+
+/// Makes the folders that `path` lies in. Throws not_found with the system's reason.
+void create_parent_folders(const std::filesystem::path& path);
+
+}  // namespace llmdit::cli

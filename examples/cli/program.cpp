@@ -1,0 +1,109 @@
+#include "program.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "console.hpp"
+#include "exit_codes.hpp"
+#include "help.hpp"
+#include "suggest.hpp"
+#include "version_report.hpp"
+
+namespace llmdit::cli {
+namespace {
+
+constexpr const char* kFooter = R"('llmdit COMMAND --help' tells a command's options.
+
+Exit codes:
+  0 ok, 1 failure, 2 usage, 3 file not found or unreadable, 4 out of memory, 5 incompatible model, 130 interrupted)";
+
+/// The parser takes the next argument for the value of "--name=", where an empty value is meant.
+std::vector<std::string> split_empty_values(const std::vector<std::string>& arguments) {
+  std::vector<std::string> out;
+  bool positional_only = false;
+  for (const std::string& argument : arguments) {
+    positional_only = positional_only || argument == "--";
+    if (!positional_only && argument.starts_with("--") && argument.find('=') == argument.size() - 1) {
+      out.push_back(argument.substr(0, argument.size() - 1));
+      out.emplace_back();
+    } else {
+      out.push_back(argument);
+    }
+  }
+  return out;
+}
+
+}  // namespace
+
+Program::Program(std::span<const Command> commands) : json_(app_) {
+  app_.add_flag("--version", version_wanted_, "print the version, with --json also how it was built");
+  app_.set_help_flag("-h,--help", "print this help");
+  app_.require_subcommand(0, 1);
+  app_.footer(kFooter);
+  for (const Command& command : commands) {
+    CLI::App* parser = app_.add_subcommand(command.name, command.summary);
+    actions_[parser] = command.add(*parser);
+  }
+}
+
+int Program::run(std::vector<std::string> arguments) {
+  try {
+    parse(std::move(arguments));
+    return dispatch();
+  } catch (...) {
+    return report(std::current_exception());
+  }
+}
+
+void Program::parse(std::vector<std::string> arguments) {
+  arguments = split_empty_values(arguments);
+  std::ranges::reverse(arguments);  // as the parser wants them
+  try {
+    app_.parse(std::move(arguments));
+  } catch (const CLI::CallForHelp&) {
+    help_wanted_ = true;
+  } catch (const CLI::ParseError& error) {
+    throw UsageError(describe_parse_error(selected(), error));
+  }
+}
+
+int Program::dispatch() const {
+  if (help_wanted_ || version_wanted_) {
+    tell_about_itself();
+    return 0;
+  }
+  if (json_.given()) throw UsageError("--json comes after a command, or with --version");
+  if (&selected() == &app_) throw UsageError("a command is missing");
+  return actions_.at(&selected())();
+}
+
+void Program::tell_about_itself() const {
+  if (help_wanted_) {
+    write_stdout(help_text(selected(), selected_name()));
+  } else if (json_.given()) {
+    print_json(version_document());
+  } else {
+    write_stdout(version_line());
+  }
+}
+
+const CLI::App& Program::selected() const {
+  const std::vector<CLI::App*> named = app_.get_subcommands();
+  return named.empty() ? app_ : *named.front();
+}
+
+std::string Program::selected_name() const {
+  return &selected() == &app_ ? "llmdit" : "llmdit " + selected().get_name();
+}
+
+int Program::report(const std::exception_ptr& exception) const {
+  const Failure failure = describe_failure(exception);
+  const Console console;
+  console.error(failure.message);
+  if (failure.is_usage) console.error(fmt::format("see '{} --help'", selected_name()));
+  return failure.exit_code;
+}
+
+}  // namespace llmdit::cli

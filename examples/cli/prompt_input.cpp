@@ -1,0 +1,55 @@
+#include "prompt_input.hpp"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <cerrno>
+#include <cstdio>
+#include <memory>
+#include <system_error>
+
+#include "exit_codes.hpp"
+#include "llmdit/error.hpp"
+#include "option_flags.hpp"
+
+namespace llmdit::cli {
+
+PromptInput::PromptInput(CLI::App& app)
+    : argument_flag_(app.add_option("PROMPT", argument_, "the text, in quotes; after -- it may start with a dash")),
+      file_flag_(add_text_flag(app, "--prompt-file", file_, "FILE",
+                               "file with the prompt, - is stdin; a line break at its end is dropped")) {
+  argument_flag_->group("Prompt");
+  file_flag_->group("Prompt");
+}
+
+std::string PromptInput::read() const {
+  if (argument_flag_->count() > 0 && file_flag_->count() > 0) {
+    throw UsageError("give the prompt as an argument or by --prompt-file, not both");
+  }
+  if (argument_flag_->count() > 0) return argument_;
+  if (file_flag_->count() == 0) throw UsageError("a prompt is missing: give it as an argument or by --prompt-file");
+  std::string text = read_text(file_);
+  if (text.ends_with('\n')) text.pop_back();
+  if (text.ends_with('\r')) text.pop_back();
+  return text;
+}
+
+std::string read_text(const std::string& path) {
+  const auto close = [](std::FILE* file) { return file == stdin ? 0 : std::fclose(file); };
+  const std::unique_ptr<std::FILE, decltype(close)> file(path == "-" ? stdin : std::fopen(path.c_str(), "rb"), close);
+  std::string text;
+  int error = file ? 0 : errno;
+  std::array<char, 65536> buffer;
+  for (size_t count = 1; error == 0 && count > 0;) {
+    count = std::fread(buffer.data(), 1, buffer.size(), file.get());
+    text.append(buffer.data(), count);
+    if (std::ferror(file.get())) error = errno;
+  }
+  if (error != 0) {
+    throw Error(ErrorCode::not_found,
+                fmt::format("[prompt-file] cannot read {}: {}", path, std::generic_category().message(error)));
+  }
+  return text;
+}
+
+}  // namespace llmdit::cli

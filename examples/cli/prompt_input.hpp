@@ -1,0 +1,27 @@
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <filesystem>
+#include <string>
+
+namespace llmdit::cli {
+
+/// A prompt given as the command's argument or by --prompt-file.
+class PromptInput {
+ public:
+  explicit PromptInput(CLI::App& app);
+
+  /// The prompt. Throws UsageError unless it was given in exactly one way, not_found for a file that cannot be read.
+  std::string read() const;
+
+ private:
+  std::string argument_;
+  std::string file_;
+  CLI::Option* argument_flag_;
+  CLI::Option* file_flag_;
+};
+
+/// All bytes of a file, or of stdin for "-". Throws not_found with the system's reason.
+std::string read_text(const std::string& path);
+
+}  // namespace llmdit::cli

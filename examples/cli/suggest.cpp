@@ -1,0 +1,77 @@
+#include "suggest.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <numeric>
+
+namespace llmdit::cli {
+namespace {
+
+size_t edit_distance(std::string_view a, std::string_view b) {
+  std::vector<size_t> row(b.size() + 1);
+  std::iota(row.begin(), row.end(), size_t{0});
+  for (size_t i = 1; i <= a.size(); ++i) {
+    size_t diagonal = row[0];
+    row[0] = i;
+    for (size_t j = 1; j <= b.size(); ++j) {
+      const size_t replaced = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
+      diagonal = row[j];
+      row[j] = std::min({row[j] + 1, row[j - 1] + 1, replaced});
+    }
+  }
+  return row.back();
+}
+
+std::vector<std::string> flag_names(const CLI::App& app) {
+  std::vector<std::string> names;
+  for (const CLI::Option* option : app.get_options()) {
+    for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
+  }
+  return names;
+}
+
+std::vector<std::string> command_names(const CLI::App& app) {
+  std::vector<std::string> names;
+  for (const CLI::App* command : app.get_subcommands({})) names.push_back(command->get_name());
+  return names;
+}
+
+std::string describe_extra(const CLI::App& app, const std::string& extra) {
+  if (extra.starts_with("-")) {
+    const std::string flag = extra.substr(0, extra.find('='));
+    return fmt::format("unknown option {}{}", flag, suggestion(flag, flag_names(app)));
+  }
+  const std::vector<std::string> commands = command_names(app);
+  if (!commands.empty()) return fmt::format("unknown command '{}'{}", extra, suggestion(extra, commands));
+  return fmt::format("unexpected argument '{}'; a text with blanks needs quotes around it", extra);
+}
+
+}  // namespace
+
+std::string suggestion(std::string_view word, const std::vector<std::string>& candidates) {
+  std::string_view best;
+  size_t best_distance = std::max<size_t>(2, word.size() / 3) + 1;
+  for (const std::string& candidate : candidates) {
+    const size_t distance = edit_distance(word.substr(0, 64), candidate);
+    if (distance < best_distance) {
+      best = candidate;
+      best_distance = distance;
+    }
+  }
+  return best.empty() ? "" : fmt::format(", did you mean {}?", best);
+}
+
+std::string describe_parse_error(const CLI::App& app, const CLI::ParseError& error) {
+  const std::vector<std::string> extras = app.remaining();
+  // A misspelt flag leaves its value behind as one argument too many: the flag is what to talk about.
+  const auto flag = std::ranges::find_if(extras, [](const std::string& extra) { return extra.starts_with("-"); });
+  if (flag != extras.end()) return describe_extra(app, *flag);
+  if (!extras.empty()) return describe_extra(app, extras.front());
+  const std::string text = error.what();
+  // "--steps: 1 required N missing"
+  if (dynamic_cast<const CLI::ArgumentMismatch*>(&error)) return text.substr(0, text.find(':')) + " needs a value";
+  return text;
+}
+
+}  // namespace llmdit::cli

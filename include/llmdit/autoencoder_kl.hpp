@@ -1,0 +1,74 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "llmdit/export.hpp"
+#include "llmdit/load_options.hpp"
+
+namespace llmdit {
+
+/// `config.json` of an AutoencoderKL; names and defaults are those of diffusers.
+struct AutoencoderKLConfig {
+  int64_t in_channels = 3;
+  int64_t out_channels = 3;
+  int64_t latent_channels = 4;
+  int64_t layers_per_block = 1;
+  int64_t norm_num_groups = 32;
+  int64_t sample_size = 32;
+  std::vector<int64_t> block_out_channels = {64};
+  double scaling_factor = 0.18215;
+  double shift_factor = 0.0;
+  bool mid_block_add_attention = true;
+
+  /// Pixels per latent: 2^(blocks - 1).
+  int64_t vae_scale_factor() const { return int64_t{1} << (block_out_channels.size() - 1); }
+
+  /// A model folder or its `config.json`. Throws unsupported for another class or a setting that is not handled.
+  LLMDIT_EXPORT static AutoencoderKLConfig load(const std::filesystem::path& path);
+};
+
+/// The normal distribution an encoded picture stands for; both [batch, latent_channels, h/8, w/8].
+struct LatentDistribution {
+  at::Tensor mean;
+  at::Tensor logvar;  ///< clamped to -30..20
+};
+
+/// The variational autoencoder between pixels and latents. Immutable; calls are const and thread-safe. Copies share the weights.
+/// Computes in float32 on a CPU, whatever the weights are kept in.
+class LLMDIT_EXPORT AutoencoderKL {
+ public:
+  /// A folder with `config.json` and weights; a file without encoder can still decode.
+  static AutoencoderKL load(const std::filesystem::path& path, const LoadOptions& options = {});
+
+  /// Latents [batch, latent_channels, h, w] in the autoencoder's own scale to pixels [batch, 3, 8h, 8w], about -1..1.
+  at::Tensor decode(const at::Tensor& latents, std::stop_token stop = {}) const;
+
+  /// Pixels [batch, 3, height, width] in -1..1, sides a multiple of vae_scale_factor, to a distribution over latents.
+  /// Throws unsupported when the weights hold no encoder.
+  LatentDistribution encode(const at::Tensor& pixels, std::stop_token stop = {}) const;
+
+  /// From the denoiser's scale to the autoencoder's: latents / scaling_factor + shift_factor.
+  at::Tensor unscale(const at::Tensor& latents) const;
+
+  /// From the autoencoder's scale to the denoiser's: (latents - shift_factor) * scaling_factor.
+  at::Tensor scale(const at::Tensor& latents) const;
+
+  const AutoencoderKLConfig& config() const;
+
+  /// Tensors of the checkpoint that no part of the model asked for.
+  const std::vector<std::string>& unused_weights() const;
+
+ private:
+  struct Impl;
+  explicit AutoencoderKL(std::shared_ptr<const Impl> impl);
+  std::shared_ptr<const Impl> impl_;
+};
+
+}  // namespace llmdit

@@ -1,0 +1,37 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "llmdit/export.hpp"
+
+namespace llmdit {
+
+/// The type weights are kept in. Activations are float32 on a CPU whatever this is, so 16-bit weights cost memory, not accuracy.
+enum class DType {
+  automatic,  ///< as the checkpoint has them
+  float32,
+  bfloat16,
+  float16,
+};
+
+/// "auto", "float32", "bfloat16", "float16".
+LLMDIT_EXPORT std::string_view dtype_name(DType dtype) noexcept;
+
+/// Also takes "bf16", "fp16", "fp32", "half" and "float".
+LLMDIT_EXPORT std::optional<DType> parse_dtype(std::string_view name) noexcept;
+
+struct DeviceInfo {
+  std::string name;         ///< "cpu", "cuda:0": what device options take
+  std::string description;  ///< the processor's own name
+  uint64_t memory_bytes = 0;
+  std::vector<std::string> features;  ///< instruction sets that matter here, e.g. "avx2", "avx512_bf16", "amx_bf16"
+};
+
+/// The devices that models can be placed on, the CPU first.
+LLMDIT_EXPORT std::vector<DeviceInfo> available_devices();
+
+}  // namespace llmdit

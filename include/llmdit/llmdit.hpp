@@ -1,0 +1,20 @@
+#pragma once
+
+// Everything public, in the order of the flow.
+#include "llmdit/error.hpp"
+#include "llmdit/version.hpp"
+#include "llmdit/device.hpp"
+#include "llmdit/options.hpp"
+#include "llmdit/load_options.hpp"
+#include "llmdit/image.hpp"
+#include "llmdit/inspect.hpp"
+#include "llmdit/chat.hpp"
+#include "llmdit/tokenizer.hpp"
+#include "llmdit/text_encoder.hpp"
+#include "llmdit/scheduler.hpp"
+#include "llmdit/guidance.hpp"
+#include "llmdit/z_image_transformer.hpp"
+#include "llmdit/autoencoder_kl.hpp"
+#include "llmdit/generate_options.hpp"
+#include "llmdit/z_image_pipeline.hpp"
+#include "llmdit/demo_model.hpp"

@@ -1,0 +1,67 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "llmdit/export.hpp"
+
+namespace llmdit {
+
+/// A field's value with its type erased; monostate is "not given", which differs from 0 and "".
+using OptionValue = std::variant<std::monostate, bool, int64_t, uint64_t, double, std::string, std::vector<double>>;
+
+enum class OptionKind { boolean, integer, unsigned_integer, number, text, choice, numbers };
+
+/// One field of an option struct. Flags, help, JSON and Python arguments are made from these tables; the default stands in the
+/// struct's initialiser and nowhere else.
+struct OptionField {
+  std::string_view name;     ///< in JSON and Python
+  std::string_view section;  ///< its table in a configuration file
+  std::string_view flag;     ///< on the command line, without the dashes
+  std::string_view unit;     ///< "" for a plain number
+  std::string_view help;     ///< one line
+  OptionKind kind;
+  bool optional;             ///< may be "not given"
+  double minimum;            ///< inclusive bounds of numbers
+  double maximum;
+  std::span<const std::string_view> choices;  ///< of a choice
+  OptionValue (*get)(const void* options);
+  void (*set)(void* options, const OptionValue& value);  ///< value has passed check_value
+};
+
+/// The table of an option struct: GenerateOptions, LoadOptions.
+template <class Options>
+std::span<const OptionField> option_fields();
+
+/// The value as the field's type: integers widen to numbers, text is looked up among the choices.
+/// Throws invalid_argument naming field, value, and what is allowed.
+LLMDIT_EXPORT OptionValue check_value(const OptionField& field, OptionValue value);
+
+/// The field called `name`; throws invalid_argument naming the nearest known one.
+LLMDIT_EXPORT const OptionField& find_field(std::span<const OptionField> fields, std::string_view name);
+
+/// How a value is written for people; "" for not given.
+LLMDIT_EXPORT std::string to_string(const OptionValue& value);
+
+template <class Options>
+void set_option(Options& options, std::string_view name, OptionValue value) {
+  const OptionField& field = find_field(option_fields<Options>(), name);
+  field.set(&options, check_value(field, std::move(value)));
+}
+
+template <class Options>
+OptionValue get_option(const Options& options, std::string_view name) {
+  return find_field(option_fields<Options>(), name).get(&options);
+}
+
+/// Checks every field against its bounds.
+template <class Options>
+void check_options(const Options& options) {
+  for (const OptionField& field : option_fields<Options>()) check_value(field, field.get(&options));
+}
+
+}  // namespace llmdit

@@ -1,0 +1,86 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <span>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "llmdit/export.hpp"
+#include "llmdit/load_options.hpp"
+#include "llmdit/tokenizer.hpp"
+
+namespace llmdit {
+
+struct EncodeOptions {
+  int64_t hidden_layer = -2;  ///< entry of hidden_states: 0 the token embeddings, k after block k, -1 after the final norm
+  std::stop_token stop;       ///< asked before each block; a stop throws cancelled
+};
+
+struct EncodingOutput {
+  std::vector<at::Tensor> embeddings;          ///< per text [tokens, hidden_size], float32 on a CPU
+  std::vector<int64_t> token_counts;
+  std::vector<std::string> formatted_prompts;  ///< the texts that were encoded
+};
+
+/// What turns chat text into prompt embeddings, here or on another machine. Calls are const and thread-safe.
+class LLMDIT_EXPORT TextEncoder {
+ public:
+  virtual ~TextEncoder();
+
+  /// Encodes each text by itself, without padding and without a length limit but the model's.
+  virtual EncodingOutput encode(std::span<const std::string> texts, const EncodeOptions& options = {}) const = 0;
+
+  /// Width of the embeddings.
+  virtual int64_t hidden_size() const = 0;
+};
+
+/// `config.json` of a Qwen3 model, in the spelling of transformers 4 or 5.
+struct Qwen3Config {
+  int64_t vocab_size = 0;
+  int64_t hidden_size = 0;
+  int64_t intermediate_size = 0;
+  int64_t num_hidden_layers = 0;
+  int64_t num_attention_heads = 0;
+  int64_t num_key_value_heads = 0;
+  int64_t head_dim = 0;
+  int64_t max_position_embeddings = 0;
+  double rms_norm_eps = 1e-6;
+  double rope_theta = 1e6;
+
+  /// A model folder or its `config.json`. Throws unsupported for another architecture or a setting that is not handled.
+  LLMDIT_EXPORT static Qwen3Config load(const std::filesystem::path& path);
+};
+
+/// The local encoder: a tokenizer and a Qwen3 model whose blocks run only as far as the chosen layer.
+/// Copies share the weights.
+class LLMDIT_EXPORT ZImageTextEncoder final : public TextEncoder {
+ public:
+  /// `path` holds the weights and `config.json`; `tokenizer_path` is the tokenizer's folder or file.
+  static ZImageTextEncoder load(const std::filesystem::path& path, const std::filesystem::path& tokenizer_path,
+                                const LoadOptions& options = {});
+
+  EncodingOutput encode(std::span<const std::string> texts, const EncodeOptions& options = {}) const override;
+  int64_t hidden_size() const override;
+
+  /// Entry `options.hidden_layer` of transformers' hidden_states for one sequence: [tokens, hidden_size].
+  /// Throws invalid_argument for an id outside the vocabulary, no ids, too many, or a layer out of range.
+  at::Tensor hidden_states(std::span<const int64_t> input_ids, const EncodeOptions& options = {}) const;
+
+  const Qwen3Config& config() const;
+  const Tokenizer& tokenizer() const;
+
+  /// Tensors of the checkpoint that no part of the model asked for.
+  const std::vector<std::string>& unused_weights() const;
+
+ private:
+  struct Impl;
+  explicit ZImageTextEncoder(std::shared_ptr<const Impl> impl);
+  std::shared_ptr<const Impl> impl_;
+};
+
+}  // namespace llmdit

@@ -1,0 +1,35 @@
+#pragma once
+
+#include <torch/csrc/utils/pybind.h>
+
+#include <pybind11/native_enum.h>
+#include <pybind11/stl.h>
+#include <pybind11/stl/filesystem.h>
+
+namespace llmdit::python {
+
+namespace py = pybind11;
+
+/// Frees the interpreter while the library works; for every call that computes or reads files.
+using NoGil = py::call_guard<py::gil_scoped_release>;
+
+// One function per public header, called by module.cpp in the order of the data flow.
+void bind_error(py::module_& m);
+void bind_version(py::module_& m);
+void bind_device(py::module_& m);
+void bind_options(py::module_& m);
+void bind_load_options(py::module_& m);
+void bind_image(py::module_& m);
+void bind_inspect(py::module_& m);
+void bind_chat(py::module_& m);
+void bind_tokenizer(py::module_& m);
+void bind_text_encoder(py::module_& m);
+void bind_scheduler(py::module_& m);
+void bind_guidance(py::module_& m);
+void bind_z_image_transformer(py::module_& m);
+void bind_autoencoder_kl(py::module_& m);
+void bind_generate_options(py::module_& m);
+void bind_z_image_pipeline(py::module_& m);
+void bind_demo_model(py::module_& m);
+
+}  // namespace llmdit::python

@@ -1,0 +1,76 @@
+#include "llmdit/chat.hpp"
+
+#include "bindings.hpp"
+#include "chat.hpp"
+#include "record.hpp"
+
+namespace llmdit::python {
+namespace {
+
+Role to_role(const py::object& role) {
+  if (!py::isinstance<py::str>(role)) return py::cast<Role>(role);
+  const auto name = py::cast<std::string>(role);
+  const std::optional<Role> parsed = parse_role(name);
+  if (!parsed) throw py::value_error("role is 'system', 'user' or 'assistant', not '" + name + "'");
+  return *parsed;
+}
+
+}  // namespace
+
+ChatOptions chat_options_from(const py::kwargs& keywords) { return Record<ChatOptions>::from_keywords(keywords); }
+
+void bind_chat(py::module_& m) {
+  py::native_enum<Role>(m, "Role", "enum.Enum", "Who speaks in a turn.")
+      .value("system", Role::system)
+      .value("user", Role::user)
+      .value("assistant", Role::assistant)
+      .finalize();
+
+  Record<Message> message(m, "Message", "One turn of a conversation.");
+  message.read_write("role", &Message::role)
+      .read_write("content", &Message::content)
+      .read_write("thinking", &Message::thinking, "Rendered only in assistant turns of a conversation with enable_thinking.")
+      .comparable();
+  message.cls().def(py::init([](const py::object& role, std::string content, std::string thinking) {
+                      return Message{to_role(role), std::move(content), std::move(thinking)};
+                    }),
+                    py::arg("role"), py::arg("content") = "", py::kw_only(), py::arg("thinking") = "",
+                    "The role is a Role or its name.");
+
+  Record<Conversation> conversation(m, "Conversation", "The turns that are rendered into the text the language model reads.");
+  conversation
+      .read_write("messages", &Conversation::messages, "A list of Message; assign a list to change it.")
+      .read_write("enable_thinking", &Conversation::enable_thinking,
+                  "Gives every assistant turn a think block, empty when its `thinking` is.")
+      .read_write("is_final", &Conversation::is_final, "Leaves the last turn open when its content is empty.")
+      .constructible()
+      .comparable();
+  conversation.cls().def("render", &render, "The exact chat text of Qwen3's template.");
+
+  Record<ChatOptions>(m, "ChatOptions", "The parts of a one-prompt conversation besides the prompt.")
+      .read_write("system_prompt", &ChatOptions::system_prompt, "No system turn when empty.")
+      .read_write("thinking_content", &ChatOptions::thinking_content, "Text inside the assistant's think block.")
+      .read_write("assistant_content", &ChatOptions::assistant_content, "Start of the assistant's answer; closes its turn.")
+      .read_write("force_think_block", &ChatOptions::force_think_block, "An empty think block when there is no thinking_content.")
+      .read_write("strip_quotes", &ChatOptions::strip_quotes, "Delete every ASCII double quote from all parts.")
+      .read_write("clean_whitespace", &ChatOptions::clean_whitespace, "Trim, and squeeze runs of blanks and empty lines.")
+      .constructible()
+      .comparable();
+
+  m.def("render", &render, py::arg("conversation"), "The exact chat text of Qwen3's template.");
+  m.def(
+      "make_conversation",
+      [](std::string_view prompt, const py::kwargs& chat) { return make_conversation(prompt, chat_options_from(chat)); },
+      py::arg("prompt"), "The conversation of one prompt; keywords are the attributes of ChatOptions.");
+  m.def(
+      "format_prompt",
+      [](std::string_view prompt, const py::kwargs& chat) { return format_prompt(prompt, chat_options_from(chat)); },
+      py::arg("prompt"),
+      "The exact text that is encoded for a prompt; keywords are the attributes of ChatOptions.\n"
+      "Without any it is what diffusers' Z-Image pipeline encodes.");
+  m.def("clean_content", &clean_content, py::arg("text"),
+        "Trims both ends, turns three or more newlines into two and each run of other whitespace into one space.");
+  m.def("strip_quotes", &strip_quotes, py::arg("text"), "Deletes every ASCII double quote.");
+}
+
+}  // namespace llmdit::python

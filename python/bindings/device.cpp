@@ -1,0 +1,17 @@
+#include "llmdit/device.hpp"
+
+#include "bindings.hpp"
+#include "record.hpp"
+
+namespace llmdit::python {
+
+void bind_device(py::module_& m) {
+  Record<DeviceInfo>(m, "DeviceInfo", "A device that models can be placed on.")
+      .read_only("name", &DeviceInfo::name, "What device options take, e.g. 'cuda:0'.")
+      .read_only("description", &DeviceInfo::description)
+      .read_only("memory_bytes", &DeviceInfo::memory_bytes)
+      .read_only("features", &DeviceInfo::features, "Instruction sets that matter here, e.g. 'avx2'.");
+  m.def("available_devices", &available_devices, NoGil(), "The devices that models can be placed on, the CPU first.");
+}
+
+}  // namespace llmdit::python

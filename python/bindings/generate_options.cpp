@@ -1,0 +1,165 @@
+#include "generate_options.hpp"
+
+#include <map>
+#include <memory>
+
+#include "bindings.hpp"
+#include "options.hpp"
+#include "record.hpp"
+#include "tensors.hpp"
+
+namespace llmdit::python {
+namespace {
+
+/// A Python callable as a StepCallback. Copies share it, so that they can be made and dropped without the GIL.
+class PythonStep {
+ public:
+  explicit PythonStep(py::object function)
+      : function_(new py::object(std::move(function)), [](py::object* last) {
+          py::gil_scoped_acquire locked;
+          delete last;
+        }) {}
+
+  const py::object& function() const { return *function_; }
+
+  bool operator()(const StepInfo& info) const {
+    py::gil_scoped_acquire locked;
+    const py::object answer = (*function_)(info);
+    if (answer.is_none()) return false;
+    py::detail::make_caster<bool> stop;
+    // Only a bool: a callback that happens to return a value must not stop the run.
+    if (!stop.load(answer, /*convert=*/false)) {
+      throw py::type_error("on_step returns True to stop, or False or None to go on, not " + short_repr(answer));
+    }
+    return static_cast<bool>(stop);
+  }
+
+ private:
+  std::shared_ptr<py::object> function_;
+};
+
+py::object step_function(const GenerateOptions& options) {
+  const auto* step = options.on_step.target<PythonStep>();
+  return step ? step->function() : py::none();
+}
+
+void set_step_function(GenerateOptions& options, const py::object& function) {
+  if (!PyCallable_Check(function.ptr())) throw py::type_error("on_step takes a callable, got " + short_repr(function));
+  options.on_step = PythonStep(function);
+}
+
+/// A field that stands in no table: tensors and callables.
+struct RuntimeField {
+  const char* help;
+  std::function<py::object(const GenerateOptions&)> get;
+  std::function<void(GenerateOptions&, const py::object&)> set;
+  std::function<void(GenerateOptions&)> reset;
+};
+
+template <class T>
+RuntimeField runtime_field(std::optional<T> GenerateOptions::* member, const char* wanted, const char* help) {
+  return {help, [member](const GenerateOptions& options) { return py::cast(options.*member); },
+          [member, wanted](GenerateOptions& options, const py::object& value) {
+            try {
+              options.*member = py::cast<T>(value);
+            } catch (const py::cast_error&) {
+              throw py::type_error(std::string("expected ") + wanted + ", got " + short_repr(value));
+            }
+          },
+          [member](GenerateOptions& options) { (options.*member).reset(); }};
+}
+
+const std::map<std::string, RuntimeField>& runtime_fields() {
+  static const std::map<std::string, RuntimeField> fields = {
+      {"latents", runtime_field(&GenerateOptions::latents, "latents as a torch.Tensor",
+                                "initial latents [batch, channels, h, w]; they set the size")},
+      {"prompt_embeds", runtime_field(&GenerateOptions::prompt_embeds, "prompt_embeds as a list of torch.Tensor",
+                                      "one [tokens, hidden_size] a prompt, instead of prompts")},
+      {"negative_prompt_embeds",
+       runtime_field(&GenerateOptions::negative_prompt_embeds, "negative_prompt_embeds as a list of torch.Tensor",
+                     "one [tokens, hidden_size] for all prompts, or one a prompt")},
+      {"generator", runtime_field(&GenerateOptions::generator, "generator as a torch.Generator",
+                                  "draws the noise of the whole batch, instead of seed")},
+      {"on_step", {"called with a StepInfo after each step; returning True stops", step_function, set_step_function,
+                   [](GenerateOptions& options) { options.on_step = nullptr; }}},
+  };
+  return fields;
+}
+
+void set_runtime(GenerateOptions& options, const RuntimeField& field, const py::object& value) {
+  value.is_none() ? field.reset(options) : field.set(options, value);
+}
+
+GenerateOptions from_keywords(const py::kwargs& keywords) {
+  py::kwargs plain;
+  GenerateOptions runtime;
+  for (auto [key, value] : keywords) {
+    const auto field = runtime_fields().find(py::cast<std::string>(key));
+    if (field == runtime_fields().end()) {
+      plain[key] = value;
+    } else {
+      set_runtime(runtime, field->second, py::reinterpret_borrow<py::object>(value));
+    }
+  }
+  GenerateOptions options = options_from<GenerateOptions>(plain);
+  for (const auto& [name, field] : runtime_fields()) set_runtime(options, field, field.get(runtime));
+  return options;
+}
+
+std::string repr(const GenerateOptions& options) {
+  std::string text = changed_fields(options);
+  for (const auto& [name, field] : runtime_fields()) {
+    const py::object value = field.get(options);
+    if (!value.is_none()) text += (text.empty() ? "" : ", ") + name + "=" + short_repr(value);
+  }
+  return "GenerateOptions(" + text + ")";
+}
+
+}  // namespace
+
+RunningOptions::RunningOptions(const GenerateOptions& options) : options_(options) {
+  options_.on_step = [this, user = options.on_step](const StepInfo& info) { return after_step(user, info); };
+}
+
+bool RunningOptions::after_step(const StepCallback& user, const StepInfo& info) {
+  py::gil_scoped_acquire locked;
+  try {
+    if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+    if (!user) return false;
+    const c10::InferenceMode off(false);  // the callback is the caller's code
+    StepInfo own = info;
+    own.latents = ordinary(info.latents);
+    return user(own);
+  } catch (...) {
+    raised_ = std::current_exception();
+    return true;
+  }
+}
+
+void bind_generate_options(py::module_& m) {
+  Record<StepInfo>(m, "StepInfo", "Where a denoising loop stands, after a step.")
+      .read_only("step", &StepInfo::step, "From 0.")
+      .read_only("total", &StepInfo::total, "Number of steps.")
+      .read_only("sigma", &StepInfo::sigma, "Noise level of `latents`.")
+      .read_only("latents", &StepInfo::latents, "[batch, channels, h, w] float32, after the step; not to be written to.");
+
+  std::string doc = options_doc<GenerateOptions>();
+  for (const auto& [name, field] : runtime_fields()) doc += "\n    " + name + "=None: " + field.help;
+  py::class_<GenerateOptions> cls(m, "GenerateOptions", "The options of one generation, e.g. to keep and use several times.");
+  cls.def(py::init(&from_keywords), doc.c_str());
+  add_table(cls);
+  for (const auto& [name, field] : runtime_fields()) {
+    cls.def_property(
+        name.c_str(), [&field](const GenerateOptions& self) { return field.get(self); },
+        [&field](GenerateOptions& self, const py::object& value) { set_runtime(self, field, value); }, field.help);
+  }
+  cls.def_static("runtime_fields", [] {
+    std::map<std::string, std::string> help;
+    for (const auto& [name, field] : runtime_fields()) help.emplace(name, field.help);
+    return help;
+  }, "Name and meaning of the attributes that stand in no table: tensors and callables.");
+  cls.def("__copy__", [](const GenerateOptions& self) { return GenerateOptions(self); });
+  cls.def("__repr__", &repr);
+}
+
+}  // namespace llmdit::python

@@ -1,0 +1,12 @@
+#pragma once
+
+#include "llmdit/image.hpp"
+
+#include "bindings.hpp"
+
+namespace llmdit::python {
+
+/// Text chunks from a mapping, a sequence of pairs, or None.
+ImageText text_from(const py::object& source);
+
+}  // namespace llmdit::python

@@ -1,0 +1,16 @@
+#include "llmdit/load_options.hpp"
+
+#include "bindings.hpp"
+#include "options.hpp"
+
+namespace llmdit::python {
+
+void bind_load_options(py::module_& m) {
+  py::class_<LoadOptions> cls(m, "LoadOptions", "Where and how the weights of a model are kept.");
+  cls.def(py::init([](const py::kwargs& keywords) { return options_from<LoadOptions>(keywords); }),
+          options_doc<LoadOptions>().c_str());
+  add_table(cls);
+  cls.def("__repr__", [](const LoadOptions& self) { return "LoadOptions(" + changed_fields(self) + ")"; });
+}
+
+}  // namespace llmdit::python

@@ -1,0 +1,24 @@
+#include "bindings.hpp"
+
+PYBIND11_MODULE(_llmdit, m) {
+  using namespace llmdit::python;
+  m.doc() = "The compiled part of llmdit; its names are those of the package.";
+  // A class is bound before the functions that mention it, so that signatures show its Python name.
+  bind_error(m);
+  bind_version(m);
+  bind_device(m);
+  bind_options(m);
+  bind_load_options(m);
+  bind_image(m);
+  bind_inspect(m);
+  bind_chat(m);
+  bind_tokenizer(m);
+  bind_text_encoder(m);
+  bind_scheduler(m);
+  bind_guidance(m);
+  bind_z_image_transformer(m);
+  bind_autoencoder_kl(m);
+  bind_generate_options(m);
+  bind_z_image_pipeline(m);
+  bind_demo_model(m);
+}

@@ -1,0 +1,172 @@
+#include "options.hpp"
+
+#include <limits>
+
+#include "llmdit/error.hpp"
+
+namespace llmdit::python {
+namespace {
+
+const char* wanted(OptionKind kind) {
+  switch (kind) {
+    case OptionKind::boolean: return "True or False";
+    case OptionKind::integer:
+    case OptionKind::unsigned_integer: return "an integer";
+    case OptionKind::number: return "a number";
+    case OptionKind::text:
+    case OptionKind::choice: return "a string";
+    case OptionKind::numbers: return "a sequence of numbers";
+  }
+  return "a value";
+}
+
+[[noreturn]] void wrong_type(const OptionField& field, py::handle value) {
+  throw py::type_error(std::string(field.name) + " takes " + wanted(field.kind) + ", got " + short_repr(value) + " of type " +
+                       Py_TYPE(value.ptr())->tp_name);
+}
+
+/// Whether Python would take the value as an index: int and NumPy's integers, but neither bool nor float.
+bool is_integer(py::handle value) { return PyIndex_Check(value.ptr()) && !PyBool_Check(value.ptr()); }
+
+OptionValue integer_from(const OptionField& field, py::handle value) {
+  if (!is_integer(value)) wrong_type(field, value);
+  const auto index = py::reinterpret_steal<py::int_>(PyNumber_Index(value.ptr()));
+  if (!index) throw py::error_already_set();
+  int overflow = 0;
+  const int64_t number = PyLong_AsLongLongAndOverflow(index.ptr(), &overflow);
+  if (overflow == 0) return number;
+  if (overflow > 0) {
+    const uint64_t natural = PyLong_AsUnsignedLongLong(index.ptr());
+    if (!PyErr_Occurred()) return natural;
+    PyErr_Clear();
+  }
+  throw Error(ErrorCode::invalid_argument,
+              "[" + std::string(field.name) + "] expected an integer of 64 bits, got " + py::cast<std::string>(py::str(value)));
+}
+
+double number_from(const OptionField& field, py::handle value) {
+  const PyNumberMethods* methods = Py_TYPE(value.ptr())->tp_as_number;
+  const bool has_float = methods && methods->nb_float;
+  if (PyBool_Check(value.ptr()) || !(has_float || is_integer(value))) wrong_type(field, value);
+  const auto number = py::reinterpret_steal<py::float_>(PyNumber_Float(value.ptr()));
+  if (!number) throw py::error_already_set();
+  return number;
+}
+
+std::string text_from(const OptionField& field, py::handle value) {
+  if (THPDtype_Check(value.ptr())) {
+    const auto name = py::cast<std::string>(py::str(value));
+    return name.substr(name.find('.') + 1);
+  }
+  if (THPDevice_Check(value.ptr())) return py::cast<std::string>(py::str(value));
+  if (!py::isinstance<py::str>(value)) wrong_type(field, value);
+  return py::cast<std::string>(value);
+}
+
+std::vector<double> numbers_from(const OptionField& field, py::handle value) {
+  if (py::isinstance<py::str>(value) || py::isinstance<py::bytes>(value) || !py::isinstance<py::iterable>(value)) {
+    wrong_type(field, value);
+  }
+  std::vector<double> numbers;
+  for (py::handle item : py::reinterpret_borrow<py::iterable>(value)) numbers.push_back(number_from(field, item));
+  return numbers;
+}
+
+bool flag_from(const OptionField& field, py::handle value) {
+  py::detail::make_caster<bool> flag;
+  if (!flag.load(value, /*convert=*/false)) wrong_type(field, value);  // True, False and NumPy's
+  return static_cast<bool>(flag);
+}
+
+std::string bounds_text(const OptionField& field) {
+  if (field.kind == OptionKind::choice) {
+    std::string text;
+    for (std::string_view choice : field.choices) text += (text.empty() ? "" : " | ") + std::string(choice);
+    return text;
+  }
+  const double infinity = std::numeric_limits<double>::infinity();
+  const auto number = [](double value) { return to_string(OptionValue(value)); };
+  std::string text;
+  if (field.minimum != -infinity && field.maximum != infinity) {
+    text = number(field.minimum) + " to " + number(field.maximum);
+  } else if (field.minimum != -infinity) {
+    text = "at least " + number(field.minimum);
+  } else if (field.maximum != infinity) {
+    text = "at most " + number(field.maximum);
+  }
+  if (!field.unit.empty()) text += (text.empty() ? "" : " ") + std::string(field.unit);
+  return text;
+}
+
+}  // namespace
+
+OptionValue from_python(const OptionField& field, py::handle value) {
+  switch (field.kind) {
+    case OptionKind::boolean: return flag_from(field, value);
+    case OptionKind::integer:
+    case OptionKind::unsigned_integer: return integer_from(field, value);
+    case OptionKind::number: return number_from(field, value);
+    case OptionKind::text:
+    case OptionKind::choice: return text_from(field, value);
+    case OptionKind::numbers: return numbers_from(field, value);
+  }
+  wrong_type(field, value);
+}
+
+py::object to_python(const OptionValue& value) {
+  return std::visit(
+      [](const auto& content) -> py::object {
+        if constexpr (std::is_same_v<std::decay_t<decltype(content)>, std::monostate>) {
+          return py::none();
+        } else {
+          return py::cast(content);
+        }
+      },
+      value);
+}
+
+std::string describe(const OptionField& field, const OptionValue& default_value) {
+  std::string text = std::string(field.name) + "=" + short_repr(to_python(default_value)) + ": " + std::string(field.help);
+  const std::string bounds = bounds_text(field);
+  return bounds.empty() ? text : text + " (" + bounds + ")";
+}
+
+std::vector<std::string> names_of(std::span<const OptionField> fields) {
+  std::vector<std::string> names;
+  for (const OptionField& field : fields) names.emplace_back(field.name);
+  return names;
+}
+
+void bind_options(py::module_& m) {
+  py::native_enum<OptionKind>(m, "OptionKind", "enum.Enum", "The type of an option.")
+      .value("boolean", OptionKind::boolean)
+      .value("integer", OptionKind::integer)
+      .value("unsigned_integer", OptionKind::unsigned_integer)
+      .value("number", OptionKind::number)
+      .value("text", OptionKind::text)
+      .value("choice", OptionKind::choice)
+      .value("numbers", OptionKind::numbers)
+      .finalize();
+
+  py::class_<OptionField>(m, "OptionField", "One field of an option class: what front ends are made from.")
+      .def_property_readonly("name", [](const OptionField& self) { return std::string(self.name); })
+      .def_property_readonly("section", [](const OptionField& self) { return std::string(self.section); },
+                             "Its table in a configuration file.")
+      .def_property_readonly("flag", [](const OptionField& self) { return std::string(self.flag); },
+                             "On the command line, without the dashes.")
+      .def_property_readonly("unit", [](const OptionField& self) { return std::string(self.unit); })
+      .def_property_readonly("help", [](const OptionField& self) { return std::string(self.help); })
+      .def_readonly("kind", &OptionField::kind)
+      .def_readonly("optional", &OptionField::optional, "May be None, which differs from 0 and ''.")
+      .def_readonly("minimum", &OptionField::minimum)
+      .def_readonly("maximum", &OptionField::maximum)
+      .def_property_readonly("choices", [](const OptionField& self) {
+        return std::vector<std::string>(self.choices.begin(), self.choices.end());
+      })
+      .def("__repr__", [](const OptionField& self) {
+        const std::string bounds = bounds_text(self);
+        return "<OptionField " + std::string(self.name) + ": " + wanted(self.kind) + (bounds.empty() ? "" : ", " + bounds) + ">";
+      });
+}
+
+}  // namespace llmdit::python

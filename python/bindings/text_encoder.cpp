@@ -1,0 +1,100 @@
+#include "llmdit/text_encoder.hpp"
+
+#include <variant>
+
+#include "bindings.hpp"
+#include "models.hpp"
+#include "record.hpp"
+#include "tensors.hpp"
+
+namespace llmdit::python {
+namespace {
+
+/// Where the tokenizer of an encoder lies when it is not named: beside it in a diffusers folder, else in the same folder.
+std::filesystem::path tokenizer_beside(const std::filesystem::path& encoder) {
+  const std::filesystem::path sibling = std::filesystem::absolute(encoder).lexically_normal().parent_path() / "tokenizer";
+  return std::filesystem::exists(sibling) ? sibling : encoder;
+}
+
+EncodeOptions encode_options(std::optional<int64_t> hidden_layer) {
+  EncodeOptions options;
+  if (hidden_layer) options.hidden_layer = *hidden_layer;
+  return options;
+}
+
+/// Token ids from a sequence or from a tensor [tokens] or [1, tokens] of any integer type.
+std::vector<int64_t> to_ids(const std::variant<at::Tensor, std::vector<int64_t>>& input) {
+  if (const auto* list = std::get_if<std::vector<int64_t>>(&input)) return *list;
+  at::Tensor ids = std::get<at::Tensor>(input);
+  if (ids.dim() == 2 && ids.size(0) == 1) ids = ids[0];
+  if (ids.dim() != 1 || !at::isIntegralType(ids.scalar_type(), /*includeBool=*/false)) {
+    throw py::value_error("input_ids are integers of one sequence, [tokens]; encode each prompt of a batch by itself");
+  }
+  ids = ids.to(at::kCPU, at::kLong).contiguous();
+  return {ids.const_data_ptr<int64_t>(), ids.const_data_ptr<int64_t>() + ids.numel()};
+}
+
+}  // namespace
+
+void bind_text_encoder(py::module_& m) {
+  Record<EncodingOutput>(m, "EncodingOutput", "Texts as the transformer takes them.")
+      .read_only("embeddings", &EncodingOutput::embeddings, "One [tokens, hidden_size] a text.")
+      .read_only("token_counts", &EncodingOutput::token_counts)
+      .read_only("formatted_prompts", &EncodingOutput::formatted_prompts, "The texts that were encoded.");
+  Record<Qwen3Config>(m, "Qwen3Config", "config.json of a Qwen3 model.")
+      .read_only("vocab_size", &Qwen3Config::vocab_size)
+      .read_only("hidden_size", &Qwen3Config::hidden_size)
+      .read_only("intermediate_size", &Qwen3Config::intermediate_size)
+      .read_only("num_hidden_layers", &Qwen3Config::num_hidden_layers)
+      .read_only("num_attention_heads", &Qwen3Config::num_attention_heads)
+      .read_only("num_key_value_heads", &Qwen3Config::num_key_value_heads)
+      .read_only("head_dim", &Qwen3Config::head_dim)
+      .read_only("max_position_embeddings", &Qwen3Config::max_position_embeddings)
+      .read_only("rms_norm_eps", &Qwen3Config::rms_norm_eps)
+      .read_only("rope_theta", &Qwen3Config::rope_theta);
+
+  py::class_<ZImageTextEncoder> cls(m, "ZImageTextEncoder",
+                                    "The local encoder: a tokenizer and a Qwen3 model whose blocks run only as far as needed.\n"
+                                    "Immutable after loading; one encoder serves many threads.");
+  def_loader(cls, "From a folder with config.json and weights. tokenizer_path: the tokenizer's folder or file; when it is not\n"
+                  "given, the folder `tokenizer` beside the encoder's, else the encoder's own.",
+             [](const std::filesystem::path& path, const std::optional<std::filesystem::path>& tokenizer_path,
+                const LoadOptions& options) {
+               return ZImageTextEncoder::load(path, tokenizer_path ? *tokenizer_path : tokenizer_beside(path), options);
+             },
+             py::arg("tokenizer_path") = py::none());
+  cls.def(
+         "encode",
+         [](const ZImageTextEncoder& self, const std::variant<std::string, std::vector<std::string>>& texts,
+            std::optional<int64_t> hidden_layer) {
+           py::gil_scoped_release released;
+           EncodingOutput output = self.encode(as_list(texts), encode_options(hidden_layer));
+           output.embeddings = ordinary(std::move(output.embeddings));
+           return output;
+         },
+         py::arg("texts"), py::kw_only(), py::arg("hidden_layer") = py::none(),
+         "Encodes chat text, or a list of them, each by itself, as it stands: format_prompt makes it from a prompt.")
+      .def(
+          "hidden_states",
+          [](const ZImageTextEncoder& self, const std::variant<at::Tensor, std::vector<int64_t>>& input_ids, int64_t layer) {
+            const std::vector<int64_t> ids = to_ids(input_ids);
+            py::gil_scoped_release released;
+            return ordinary(self.hidden_states(ids, encode_options(layer)));
+          },
+          py::arg("input_ids"), py::arg("layer"),
+          "One entry of transformers' hidden_states for one sequence, [tokens, hidden_size]: 0 the embeddings, k after block k,\n"
+          "-1 after the final norm.")
+      .def_property_readonly("hidden_size", &ZImageTextEncoder::hidden_size)
+      .def_property_readonly("config", &ZImageTextEncoder::config)
+      .def_property_readonly("tokenizer", &ZImageTextEncoder::tokenizer)
+      .def_property_readonly("unused_weights", &ZImageTextEncoder::unused_weights,
+                             "Tensors of the checkpoint that no part of the model asked for.")
+      .def("__repr__", [](const ZImageTextEncoder& self) {
+        const Qwen3Config& c = self.config();
+        return "<llmdit.ZImageTextEncoder " + std::to_string(c.num_hidden_layers) + " layers, " + std::to_string(c.hidden_size) +
+               " wide, " + std::to_string(c.num_attention_heads) + "/" + std::to_string(c.num_key_value_heads) + " heads, " +
+               std::to_string(c.vocab_size) + " tokens>";
+      });
+}
+
+}  // namespace llmdit::python

@@ -1,0 +1,82 @@
+#include "llmdit/z_image_pipeline.hpp"
+
+#include "bindings.hpp"
+#include "chat.hpp"
+#include "generate_options.hpp"
+#include "models.hpp"
+#include "record.hpp"
+#include "tensors.hpp"
+
+#include "llmdit/error.hpp"
+
+namespace llmdit::python {
+namespace {
+
+GenerateResult generate(const ZImagePipeline& self, const std::vector<std::string>& prompts, const GenerateOptions& options) {
+  RunningOptions running(options);
+  GenerateResult result;
+  try {
+    py::gil_scoped_release released;
+    result = self.generate(prompts, running.options());
+    result.latents = ordinary(result.latents);
+    result.pixels = ordinary(result.pixels);
+  } catch (const Error&) {
+    running.rethrow();
+    throw;
+  }
+  running.rethrow();
+  // A signal that came after the last step, during decoding.
+  if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+  return result;
+}
+
+EncodingOutput encode_prompt(const ZImagePipeline& self, const std::variant<std::string, std::vector<std::string>>& prompts,
+                             std::optional<int64_t> hidden_layer, const py::kwargs& chat) {
+  const ChatOptions chat_options = chat_options_from(chat);
+  EncodeOptions options;
+  if (hidden_layer) options.hidden_layer = *hidden_layer;
+  py::gil_scoped_release released;
+  EncodingOutput output = self.encode_prompt(as_list(prompts), chat_options, options);
+  output.embeddings = ordinary(std::move(output.embeddings));
+  return output;
+}
+
+}  // namespace
+
+void bind_z_image_pipeline(py::module_& m) {
+  Record<Timings>(m, "Timings", "Seconds spent in each stage.")
+      .read_only("encode", &Timings::encode)
+      .read_only("denoise", &Timings::denoise)
+      .read_only("decode", &Timings::decode)
+      .read_only("total", &Timings::total)
+      .read_only("steps", &Timings::steps, "Each denoising step.");
+
+  // The package wraps this one: its pictures are of the type that was asked for.
+  Record<GenerateResult>(m, "GenerateResult", "What the library gives back.")
+      .read_only("images", &GenerateResult::images)
+      .read_only("pixels", &GenerateResult::pixels)
+      .read_only("latents", &GenerateResult::latents)
+      .read_only("seeds", &GenerateResult::seeds)
+      .read_only("sigmas", &GenerateResult::sigmas)
+      .read_only("token_counts", &GenerateResult::token_counts)
+      .read_only("formatted_prompts", &GenerateResult::formatted_prompts)
+      .read_only("warnings", &GenerateResult::warnings)
+      .read_only("model", &GenerateResult::model)
+      .read_only("timings", &GenerateResult::timings);
+
+  py::class_<ZImagePipeline> cls(m, "ZImagePipeline", "Z-Image from prompt to picture; wrapped by the package.");
+  def_loader(cls, "From a diffusers folder. Weights are mapped, not read.",
+             [](const std::filesystem::path& path, const LoadOptions& options) { return ZImagePipeline::load(path, options); });
+  cls.def("generate", &generate, py::arg("prompts"), py::arg("options"))
+      .def("encode_prompt", &encode_prompt, py::arg("prompts"), py::kw_only(), py::arg("hidden_layer") = py::none())
+      .def_property_readonly("text_encoder", &ZImagePipeline::text_encoder)
+      .def_property_readonly("transformer", &ZImagePipeline::transformer)
+      .def_property_readonly("vae", &ZImagePipeline::vae)
+      .def_property_readonly("scheduler", &ZImagePipeline::scheduler)
+      .def_property_readonly("path", &ZImagePipeline::path)
+      .def_property_readonly("size_multiple", &ZImagePipeline::size_multiple);
+
+  m.def("picture_parameters", &picture_parameters, py::arg("prompt"), py::arg("options"), py::arg("result"), py::arg("index"));
+}
+
+}  // namespace llmdit::python

@@ -1,0 +1,111 @@
+#include "llmdit/z_image_transformer.hpp"
+
+#include <ATen/ATen.h>
+
+#include <variant>
+
+#include "bindings.hpp"
+#include "models.hpp"
+#include "record.hpp"
+#include "tensors.hpp"
+
+namespace llmdit::python {
+namespace {
+
+using TensorOrList = std::variant<at::Tensor, std::vector<at::Tensor>>;
+using Times = std::variant<at::Tensor, double, std::vector<double>>;
+using Prompts = std::variant<Conditioning, at::Tensor, std::vector<at::Tensor>>;
+
+/// One model time an item; a single number, or a tensor with one element, stands for all.
+at::Tensor to_times(const Times& t, int64_t batch) {
+  if (const auto* list = std::get_if<std::vector<double>>(&t)) return at::tensor(*list, at::kFloat);
+  if (const auto* number = std::get_if<double>(&t)) return at::full({batch}, *number, at::kFloat);
+  const at::Tensor times = std::get<at::Tensor>(t).to(at::kFloat);
+  return times.dim() == 0 ? times.expand({batch}) : times;
+}
+
+Conditioning to_conditioning(const ZImageTransformer& self, const Prompts& prompts) {
+  if (const auto* ready = std::get_if<Conditioning>(&prompts)) return *ready;
+  if (const auto* batch = std::get_if<at::Tensor>(&prompts)) return self.condition(batch->unbind(0));
+  return self.condition(std::get<std::vector<at::Tensor>>(prompts));
+}
+
+/// Items [channels, h, w] gain the frame axis the model has.
+std::vector<at::Tensor> with_frames(std::vector<at::Tensor> items) {
+  for (at::Tensor& item : items) {
+    if (item.dim() == 3) item = item.unsqueeze(1);
+  }
+  return items;
+}
+
+TensorOrList forward(const ZImageTransformer& self, const TensorOrList& latents, const Times& t, const Prompts& prompts) {
+  py::gil_scoped_release released;
+  const Conditioning conditioning = to_conditioning(self, prompts);
+  if (const auto* items = std::get_if<std::vector<at::Tensor>>(&latents)) {
+    const auto batch = static_cast<int64_t>(items->size());
+    return ordinary(self.forward(with_frames(*items), to_times(t, batch), conditioning));
+  }
+  const at::Tensor& batch = std::get<at::Tensor>(latents);
+  const at::Tensor times = to_times(t, batch.dim() > 0 ? batch.size(0) : 0);
+  if (batch.dim() == 5 && batch.size(2) == 1) {
+    return ordinary(self.forward(batch.squeeze(2), times, conditioning)).unsqueeze(2);
+  }
+  return ordinary(self.forward(batch, times, conditioning));
+}
+
+}  // namespace
+
+void bind_z_image_transformer(py::module_& m) {
+  m.attr("SEQ_MULTI_OF") = seq_multi_of;
+  Record<ZImageTransformerConfig>(m, "ZImageTransformerConfig", "config.json of a ZImageTransformer2DModel.")
+      .read_only("patch_size", &ZImageTransformerConfig::patch_size)
+      .read_only("f_patch_size", &ZImageTransformerConfig::f_patch_size)
+      .read_only("in_channels", &ZImageTransformerConfig::in_channels)
+      .read_only("dim", &ZImageTransformerConfig::dim)
+      .read_only("n_layers", &ZImageTransformerConfig::n_layers)
+      .read_only("n_refiner_layers", &ZImageTransformerConfig::n_refiner_layers)
+      .read_only("n_heads", &ZImageTransformerConfig::n_heads)
+      .read_only("cap_feat_dim", &ZImageTransformerConfig::cap_feat_dim)
+      .read_only("norm_eps", &ZImageTransformerConfig::norm_eps)
+      .read_only("qk_norm", &ZImageTransformerConfig::qk_norm)
+      .read_only("rope_theta", &ZImageTransformerConfig::rope_theta)
+      .read_only("t_scale", &ZImageTransformerConfig::t_scale)
+      .read_only("axes_dims", &ZImageTransformerConfig::axes_dims)
+      .read_only("axes_lens", &ZImageTransformerConfig::axes_lens);
+  m.def("max_caption_len", &max_caption_len, py::arg("config"),
+        "The longest caption in tokens that the rope tables of a ZImageTransformerConfig allow.");
+  Record<Conditioning>(m, "Conditioning", "What of a batch of prompts does not depend on the denoising step.")
+      .read_only("captions", &Conditioning::captions, "Per item [padded tokens, dim].");
+
+  py::class_<ZImageTransformer> cls(m, "ZImageTransformer",
+                                    "The diffusion transformer. Immutable after loading; one transformer serves many threads.");
+  def_loader(cls, "From a folder with config.json and weights.",
+             [](const std::filesystem::path& path, const LoadOptions& options) { return ZImageTransformer::load(path, options); });
+  cls.def("__call__", &forward, py::arg("latents"), py::arg("t"), py::arg("prompt_embeds"),
+          "The prediction for each item, with the sign and shape of diffusers' ZImageTransformer2DModel.\n"
+          "latents: a list of [channels, 1, h, w], whose sizes may differ, or a batch [batch, channels, h, w].\n"
+          "t: model time of each item, or one for all; 0 is noise, 1 the picture.\n"
+          "prompt_embeds: a list of [tokens, cap_feat_dim], a batch of them, or the result of condition().")
+      .def(
+          "condition",
+          [](const ZImageTransformer& self, const std::variant<at::Tensor, std::vector<at::Tensor>>& prompt_embeds) {
+            if (const auto* batch = std::get_if<at::Tensor>(&prompt_embeds)) return self.condition(batch->unbind(0));
+            return self.condition(std::get<std::vector<at::Tensor>>(prompt_embeds));
+          },
+          py::arg("prompt_embeds"), NoGil(), "Prompt embeddings made ready for every step.")
+      .def("state_dict", &ZImageTransformer::state_dict, NoGil(), "The weights under their diffusers names, as they are kept.")
+      .def_property_readonly("config", &ZImageTransformer::config)
+      .def_property_readonly(
+          "max_caption_len", [](const ZImageTransformer& self) { return max_caption_len(self.config()); },
+          "The longest caption in tokens.")
+      .def_property_readonly("unused_weights", &ZImageTransformer::unused_weights,
+                             "Tensors of the checkpoint that no part of the model asked for.")
+      .def("__repr__", [](const ZImageTransformer& self) {
+        const ZImageTransformerConfig& c = self.config();
+        return "<llmdit.ZImageTransformer " + std::to_string(c.n_layers) + " layers and " + std::to_string(c.n_refiner_layers) +
+               " refiners, " + std::to_string(c.dim) + " wide, " + std::to_string(c.n_heads) + " heads, captions to " +
+               std::to_string(max_caption_len(c)) + " tokens>";
+      });
+}
+
+}  // namespace llmdit::python

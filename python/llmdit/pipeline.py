@@ -1,0 +1,234 @@
+"""The pipeline as Python users know it: pictures of Pillow, NumPy or torch, and diffusers' spellings of arguments."""
+
+import copy
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from . import _llmdit
+from ._llmdit import (
+    AutoencoderKL,
+    EncodingOutput,
+    FlowMatchScheduler,
+    GenerateOptions,
+    LoadOptions,
+    Timings,
+    Tokenizer,
+    ZImageTextEncoder,
+    ZImageTransformer,
+)
+from ._signature import reject_unknown, with_options
+
+if TYPE_CHECKING:
+    import numpy as np
+    import PIL.Image
+
+# What the library makes for each kind of picture.
+_OUTPUT_TYPES = {"pil": "image", "np": "tensor", "pt": "tensor", "latent": "latent"}
+_DEFAULT_OUTPUT = {"image": "pil", "tensor": "pt", "latent": "latent"}
+# What of the chat options a negative prompt shares with the prompt: how its text is read, not what stands around it.
+_NEGATIVE_CHAT = ("force_think_block", "strip_quotes", "clean_whitespace")
+
+
+@dataclass(frozen=True)
+class GenerateResult:
+    """Pictures, and what is to be known about how they came about."""
+
+    images: "list[PIL.Image.Image] | np.ndarray | torch.Tensor"
+    """By output_type: "pil" a list of pictures; "np" [batch, height, width, 3] and "pt" [batch, 3, height, width],
+    float32 in 0..1; "latent" the final latents."""
+    latents: torch.Tensor
+    """[batch, channels, h, w] float32, final."""
+    seeds: list[int]
+    """One a picture; empty with a generator or initial latents of the caller."""
+    sigmas: list[float]
+    """Noise levels of the run, [steps + 1]."""
+    token_counts: list[int]
+    """One a prompt."""
+    formatted_prompts: list[str]
+    """The exact chat texts; empty for prompt_embeds of the caller."""
+    warnings: list[str]
+    timings: Timings
+    _prompts: list[str] = field(repr=False)
+    _options: GenerateOptions = field(repr=False)
+    _native: _llmdit.GenerateResult = field(repr=False)
+
+    def parameters(self, index: int = 0) -> dict[str, str]:
+        """The text that is stored with picture `index`: "parameters" as other tools read it, and "llmdit" as JSON."""
+        per_prompt = max(1, len(self) // max(1, len(self._prompts)))
+        prompt = self._prompts[index // per_prompt] if self._prompts else ""
+        return dict(_llmdit.picture_parameters(prompt, self._options, self._native, index))
+
+    def save(self, path: str | os.PathLike[str], index: int = 0) -> None:
+        """Writes picture `index` as a PNG file, with its parameters."""
+        if not self._native.images:
+            raise ValueError("there is no picture to save: output_type was 'latent'")
+        _llmdit.write_png(path, self._native.images[index], text=self.parameters(index))
+
+    def __len__(self) -> int:
+        return self.latents.shape[0]
+
+    def __repr__(self) -> str:
+        kind = f"{len(self)} pictures" if len(self) != 1 else "1 picture"
+        picture = self._native.images[0] if self._native.images else None
+        size = f" {picture.width}x{picture.height}" if picture else " as latents"
+        warnings = f", warnings={self.warnings!r}" if self.warnings else ""
+        return f"<llmdit.GenerateResult {kind}{size}, seeds={self.seeds}, {self.timings.total:.2f} s{warnings}>"
+
+
+class ZImagePipeline:
+    """Z-Image from prompt to picture. Immutable after loading: one pipeline serves many threads.
+
+    pipe = ZImagePipeline.from_pretrained(path)
+    result = pipe("a cat", width=512, height=512, seed=42)
+    result.images[0].show()
+    """
+
+    __slots__ = ("_native",)
+
+    def __init__(self, native: _llmdit.ZImagePipeline) -> None:
+        self._native = native
+
+    @classmethod
+    @with_options(LoadOptions)
+    def from_pretrained(cls, path: str | os.PathLike[str], **options: Any) -> "ZImagePipeline":
+        """Loads a diffusers folder. Weights are mapped, not read; dtype and device may be torch's own objects."""
+        return cls(_llmdit.ZImagePipeline.from_pretrained(path, **options))
+
+    @with_options(GenerateOptions)
+    def __call__(
+        self,
+        prompt: str | Sequence[str] | None = None,
+        *,
+        output_type: str | None = None,
+        options: GenerateOptions | None = None,
+        **keywords: Any,
+    ) -> GenerateResult:
+        """Makes pictures of a prompt, or of each of several prompts in one batch.
+
+        output_type says what `images` of the result is: "pil" (the default), "np", "pt" or "latent". `options` is a
+        GenerateOptions to start from. None always means "not given". As in diffusers, `generator` and `negative_prompt`
+        may be lists and `cfg_normalization` may be True.
+        """
+        reject_unknown(keywords, ZImagePipeline.__call__)
+        prompts = _as_prompts(prompt)
+        settings = GenerateOptions() if options is None else copy.copy(options)
+        output_type = output_type or _DEFAULT_OUTPUT[settings.output_type]
+        if output_type not in _OUTPUT_TYPES:
+            raise ValueError(f"output_type is one of {', '.join(_OUTPUT_TYPES)}, not {output_type!r}")
+        settings.output_type = _OUTPUT_TYPES[output_type]
+        self._apply(settings, keywords, len(prompts))
+        result = self._native.generate(prompts, settings)
+        return GenerateResult(
+            images=_pictures(result, output_type),
+            latents=result.latents,
+            seeds=result.seeds,
+            sigmas=result.sigmas,
+            token_counts=result.token_counts,
+            formatted_prompts=result.formatted_prompts,
+            warnings=result.warnings,
+            timings=result.timings,
+            _prompts=prompts,
+            _options=settings,
+            _native=result,
+        )
+
+    def encode_prompt(
+        self, prompt: str | Sequence[str], *, hidden_layer: int | None = None, **chat: Any
+    ) -> EncodingOutput:
+        """The text side alone: renders each prompt and encodes it. Other keywords are the attributes of ChatOptions."""
+        return self._native.encode_prompt(_as_prompts(prompt), hidden_layer=hidden_layer, **chat)
+
+    @property
+    def text_encoder(self) -> ZImageTextEncoder:
+        return self._native.text_encoder
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        return self._native.text_encoder.tokenizer
+
+    @property
+    def transformer(self) -> ZImageTransformer:
+        return self._native.transformer
+
+    @property
+    def vae(self) -> AutoencoderKL:
+        return self._native.vae
+
+    @property
+    def scheduler(self) -> FlowMatchScheduler:
+        return self._native.scheduler
+
+    @property
+    def path(self) -> Path:
+        """The folder the pipeline was loaded from."""
+        return self._native.path
+
+    @property
+    def size_multiple(self) -> int:
+        """Sides of a picture are multiples of this many pixels."""
+        return self._native.size_multiple
+
+    def __repr__(self) -> str:
+        parts = (self.text_encoder, self.transformer, self.vae, self.scheduler)
+        return f"<llmdit.ZImagePipeline from {self.path}" + "".join(f"\n  {part!r}" for part in parts) + ">"
+
+    def _apply(self, settings: GenerateOptions, keywords: dict[str, Any], prompt_count: int) -> None:
+        """Sets what was given, in the library's spelling or in diffusers' wider one."""
+        if isinstance(keywords.get("cfg_normalization"), bool):
+            keywords["cfg_normalization"] = float(keywords["cfg_normalization"])
+        negatives = _pop_list(keywords, "negative_prompt")
+        generators = _pop_list(keywords, "generator")
+        for name, value in keywords.items():
+            if value is not None:
+                setattr(settings, name, value)
+        if negatives is not None and settings.guidance_scale > 0:
+            chat = {name: getattr(settings, name) for name in _NEGATIVE_CHAT}
+            encoded = self.encode_prompt(negatives, hidden_layer=settings.hidden_layer, **chat)
+            settings.negative_prompt_embeds = encoded.embeddings
+        if generators is not None:
+            batch = (prompt_count or len(settings.prompt_embeds or [])) * settings.num_images_per_prompt
+            if len(generators) != batch:
+                raise ValueError(f"expected one generator for each of {batch} pictures, got {len(generators)}")
+            if settings.latents is None:
+                settings.latents = self._draw_each(generators, settings)
+
+    def _draw_each(self, generators: list[torch.Generator], settings: GenerateOptions) -> torch.Tensor:
+        """Noise drawn picture by picture, each from its own generator."""
+        vae = self.vae.config
+        sides = [(side or vae.sample_size) // vae.vae_scale_factor for side in (settings.height, settings.width)]
+        shape = (1, self.transformer.config.in_channels, *sides)
+        return torch.cat(
+            [torch.randn(shape, generator=g, device=g.device, dtype=torch.float32).cpu() for g in generators]
+        )
+
+
+def _as_prompts(prompt: str | Sequence[str] | None) -> list[str]:
+    if prompt is None:
+        return []
+    prompts = [prompt] if isinstance(prompt, str) else list(prompt)
+    for item in prompts:
+        if not isinstance(item, str):
+            raise TypeError(f"prompt is a string or a list of strings, got {item!r} of type {type(item).__name__}")
+    return prompts
+
+
+def _pop_list(keywords: dict[str, Any], name: str) -> list[Any] | None:
+    return list(keywords.pop(name)) if isinstance(keywords.get(name), (list, tuple)) else None
+
+
+def _pictures(result: _llmdit.GenerateResult, output_type: str) -> Any:
+    if output_type == "latent":
+        return result.latents
+    if output_type == "pt":
+        return result.pixels
+    if output_type == "np":
+        return result.pixels.permute(0, 2, 3, 1).cpu().contiguous().numpy()
+    import numpy as np
+    from PIL import Image
+
+    return [Image.fromarray(np.asarray(image)) for image in result.images]

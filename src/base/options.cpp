@@ -1,0 +1,138 @@
+#include "llmdit/options.hpp"
+
+#include <limits>
+
+#include "base/check.hpp"
+#include "base/nearest.hpp"
+
+namespace llmdit {
+namespace {
+
+std::string_view kind_text(OptionKind kind) {
+  switch (kind) {
+    case OptionKind::boolean: return "true or false";
+    case OptionKind::integer: return "a whole number";
+    case OptionKind::unsigned_integer: return "a whole number that is not negative";
+    case OptionKind::number: return "a number";
+    case OptionKind::text: return "text";
+    case OptionKind::choice: return "one of a list";
+    case OptionKind::numbers: return "a list of numbers";
+  }
+  return "a value";
+}
+
+[[noreturn]] void wrong_kind(const OptionField& field, const OptionValue& value) {
+  const std::string shown = std::holds_alternative<std::monostate>(value) ? "none" : "'" + to_string(value) + "'";
+  fail(ErrorCode::invalid_argument, field.name, "expected {}, got {}", kind_text(field.kind), shown);
+}
+
+void check_bounds(const OptionField& field, double number, const std::string& shown) {
+  if (number >= field.minimum && number <= field.maximum) return;  // false for NaN
+  const double infinity = std::numeric_limits<double>::infinity();
+  const std::string unit = field.unit.empty() ? "" : fmt::format(" {}", field.unit);
+  if (field.maximum == infinity && field.minimum == -infinity) {
+    fail(ErrorCode::invalid_argument, field.name, "expected a number{}, got {}", unit, shown);
+  }
+  if (field.maximum == infinity) {
+    fail(ErrorCode::invalid_argument, field.name, "expected at least {}{}, got {}", field.minimum, unit, shown);
+  }
+  fail(ErrorCode::invalid_argument, field.name, "expected {} to {}{}, got {}", field.minimum, field.maximum, unit, shown);
+}
+
+int64_t to_integer(const OptionField& field, const OptionValue& value) {
+  if (const auto* integer = std::get_if<int64_t>(&value)) return *integer;
+  const auto* natural = std::get_if<uint64_t>(&value);
+  if (!natural || *natural > static_cast<uint64_t>(std::numeric_limits<int64_t>::max())) wrong_kind(field, value);
+  return static_cast<int64_t>(*natural);
+}
+
+uint64_t to_unsigned(const OptionField& field, const OptionValue& value) {
+  if (const auto* natural = std::get_if<uint64_t>(&value)) return *natural;
+  const auto* integer = std::get_if<int64_t>(&value);
+  if (!integer || *integer < 0) wrong_kind(field, value);
+  return static_cast<uint64_t>(*integer);
+}
+
+double to_number(const OptionField& field, const OptionValue& value) {
+  if (const auto* number = std::get_if<double>(&value)) return *number;
+  if (const auto* integer = std::get_if<int64_t>(&value)) return static_cast<double>(*integer);
+  if (const auto* natural = std::get_if<uint64_t>(&value)) return static_cast<double>(*natural);
+  wrong_kind(field, value);
+}
+
+std::string to_choice(const OptionField& field, const OptionValue& value) {
+  const auto* text = std::get_if<std::string>(&value);
+  if (!text) wrong_kind(field, value);
+  for (std::string_view choice : field.choices) {
+    if (choice == *text) return *text;
+  }
+  fail(ErrorCode::invalid_argument, field.name, "expected one of {}, got '{}'", fmt::join(field.choices, ", "), *text);
+}
+
+}  // namespace
+
+OptionValue check_value(const OptionField& field, OptionValue value) {
+  if (std::holds_alternative<std::monostate>(value)) {
+    if (!field.optional) wrong_kind(field, value);
+    return value;
+  }
+  switch (field.kind) {
+    case OptionKind::boolean:
+      if (!std::holds_alternative<bool>(value)) wrong_kind(field, value);
+      return value;
+    case OptionKind::integer: {
+      const int64_t integer = to_integer(field, value);
+      check_bounds(field, static_cast<double>(integer), std::to_string(integer));
+      return integer;
+    }
+    case OptionKind::unsigned_integer: {
+      const uint64_t natural = to_unsigned(field, value);
+      check_bounds(field, static_cast<double>(natural), std::to_string(natural));
+      return natural;
+    }
+    case OptionKind::number: {
+      const double number = to_number(field, value);
+      check_bounds(field, number, to_string(value));
+      return number;
+    }
+    case OptionKind::text:
+      if (!std::holds_alternative<std::string>(value)) wrong_kind(field, value);
+      return value;
+    case OptionKind::choice: return to_choice(field, value);
+    case OptionKind::numbers: {
+      const auto* numbers = std::get_if<std::vector<double>>(&value);
+      if (!numbers) wrong_kind(field, value);
+      for (double number : *numbers) check_bounds(field, number, fmt::format("{}", number));
+      return value;
+    }
+  }
+  return value;
+}
+
+const OptionField& find_field(std::span<const OptionField> fields, std::string_view name) {
+  std::vector<std::string_view> names;
+  for (const OptionField& field : fields) {
+    if (field.name == name) return field;
+    names.push_back(field.name);
+  }
+  const std::string_view guess = nearest(name, names);
+  if (guess.empty()) {
+    fail(ErrorCode::invalid_argument, "options", "there is no option '{}'; known are {}", name, fmt::join(names, ", "));
+  }
+  fail(ErrorCode::invalid_argument, "options", "there is no option '{}'; did you mean '{}'?", name, guess);
+}
+
+std::string to_string(const OptionValue& value) {
+  struct Writer {
+    std::string operator()(std::monostate) const { return ""; }
+    std::string operator()(bool flag) const { return flag ? "true" : "false"; }
+    std::string operator()(int64_t integer) const { return std::to_string(integer); }
+    std::string operator()(uint64_t natural) const { return std::to_string(natural); }
+    std::string operator()(double number) const { return fmt::format("{}", number); }
+    std::string operator()(const std::string& text) const { return text; }
+    std::string operator()(const std::vector<double>& numbers) const { return fmt::format("{}", fmt::join(numbers, ",")); }
+  };
+  return std::visit(Writer{}, value);
+}
+
+}  // namespace llmdit

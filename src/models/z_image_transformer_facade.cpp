@@ -1,0 +1,137 @@
+#include <ATen/ATen.h>
+
+#include "base/check.hpp"
+#include "base/translate.hpp"
+#include "io/model_config.hpp"
+#include "models/z_image_transformer.hpp"
+
+namespace llmdit {
+namespace {
+
+std::array<int64_t, 3> three(const io::JsonObject& json, std::string_view key, const std::array<int64_t, 3>& fallback) {
+  if (!json.has(key)) return fallback;
+  const auto values = json.get<std::vector<int64_t>>(key);
+  if (values.size() != 3 || std::ranges::any_of(values, [](int64_t v) { return v < 1 || v > (1 << 20); })) {
+    fail(ErrorCode::unsupported, "transformer", "expected {} in {} to be three numbers from 1 to {}, found [{}]", key,
+         json.path().string(), 1 << 20, fmt::join(values, ", "));
+  }
+  return {values[0], values[1], values[2]};
+}
+
+void check_config(const ZImageTransformerConfig& c, const std::filesystem::path& path) {
+  const int64_t head_dim = c.dim / c.n_heads, axes = c.axes_dims[0] + c.axes_dims[1] + c.axes_dims[2];
+  if (c.dim % c.n_heads != 0 || head_dim != axes) {
+    fail(ErrorCode::unsupported, "transformer", "expected dim / n_heads to equal the sum of axes_dims in {}, found {} / {} and {}",
+         path.string(), c.dim, c.n_heads, axes);
+  }
+  for (const int64_t axis : c.axes_dims) {
+    if (axis % 2 != 0) fail(ErrorCode::unsupported, "transformer", "expected even axes_dims in {}, found {}", path.string(), axis);
+  }
+  if (max_caption_len(c) < seq_multi_of) {
+    fail(ErrorCode::unsupported, "transformer", "expected axes_lens in {} to leave room for a caption of {} tokens, found {} positions",
+         path.string(), seq_multi_of, c.axes_lens[0]);
+  }
+}
+
+}  // namespace
+
+ZImageTransformerConfig ZImageTransformerConfig::load(const std::filesystem::path& path) {
+  const auto json = io::read_config(path);
+  io::expect_class(json, "ZImageTransformer2DModel");
+  io::expect_value<std::vector<int64_t>>(json, "all_patch_size", {2});
+  io::expect_value<std::vector<int64_t>>(json, "all_f_patch_size", {1});
+  if (json.has("siglip_feat_dim")) {
+    fail(ErrorCode::unsupported, "transformer", "expected siglip_feat_dim in {} to be null: the omni form takes pictures, which is not handled",
+         json.path().string());
+  }
+  ZImageTransformerConfig c;
+  c.in_channels = io::positive_or(json, "in_channels", c.in_channels);
+  c.dim = io::positive_or(json, "dim", c.dim);
+  c.n_layers = io::positive_or(json, "n_layers", c.n_layers);
+  c.n_refiner_layers = json.get_or<int64_t>("n_refiner_layers", c.n_refiner_layers);
+  c.n_heads = io::positive_or(json, "n_heads", c.n_heads);
+  c.cap_feat_dim = io::positive_or(json, "cap_feat_dim", c.cap_feat_dim);
+  c.norm_eps = json.get_or<double>("norm_eps", c.norm_eps);
+  c.qk_norm = json.get_or<bool>("qk_norm", c.qk_norm);
+  c.rope_theta = json.get_or<double>("rope_theta", c.rope_theta);
+  c.t_scale = json.get_or<double>("t_scale", c.t_scale);
+  c.axes_dims = three(json, "axes_dims", c.axes_dims);
+  c.axes_lens = three(json, "axes_lens", c.axes_lens);
+  check_config(c, json.path());
+  return c;
+}
+
+int64_t max_caption_len(const ZImageTransformerConfig& config) {
+  // The image stands at the padded caption's length + 1, the last index is axes_lens[0] - 1.
+  return std::max<int64_t>(0, config.axes_lens[0] - 2) / seq_multi_of * seq_multi_of;
+}
+
+void check_latent_size(const ZImageTransformerConfig& config, int64_t h, int64_t w) {
+  const int64_t p = config.patch_size;
+  check(h > 0 && w > 0 && h % p == 0 && w % p == 0, "transformer", "expected latents whose sides are positive multiples of {}, got {} x {}",
+        p, h, w);
+  check(h / p <= config.axes_lens[1] && w / p <= config.axes_lens[2], "transformer",
+        "expected latents of at most {} x {} (the rope tables' length), got {} x {}", config.axes_lens[1] * p, config.axes_lens[2] * p, h, w);
+}
+
+struct ZImageTransformer::Impl {
+  Impl(io::Checkpoint checkpoint, const nn::Placement& placement, const ZImageTransformerConfig& config)
+      : config(config), store(std::move(checkpoint), placement), model(nn::Weights(store), config), unused(store.unused()) {}
+
+  ZImageTransformerConfig config;
+  nn::WeightStore store;
+  models::ZImageTransformerModel model;
+  std::vector<std::string> unused;
+};
+
+ZImageTransformer::ZImageTransformer(std::shared_ptr<const Impl> impl) : impl_(std::move(impl)) {}
+
+ZImageTransformer ZImageTransformer::load(const std::filesystem::path& path, const LoadOptions& options) {
+  return translate_errors("transformer", [&] {
+    check_options(options);
+    const at::InferenceMode guard;
+    const auto config = ZImageTransformerConfig::load(path);
+    constexpr std::string_view stems[] = {"diffusion_pytorch_model", "model"};
+    return ZImageTransformer(std::make_shared<Impl>(io::Checkpoint::open(path, stems), nn::resolve_placement(options, options.dit_device),
+                                                    config));
+  });
+}
+
+Conditioning ZImageTransformer::condition(std::span<const at::Tensor> prompt_embeds) const {
+  return translate_errors("transformer", [&] {
+    const at::InferenceMode guard;
+    return impl_->model.condition(prompt_embeds);
+  });
+}
+
+std::vector<at::Tensor> ZImageTransformer::forward(std::span<const at::Tensor> latents, const at::Tensor& t,
+                                                   const Conditioning& conditioning, std::stop_token stop) const {
+  return translate_errors("transformer", [&] {
+    const at::InferenceMode guard;
+    const size_t batch = latents.size();
+    check(batch > 0 && conditioning.captions.size() == batch, "transformer", "expected one caption for each of {} latents, got {}", batch,
+          conditioning.captions.size());
+    check(t.dim() == 1 && t.size(0) == static_cast<int64_t>(batch), "transformer", "expected t of [{}], got [{}]", batch,
+          fmt::join(t.sizes(), ", "));
+    for (const at::Tensor& item : latents) {
+      check(item.dim() == 4 && item.size(0) == impl_->config.in_channels && item.size(1) == impl_->config.f_patch_size, "transformer",
+            "expected latents of [{}, {}, h, w], got [{}]", impl_->config.in_channels, impl_->config.f_patch_size,
+            fmt::join(item.sizes(), ", "));
+    }
+    return impl_->model.forward(latents, t, conditioning, stop);
+  });
+}
+
+at::Tensor ZImageTransformer::forward(const at::Tensor& latents, const at::Tensor& t, const Conditioning& conditioning,
+                                      std::stop_token stop) const {
+  check(latents.dim() == 4, "transformer", "expected latents of [batch, {}, h, w], got [{}]", impl_->config.in_channels,
+        fmt::join(latents.sizes(), ", "));
+  const std::vector<at::Tensor> items = latents.unsqueeze(2).unbind(0);
+  return at::stack(forward(items, t, conditioning, std::move(stop))).squeeze(2);
+}
+
+const ZImageTransformerConfig& ZImageTransformer::config() const { return impl_->config; }
+std::map<std::string, at::Tensor> ZImageTransformer::state_dict() const { return impl_->store.given(); }
+const std::vector<std::string>& ZImageTransformer::unused_weights() const { return impl_->unused; }
+
+}  // namespace llmdit

@@ -1,0 +1,66 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <memory>
+#include <vector>
+
+#include "nn/matmul.hpp"
+#include "nn/weights.hpp"
+
+namespace llmdit::nn {
+
+/// y = x W^T + b from `weight` [out, in] and, when asked, `bias` [out].
+class Linear {
+ public:
+  enum class Bias { no, yes };
+
+  Linear(const Weights& weights, int64_t in_features, int64_t out_features, Bias bias);
+
+  /// x [..., in] to [..., out].
+  at::Tensor operator()(const at::Tensor& x) const;
+
+ private:
+  std::shared_ptr<const MatMul> matmul_;
+  at::Tensor bias_;  // undefined without one
+  int64_t in_features_;
+  int64_t out_features_;
+};
+
+/// x / sqrt(mean(x^2) + eps) * weight over the last axis.
+class RmsNorm {
+ public:
+  RmsNorm(const Weights& weights, int64_t size, double eps);
+
+  at::Tensor operator()(const at::Tensor& x) const;
+
+ private:
+  at::Tensor weight_;
+  double eps_;
+};
+
+/// w2(silu(w1 x) * w3 x), whatever the checkpoint calls the three.
+class GatedFeedForward {
+ public:
+  struct Names {
+    const char* gate;
+    const char* up;
+    const char* down;
+  };
+
+  GatedFeedForward(const Weights& weights, const Names& names, int64_t size, int64_t hidden);
+
+  at::Tensor operator()(const at::Tensor& x) const;
+
+ private:
+  Linear gate_;
+  Linear up_;
+  Linear down_;
+};
+
+/// softmax(q k^T / sqrt(head_dim)) v within each of several sequences that lie one after another in the rows.
+/// q [rows, heads, head_dim], k and v [rows, kv_heads, head_dim]; lengths sum to rows. Gives [rows, heads * head_dim].
+at::Tensor packed_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const std::vector<int64_t>& lengths,
+                            bool causal = false);
+
+}  // namespace llmdit::nn

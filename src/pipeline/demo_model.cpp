@@ -1,0 +1,40 @@
+#include "llmdit/demo_model.hpp"
+
+#include <dlfcn.h>
+
+#include <cstdlib>
+
+#include "base/check.hpp"
+
+namespace llmdit {
+namespace {
+
+std::filesystem::path library_folder() {
+  Dl_info info{};
+  if (dladdr(reinterpret_cast<const void*>(&demo_model_path), &info) == 0 || !info.dli_fname) return {};
+  std::error_code ignored;
+  return std::filesystem::weakly_canonical(info.dli_fname, ignored).parent_path();
+}
+
+bool is_model(const std::filesystem::path& path) {
+  std::error_code ignored;
+  return std::filesystem::exists(path / "model_index.json", ignored);
+}
+
+}  // namespace
+
+std::filesystem::path demo_model_path() {
+  if (const char* named = std::getenv("LLMDIT_DEMO_MODEL"); named && *named) {
+    if (is_model(named)) return named;
+    fail(ErrorCode::not_found, "demo_model", "expected a model_index.json in LLMDIT_DEMO_MODEL = {}, found none", named);
+  }
+  const std::filesystem::path folder = library_folder();
+  for (const char* relative : {"../share/llmdit/demo_model", "share/llmdit/demo_model"}) {
+    const auto path = (folder / relative).lexically_normal();
+    if (is_model(path)) return path;
+  }
+  fail(ErrorCode::not_found, "demo_model", "expected the demo model in {}, found none; name a model instead, or set LLMDIT_DEMO_MODEL",
+       (folder / "../share/llmdit/demo_model").lexically_normal().string());
+}
+
+}  // namespace llmdit

@@ -1,0 +1,27 @@
+#pragma once
+
+#include <filesystem>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "llmdit/z_image_pipeline.hpp"
+
+namespace llmdit {
+
+/// What a loaded pipeline is made of.
+struct PipelineParts {
+  std::filesystem::path path;
+  ZImageTextEncoder text_encoder;
+  ZImageTransformer transformer;
+  AutoencoderKL vae;
+  FlowMatchScheduler scheduler;
+  std::vector<std::string> load_warnings;
+
+  int64_t size_multiple() const { return vae.config().vae_scale_factor() * transformer.config().patch_size; }
+};
+
+/// One call of ZImagePipeline::generate.
+GenerateResult run_generation(const PipelineParts& parts, std::span<const std::string> prompts, const GenerateOptions& options);
+
+}  // namespace llmdit

@@ -1,0 +1,56 @@
+#include <nlohmann/json.hpp>
+
+#include "base/check.hpp"
+#include "llmdit/version.hpp"
+#include "llmdit/z_image_pipeline.hpp"
+
+namespace llmdit {
+namespace {
+
+nlohmann::json to_json(const OptionValue& value) {
+  return std::visit(
+      [](const auto& v) -> nlohmann::json {
+        if constexpr (std::is_same_v<std::decay_t<decltype(v)>, std::monostate>) {
+          return nullptr;
+        } else {
+          return v;
+        }
+      },
+      value);
+}
+
+// What the run really used stands in place of "not given".
+nlohmann::json settings(std::string_view prompt, const GenerateOptions& options, const GenerateResult& result, size_t index) {
+  nlohmann::json json;
+  json["version"] = version();
+  json["model"] = result.model;
+  json["prompt"] = prompt;
+  for (const OptionField& field : option_fields<GenerateOptions>()) json[std::string(field.name)] = to_json(field.get(&options));
+  json["width"] = result.images[index].width;
+  json["height"] = result.images[index].height;
+  json["num_inference_steps"] = result.sigmas.size() - 1;
+  json["seed"] = index < result.seeds.size() ? nlohmann::json(result.seeds[index]) : nullptr;
+  return json;
+}
+
+// The one-line form that A1111 began and most galleries read; its CFG scale is the classic one.
+std::string parameters_line(std::string_view prompt, const GenerateOptions& options, const GenerateResult& result, size_t index) {
+  std::string text(prompt);
+  if (options.guidance_scale > 0 && !options.negative_prompt.empty()) text += "\nNegative prompt: " + options.negative_prompt;
+  text += fmt::format("\nSteps: {}, Sampler: Euler, CFG scale: {}", result.sigmas.size() - 1, options.guidance_scale + 1);
+  if (index < result.seeds.size()) text += fmt::format(", Seed: {}", result.seeds[index]);
+  const Image& image = result.images[index];
+  return text + fmt::format(", Size: {}x{}, Model: {}, Version: llmdit {}", image.width, image.height, result.model, version());
+}
+
+}  // namespace
+
+ImageText picture_parameters(std::string_view prompt, const GenerateOptions& options, const GenerateResult& result, size_t index) {
+  check(index < result.images.size(), "picture_parameters", "expected an index below {}, got {}", result.images.size(), index);
+  // Invalid UTF-8 in a prompt must not cost the user the finished picture.
+  const auto replace = nlohmann::json::error_handler_t::replace;
+  return {{"parameters", parameters_line(prompt, options, result, index)},
+          {"llmdit", settings(prompt, options, result, index).dump(-1, ' ', false, replace)}};
+}
+
+}  // namespace llmdit

@@ -1,0 +1,76 @@
+#include "llmdit/text_encoder.hpp"
+
+#include <ATen/ATen.h>
+
+#include "base/check.hpp"
+#include "base/translate.hpp"
+#include "models/qwen3.hpp"
+
+namespace llmdit {
+
+TextEncoder::~TextEncoder() = default;
+
+struct ZImageTextEncoder::Impl {
+  Impl(io::Checkpoint checkpoint, const nn::Placement& placement, const Qwen3Config& config, Tokenizer tokenizer)
+      : config(config),
+        tokenizer(std::move(tokenizer)),
+        store(std::move(checkpoint), placement),
+        model(nn::Weights(store), config),
+        unused(store.unused()) {}
+
+  Qwen3Config config;
+  Tokenizer tokenizer;
+  nn::WeightStore store;
+  models::Qwen3Model model;
+  std::vector<std::string> unused;
+};
+
+ZImageTextEncoder::ZImageTextEncoder(std::shared_ptr<const Impl> impl) : impl_(std::move(impl)) {}
+
+ZImageTextEncoder ZImageTextEncoder::load(const std::filesystem::path& path, const std::filesystem::path& tokenizer_path,
+                                          const LoadOptions& options) {
+  return translate_errors("text_encoder", [&] {
+    check_options(options);
+    const at::InferenceMode guard;
+    const auto config = Qwen3Config::load(path);
+    Tokenizer tokenizer = Tokenizer::load(tokenizer_path);
+    if (tokenizer.vocab_size() > config.vocab_size) {
+      fail(ErrorCode::unsupported, "text_encoder", "expected the tokenizer's ids to lie below vocab_size {} of {}, but {} has {}; they belong "
+           "to different models", config.vocab_size, path.string(), tokenizer.path().string(), tokenizer.vocab_size());
+    }
+    constexpr std::string_view stems[] = {"model", "diffusion_pytorch_model"};
+    return ZImageTextEncoder(std::make_shared<Impl>(io::Checkpoint::open(path, stems),
+                                                    nn::resolve_placement(options, options.text_encoder_device), config, std::move(tokenizer)));
+  });
+}
+
+EncodingOutput ZImageTextEncoder::encode(std::span<const std::string> texts, const EncodeOptions& options) const {
+  EncodingOutput output;
+  for (const std::string& text : texts) {
+    const std::vector<int64_t> ids = impl_->tokenizer.encode(text);
+    output.embeddings.push_back(hidden_states(ids, options));
+    output.token_counts.push_back(static_cast<int64_t>(ids.size()));
+    output.formatted_prompts.push_back(text);
+  }
+  return output;
+}
+
+int64_t ZImageTextEncoder::hidden_size() const { return impl_->config.hidden_size; }
+
+at::Tensor ZImageTextEncoder::hidden_states(std::span<const int64_t> input_ids, const EncodeOptions& options) const {
+  return translate_errors("text_encoder", [&] {
+    const at::InferenceMode guard;
+    const at::Tensor states = impl_->model.hidden_states(input_ids, options.hidden_layer, options.stop);
+    if (!at::isfinite(states).all().item<bool>()) {
+      fail(ErrorCode::internal, "text_encoder", "the hidden states of layer {} are not finite; check the weights in {}", options.hidden_layer,
+           impl_->store.checkpoint().path().string());
+    }
+    return states;
+  });
+}
+
+const Qwen3Config& ZImageTextEncoder::config() const { return impl_->config; }
+const Tokenizer& ZImageTextEncoder::tokenizer() const { return impl_->tokenizer; }
+const std::vector<std::string>& ZImageTextEncoder::unused_weights() const { return impl_->unused; }
+
+}  // namespace llmdit

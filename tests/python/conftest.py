@@ -1,0 +1,89 @@
+"""Tiny models on disk, the reference's pipelines, and the table of measured errors at the end of the run."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+import llmdit
+import parity
+import pytest
+import tiny_models
+import torch
+import transformers
+
+transformers.utils.logging.disable_progress_bar()
+transformers.utils.logging.set_verbosity_error()
+
+
+@pytest.fixture(autouse=True)
+def _no_grad() -> Any:
+    with torch.no_grad():
+        yield
+
+
+@pytest.fixture(scope="session")
+def references() -> Callable[[str], Any]:
+    """The reference pipeline of a tiny model, in float32 and in memory."""
+    made: dict[str, Any] = {}
+
+    def get(name: str) -> Any:
+        if name not in made:
+            made[name] = tiny_models.make_pipeline(name)
+        return made[name]
+
+    return get
+
+
+@pytest.fixture(scope="session")
+def folders(tmp_path_factory: pytest.TempPathFactory, references: Callable[[str], Any]) -> Callable[..., Path]:
+    """The folder of a tiny model, saved in `dtype`; not to be written to."""
+    root = tmp_path_factory.mktemp("models")
+
+    def get(name: str, dtype: torch.dtype = torch.float32) -> Path:
+        folder = root / f"{name}-{str(dtype).removeprefix('torch.')}"
+        if not folder.exists():
+            tiny_models.save_folder(references(name), folder, dtype)
+        return folder
+
+    return get
+
+
+@pytest.fixture(scope="session")
+def pipelines(folders: Callable[..., Path]) -> Callable[[str], llmdit.ZImagePipeline]:
+    """Our pipeline of a tiny model, on its float32 folder."""
+    loaded: dict[str, llmdit.ZImagePipeline] = {}
+
+    def get(name: str) -> llmdit.ZImagePipeline:
+        if name not in loaded:
+            loaded[name] = llmdit.ZImagePipeline.from_pretrained(folders(name))
+        return loaded[name]
+
+    return get
+
+
+@pytest.fixture(scope="session")
+def pipe(pipelines: Callable[[str], llmdit.ZImagePipeline]) -> llmdit.ZImagePipeline:
+    """Our pipeline of the tiny model "base", for tests that need any pipeline."""
+    return pipelines("base")
+
+
+@pytest.fixture
+def model_copy(folders: Callable[..., Path], tmp_path: Path) -> Callable[..., Path]:
+    """A copy of a tiny model's folder that a test may damage."""
+    import shutil
+
+    def get(name: str = "base", dtype: torch.dtype = torch.float32) -> Path:
+        return Path(shutil.copytree(folders(name, dtype), tmp_path / name))
+
+    return get
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    lines = parity.table_lines()
+    if lines:
+        terminalreporter.section("measured errors")
+        for line in lines:
+            terminalreporter.write_line(line)

@@ -1,0 +1,1 @@
+"""llmdit and diffusers side by side on the same random-weight models: speed, memory, distance to float32."""

@@ -1,0 +1,107 @@
+"""Measures llmdit against diffusers on models of Z-Image's real width, and prints ratios.
+
+    python -m tools.bench --work /tmp/bench                       # everything; writes 13 GB of models once
+    python -m tools.bench --work /tmp/bench --jobs step,decode --rounds 9 --json step.json
+    python -m tools.bench --work /tmp/bench --quick               # does it run at all? Under a minute
+
+A ratio is measured within a round, each tool right after the other: times alone mean little on a shared machine.
+"""
+
+import argparse
+import dataclasses
+import multiprocessing
+import os
+import sys
+from pathlib import Path
+
+from .case import Case
+from .jobs import JOBS
+from .report import markdown, result_lines, write_json
+from .runner import measure, set_threads
+from .sizes import QUICK, Sizes
+
+# No network, no progress bars, no advice.
+QUIET = {
+    "HF_HUB_OFFLINE": "1",
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "DIFFUSERS_VERBOSITY": "error",
+    "TRANSFORMERS_VERBOSITY": "error",
+}
+
+
+def parse_arguments() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tools.bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--work", type=Path, required=True, help="folder of the models, outside the repository")
+    parser.add_argument("--jobs", default=",".join(JOBS), help=f"of {', '.join(JOBS)} (default: all)")
+    parser.add_argument("--rounds", type=int, help="default: 5, with --quick 1")
+    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help="default: all there are")
+    parser.add_argument("--size", type=int, help="side of the picture in pixels (default: 256, with --quick 64)")
+    parser.add_argument("--layers", type=int, help="main layers of the transformer")
+    parser.add_argument("--refiner-layers", type=int, help="layers of each of its two refiners")
+    parser.add_argument("--encoder-layers", type=int, help="layers of the text encoder")
+    parser.add_argument("--quick", action="store_true", help="small models: a smoke run")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure of every round")
+    parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the table")
+    args = parser.parse_args()
+    args.jobs = args.jobs.split(",")
+    unknown = [name for name in args.jobs if name not in JOBS]
+    if unknown:
+        parser.error(f"no job {', '.join(unknown)}; there are {', '.join(JOBS)}")
+    args.rounds = args.rounds or (1 if args.quick else 5)
+    args.size = args.size or (64 if args.quick else 256)
+    if args.size % 16:
+        parser.error("--size is a multiple of 16")
+    return args
+
+
+def chosen_sizes(args: argparse.Namespace) -> Sizes:
+    """The models' sizes, with what the command line changes in them."""
+    names = ("layers", "refiner_layers", "encoder_layers")
+    changes = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
+    return dataclasses.replace(QUICK if args.quick else Sizes(), **changes)
+
+
+def build_models(work: Path, sizes: Sizes) -> None:
+    """In a process of its own: this one stays small."""
+    from .models import build
+
+    build(work, sizes)
+
+
+def prepare_models(work: Path, sizes: Sizes) -> dict[str, Path]:
+    """The model of each storage type."""
+    builder = multiprocessing.get_context("spawn").Process(target=build_models, args=(work, sizes))
+    builder.start()
+    builder.join()
+    if builder.exitcode:
+        sys.exit("the models could not be made")
+    return sizes.folders(work)
+
+
+def main() -> None:
+    """Runs the jobs."""
+    args = parse_arguments()
+    os.environ.update(QUIET)
+    set_threads(args.threads)
+    sizes = chosen_sizes(args)
+    case = Case(prepare_models(args.work, sizes), args.size, args.threads)
+    results = []
+    for name in args.jobs:
+        results.append(measure(name, JOBS[name], case, args.rounds).as_dict())
+        print("\n".join(result_lines(results[-1])), flush=True)
+
+    from .machine import describe  # loads torch, which the measurements need not share memory with
+
+    settings = {"rounds": args.rounds, "pixels": args.size, "sizes": sizes.as_dict()}
+    record = {"machine": describe(args.threads), "settings": settings, "results": results}
+    if args.json:
+        write_json(args.json, record)
+    if args.markdown:
+        args.markdown.write_text(markdown(record), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

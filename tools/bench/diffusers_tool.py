@@ -1,0 +1,137 @@
+"""The jobs as diffusers and transformers do them, and the matrix products that no code around them can beat."""
+
+from typing import TYPE_CHECKING
+
+from .case import (
+    FIRST_STEP,
+    LOADED,
+    PROMPT,
+    PROMPT_TOKENS,
+    TIME,
+    Case,
+    Prepare,
+    Stage,
+    caption_of,
+    latents_of,
+    random_tensor,
+    torch_dtype,
+)
+
+if TYPE_CHECKING:
+    import torch
+
+
+def encode(storage: str) -> Prepare:
+    """The pipeline's own method, which pads to 512 tokens."""
+
+    def prepare(case: Case) -> dict[str, Stage]:
+        from diffusers import ZImagePipeline
+        from diffusers.utils import logging
+
+        logging.disable_progress_bar()
+        pipeline = ZImagePipeline.from_pretrained(
+            case.folders[storage], dtype=torch_dtype(storage), transformer=None, vae=None, local_files_only=True
+        )
+        return {"": lambda: pipeline.encode_prompt(PROMPT, do_classifier_free_guidance=False)[0][0]}
+
+    return prepare
+
+
+def encode_unpadded(storage: str, arithmetic: str) -> Prepare:
+    """The same without padding, as one would write it by hand."""
+
+    def prepare(case: Case) -> dict[str, Stage]:
+        from transformers import AutoTokenizer, Qwen3Model
+
+        tokenizer = AutoTokenizer.from_pretrained(case.folders[storage] / "tokenizer")
+        model = Qwen3Model.from_pretrained(case.folders[storage] / "text_encoder", dtype=torch_dtype(arithmetic))
+        turns = [{"role": "user", "content": PROMPT}]
+
+        def encode() -> "torch.Tensor":
+            text = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
+            ids = tokenizer(text, return_tensors="pt").input_ids
+            return model(input_ids=ids, output_hidden_states=True).hidden_states[-2][0]
+
+        return {"": encode}
+
+    return prepare
+
+
+def step(storage: str, arithmetic: str) -> Prepare:
+    """One call of the transformer, which is what each step of the pipeline costs."""
+
+    def prepare(case: Case) -> dict[str, Stage]:
+        import torch
+        from diffusers import ZImageTransformer2DModel
+
+        dtype = torch_dtype(arithmetic)
+        transformer = ZImageTransformer2DModel.from_pretrained(
+            case.folders[storage], subfolder="transformer", dtype=dtype
+        )
+        latents = list(latents_of(case.pixels).to(dtype).unsqueeze(2))
+        caption, time = [caption_of(case).to(dtype)], torch.tensor([TIME])
+        return {"": lambda: torch.stack(transformer(latents, time, caption, return_dict=False)[0]).squeeze(2)}
+
+    return prepare
+
+
+def decode(scale: int) -> Prepare:
+    """The same by AutoencoderKL."""
+
+    def prepare(case: Case) -> dict[str, Stage]:
+        from diffusers import AutoencoderKL
+
+        vae = AutoencoderKL.from_pretrained(case.folders["float32"], subfolder="vae")
+        latents = latents_of(scale * case.pixels)
+        return {"": lambda: vae.decode(latents).sample}
+
+    return prepare
+
+
+def load(storage: str) -> Prepare:
+    """The same by diffusers, in the type of the files."""
+
+    def prepare(case: Case) -> dict[str, Stage]:
+        from diffusers import AutoencoderKL, ZImagePipeline, ZImageTransformer2DModel  # noqa: F401
+        from diffusers.utils import logging
+        from transformers import Qwen2Tokenizer, Qwen3Model  # noqa: F401  all imported before the clock runs
+
+        logging.disable_progress_bar()
+        loaded: list[ZImagePipeline] = []
+        size = {"width": case.pixels, "height": case.pixels}
+
+        def load() -> None:
+            dtype = torch_dtype(storage)
+            pipeline = ZImagePipeline.from_pretrained(case.folders[storage], dtype=dtype, local_files_only=True)
+            pipeline.set_progress_bar_config(disable=True)
+            loaded.append(pipeline)
+
+        def first_step() -> "torch.Tensor":
+            return loaded[0](PROMPT, num_inference_steps=1, guidance_scale=0.0, output_type="latent", **size).images
+
+        return {LOADED: load, FIRST_STEP: first_step}
+
+    return prepare
+
+
+def products_alone(case: Case) -> dict[str, Stage]:
+    """The matrix products of the step in float32, by libtorch, and nothing else: what no code around them can beat."""
+    import torch
+    from safetensors.torch import load_file
+
+    tokens, caption_rows = (case.pixels // 16) ** 2, -(-PROMPT_TOKENS // 32) * 32
+    image_rows = -(-tokens // 32) * 32
+    rows = {"noise_refiner": image_rows, "context_refiner": caption_rows, "layers": image_rows + caption_rows}
+    products = []
+    for file in sorted((case.folders["float32"] / "transformer").glob("*.safetensors")):
+        for name, weight in load_file(file).items():
+            part = name.split(".")[0]
+            if part in rows and weight.dim() == 2:
+                count = 1 if "adaLN" in name else rows[part]
+                products.append((random_tensor(count, weight.shape[1]), weight))
+
+    def multiply() -> None:
+        for x, weight in products:
+            torch.nn.functional.linear(x, weight)
+
+    return {"": multiply}

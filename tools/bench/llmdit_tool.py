@@ -1,0 +1,60 @@
+"""The jobs as llmdit does them."""
+
+from .case import FIRST_STEP, LOADED, PROMPT, SEED, TIME, Case, Prepare, Stage, caption_of, latents_of
+
+
+def encode(storage: str) -> Prepare:
+    """Chat template, tokenizer and encoder, from text to embeddings."""
+
+    def prepare(case: Case) -> dict[str, Stage]:
+        import llmdit
+
+        encoder = llmdit.ZImageTextEncoder.from_pretrained(case.folders[storage], subfolder="text_encoder")
+        return {"": lambda: encoder.encode(llmdit.format_prompt(PROMPT)).embeddings[0]}
+
+    return prepare
+
+
+def step(storage: str, caption_ready: bool) -> Prepare:
+    """One call of the transformer, with or without the part that a generation does once for all steps."""
+
+    def prepare(case: Case) -> dict[str, Stage]:
+        import llmdit
+
+        transformer = llmdit.ZImageTransformer.from_pretrained(case.folders[storage], subfolder="transformer")
+        latents, caption = latents_of(case.pixels), [caption_of(case)]
+        prompt = transformer.condition(caption) if caption_ready else caption
+        return {"": lambda: transformer(latents, TIME, prompt)}
+
+    return prepare
+
+
+def decode(scale: int) -> Prepare:
+    """Latents to pixels of `scale` times the step's side."""
+
+    def prepare(case: Case) -> dict[str, Stage]:
+        import llmdit
+
+        vae = llmdit.AutoencoderKL.from_pretrained(case.folders["float32"], subfolder="vae")
+        latents = latents_of(scale * case.pixels)
+        return {"": lambda: vae.decode(latents)}
+
+    return prepare
+
+
+def load(storage: str) -> Prepare:
+    """A whole pipeline, then its first latents, which is when mapped weights are really read."""
+
+    def prepare(case: Case) -> dict[str, Stage]:
+        import llmdit
+
+        loaded: list[llmdit.ZImagePipeline] = []
+        size = {"width": case.pixels, "height": case.pixels}
+        return {
+            LOADED: lambda: loaded.append(llmdit.ZImagePipeline.from_pretrained(case.folders[storage])),
+            FIRST_STEP: lambda: (
+                loaded[0](PROMPT, num_inference_steps=1, seed=SEED, output_type="latent", **size).images
+            ),
+        }
+
+    return prepare

@@ -1,0 +1,60 @@
+#!/usr/bin/env bash
+# Prepares a Debian/Ubuntu machine for building llmdit: system packages (as root), then .venv with torch and the tests' packages.
+# Quick when nothing is missing. Without root or apt it changes nothing and lists what to install.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+packages=(build-essential cmake ninja-build ccache mold python3-dev python3-venv nlohmann-json3-dev libpcre2-dev libutf8proc-dev
+          libsentencepiece-dev libcli11-dev libstb-dev zlib1g-dev pkg-config libcatch2-dev)
+
+say() { printf '[setup] %s\n' "$*" >&2; }
+installed() { dpkg-query -W -f='${Status}' "$1" 2>/dev/null | grep -q 'ok installed'; }
+
+# Debian 12 ships Catch2 2; version 3 is in its backports, reached through the machine's own configured mirror.
+add_backports() {
+  . /etc/os-release
+  [ "${VERSION_CODENAME:-}" = bookworm ] || return 0
+  grep -rqs 'bookworm-backports' /etc/apt/sources.list /etc/apt/sources.list.d && return 0
+  if [ -f /etc/apt/sources.list.d/debian.sources ]; then
+    awk 'BEGIN { RS = ""; ORS = "\n\n" } /Suites:[^\n]*bookworm/ && !/security/ { sub(/Suites:[^\n]*/, "Suites: bookworm-backports"); print; exit }' \
+      /etc/apt/sources.list.d/debian.sources > /etc/apt/sources.list.d/llmdit-backports.sources
+  else
+    awk '$1 == "deb" && $3 == "bookworm" { $3 = "bookworm-backports"; print; exit }' /etc/apt/sources.list \
+      > /etc/apt/sources.list.d/llmdit-backports.list
+  fi
+}
+
+system_packages() {
+  local missing=()
+  for package in "${packages[@]}"; do
+    installed "$package" || missing+=("$package")
+  done
+  [ ${#missing[@]} -eq 0 ] && return 0
+  if ! command -v apt-get >/dev/null || [ "$(id -u)" != 0 ]; then
+    say "missing packages: ${missing[*]}"
+    say "install them (on Debian/Ubuntu as root: tools/setup.sh; Catch2 must be version 3) and run this again"
+    return 3
+  fi
+  say "installing ${missing[*]}"
+  add_backports
+  export DEBIAN_FRONTEND=noninteractive
+  apt-get update -qq
+  if [[ " ${missing[*]} " == *" libcatch2-dev "* ]] && ls /etc/apt/sources.list.d/llmdit-backports.* >/dev/null 2>&1; then
+    apt-get install -y -qq -t bookworm-backports libcatch2-dev >/dev/null
+  fi
+  apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+}
+
+python_environment() {
+  local stamp=.venv/.requirements
+  if [ -f "$stamp" ] && cmp -s requirements-dev.txt "$stamp"; then return 0; fi
+  say "preparing .venv (torch and the tests' packages)"
+  [ -x .venv/bin/python ] || "${PYTHON:-python3}" -m venv .venv
+  # torch first and pinned: a later package that asks for "torch" must find it and not fetch another build.
+  .venv/bin/python -m pip install -q --disable-pip-version-check "$(grep '^torch==' requirements-dev.txt)"
+  .venv/bin/python -m pip install -q --disable-pip-version-check -r requirements-dev.txt
+  cp requirements-dev.txt "$stamp"
+}
+
+system_packages
+python_environment
