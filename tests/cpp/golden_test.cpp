@@ -1,7 +1,4 @@
 // What the reference made of tests/golden/tiny_z_image, against the library: see tests/golden/make_golden.py.
-#include <ATen/ATen.h>
-
-#include <catch2/catch_test_macros.hpp>
 #include <catch2/matchers/catch_matchers_floating_point.hpp>
 #include <filesystem>
 #include <fstream>
@@ -10,6 +7,7 @@
 #include <vector>
 
 #include "llmdit/llmdit.hpp"
+#include "torch_and_catch.hpp"
 
 namespace {
 

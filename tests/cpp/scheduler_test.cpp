@@ -1,6 +1,3 @@
-#include <ATen/ATen.h>
-
-#include <catch2/catch_test_macros.hpp>
 #include <catch2/matchers/catch_matchers_floating_point.hpp>
 #include <cmath>
 #include <limits>
@@ -11,6 +8,7 @@
 #include "llmdit/scheduler.hpp"
 #include "temp_folder.hpp"
 #include "thrown_error.hpp"
+#include "torch_and_catch.hpp"
 
 namespace {
 

@@ -1,7 +1,4 @@
 // The demo model from prompt to picture: what comes out, what is refused, and that a failed call leaves the pipeline as it was.
-#include <ATen/ATen.h>
-
-#include <catch2/catch_test_macros.hpp>
 #include <filesystem>
 #include <limits>
 #include <stop_token>
@@ -12,6 +9,7 @@
 #include "llmdit/llmdit.hpp"
 #include "temp_folder.hpp"
 #include "thrown_error.hpp"
+#include "torch_and_catch.hpp"
 
 namespace {
 
@@ -116,7 +114,7 @@ TEST_CASE("latents and prompt_embeds enter where the stages would have made them
   options.latents = make_noise({1, 16, 16, 16}, 7);
   options.seed.reset();
   const GenerateResult parts = pipeline().generate(std::span<const std::string>(), options);
-  CHECK(parts.images == whole.images);
+  CHECK((parts.images == whole.images));
   CHECK(parts.seeds.empty());
   CHECK(parts.token_counts == whole.token_counts);
 }
@@ -150,7 +148,7 @@ TEST_CASE("on_step sees every step, and true cancels", "[pipeline]") {
   CHECK(thrown_by([&] { pipeline().generate(prompt, options); }).code == ErrorCode::cancelled);
   options.on_step = [](const StepInfo&) -> bool { throw std::out_of_range("the caller's own"); };
   CHECK_THROWS_AS(pipeline().generate(prompt, options), std::out_of_range);
-  CHECK(pipeline().generate(prompt, quick()).images == result.images);
+  CHECK((pipeline().generate(prompt, quick()).images == result.images));
 }
 
 TEST_CASE("a stop requested before, between and twice is honoured and forgotten", "[pipeline]") {
@@ -173,7 +171,7 @@ TEST_CASE("one pipeline serves threads as it serves one caller", "[pipeline]") {
   std::vector<std::thread> threads;
   for (int i = 0; i < count; ++i) threads.emplace_back([&, i] { parallel[i] = pipeline().generate(prompt, quick(i)).images; });
   for (std::thread& thread : threads) thread.join();
-  CHECK(serial == parallel);
+  CHECK((serial == parallel));
 }
 
 TEST_CASE("requests that cannot be met are refused before any work", "[pipeline]") {

@@ -9,15 +9,13 @@ A ratio is measured within a round, each tool right after the other: times alone
 
 import argparse
 import dataclasses
-import multiprocessing
 import os
-import sys
 from pathlib import Path
 
 from .case import Case
 from .jobs import JOBS
 from .report import markdown, result_lines, write_json
-from .runner import measure, set_threads
+from .runner import build_models, measure, set_threads
 from .sizes import QUICK, Sizes
 
 # No network, no progress bars, no advice.
@@ -64,30 +62,14 @@ def chosen_sizes(args: argparse.Namespace) -> Sizes:
     return dataclasses.replace(QUICK if args.quick else Sizes(), **changes)
 
 
-def build_models(work: Path, sizes: Sizes) -> None:
-    """In a process of its own: this one stays small."""
-    from .models import build
-
-    build(work, sizes)
-
-
-def prepare_models(work: Path, sizes: Sizes) -> dict[str, Path]:
-    """The model of each storage type."""
-    builder = multiprocessing.get_context("spawn").Process(target=build_models, args=(work, sizes))
-    builder.start()
-    builder.join()
-    if builder.exitcode:
-        sys.exit("the models could not be made")
-    return sizes.folders(work)
-
-
 def main() -> None:
     """Runs the jobs."""
     args = parse_arguments()
     os.environ.update(QUIET)
     set_threads(args.threads)
     sizes = chosen_sizes(args)
-    case = Case(prepare_models(args.work, sizes), args.size, args.threads)
+    build_models(args.work, sizes)
+    case = Case(sizes.folders(args.work), args.size, args.threads)
     results = []
     for name in args.jobs:
         results.append(measure(name, JOBS[name], case, args.rounds).as_dict())

@@ -31,7 +31,7 @@ def cells(figure: Record, baseline: str) -> list[str]:
         number(figure["minimum"], figure["unit"]),
         number(figure["median"], figure["unit"]),
         f"{ratio:.3g}" if shows_ratio else "",
-        f"{distance:.1e}" if distance else "",
+        "" if distance is None else f"{distance:.1e}" if distance else "0",
     ]
 
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from .case import Case
 from .jobs import Job
+from .sizes import Sizes
 from .worker import Answer, serve
 
 _PROCESSES = multiprocessing.get_context("spawn")
@@ -106,6 +107,21 @@ def set_threads(threads: int) -> None:
         os.environ[name] = str(threads)
 
 
+def build_models(work: Path, sizes: Sizes) -> None:
+    """Writes the models that are missing, in a process of its own: this one stays small."""
+    builder = _PROCESSES.Process(target=_build_models, args=(work, sizes))
+    builder.start()
+    builder.join()
+    if builder.exitcode:
+        raise RuntimeError(f"the models could not be made: the process ended with status {builder.exitcode}")
+
+
+def _build_models(work: Path, sizes: Sizes) -> None:
+    from .models import build
+
+    build(work, sizes)
+
+
 def measure(name: str, job: Job, case: Case, rounds: int) -> Result:
     """Runs a job."""
     gigabytes = folder_bytes(case.folders[job.reads]) / 1e9 if job.reads else 0.0
@@ -120,7 +136,7 @@ def measure(name: str, job: Job, case: Case, rounds: int) -> Result:
         result.figures += figures_of(entrant, runs, with_memory=job.fresh)
     for figure in result.figures:
         figure.ratio = ratio_to(job.baseline, figure, result.figures)
-        if job.reference and figure.entrant in outputs:
+        if job.reference and figure.entrant != job.reference and figure.entrant in outputs:
             figure.distance = distance(outputs[figure.entrant], outputs[job.reference])
     return result
 
