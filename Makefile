@@ -4,6 +4,9 @@
 BUILD := build
 PYTHON := .venv/bin/python
 
+# Threads that wait should sleep: beside other work, the default of spinning makes small models many times slower.
+export OMP_WAIT_POLICY := PASSIVE
+
 PROMPT ?= a red circle left of a blue star on a yellow background
 SEED ?= 1
 

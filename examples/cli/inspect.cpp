@@ -113,9 +113,18 @@ std::string listing(const FileInfo& info, bool with_tensors, size_t depth = 0) {
 class InspectCommand {
  public:
   explicit InspectCommand(CLI::App& app) : json_(app) {
-    app.add_option("PATH", paths_, "weights, tokenizers, PNG pictures, or folders of them")
+    // A list that takes what comes would take "[a, b]" for two paths; one that waits for more than ever come does not.
+    constexpr int kMoreThanEver = 1 << 20;
+    app.add_option(
+           "PATH",
+           [this](const CLI::results_t& given) {
+             paths_ = given;
+             return true;
+           },
+           "weights, tokenizers, PNG pictures, or folders of them")
         ->group("Files")
-        ->allow_extra_args(false);
+        ->expected(kMoreThanEver)
+        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
     app.add_flag("--tensors", with_tensors_, "list every tensor")->group("Output");
     app.footer(kExamples);
   }

@@ -12,6 +12,8 @@ namespace llmdit::cli {
 class ModelChoice {
  public:
   explicit ModelChoice(CLI::App& app);
+  ModelChoice(const ModelChoice&) = delete;
+  ModelChoice& operator=(const ModelChoice&) = delete;
 
   /// The folder; says so on the console when it is the demo model's.
   std::filesystem::path resolve(const Console& console) const;

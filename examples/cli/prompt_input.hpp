@@ -10,6 +10,8 @@ namespace llmdit::cli {
 class PromptInput {
  public:
   explicit PromptInput(CLI::App& app);
+  PromptInput(const PromptInput&) = delete;
+  PromptInput& operator=(const PromptInput&) = delete;
 
   /// The prompt. Throws UsageError unless it was given in exactly one way, not_found for a file that cannot be read.
   std::string read() const;

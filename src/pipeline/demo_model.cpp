@@ -1,20 +1,12 @@
 #include "llmdit/demo_model.hpp"
 
-#include <dlfcn.h>
-
 #include <cstdlib>
 
 #include "base/check.hpp"
+#include "base/library_folder.hpp"
 
 namespace llmdit {
 namespace {
-
-std::filesystem::path library_folder() {
-  Dl_info info{};
-  if (dladdr(reinterpret_cast<const void*>(&demo_model_path), &info) == 0 || !info.dli_fname) return {};
-  std::error_code ignored;
-  return std::filesystem::weakly_canonical(info.dli_fname, ignored).parent_path();
-}
 
 bool is_model(const std::filesystem::path& path) {
   std::error_code ignored;

@@ -43,7 +43,8 @@ std::vector<std::string> effect_warnings(std::span<const std::string> prompts, c
   return warnings;
 }
 
-void check_size(int64_t side, int64_t multiple, const char* name) {
+void check_side(int64_t side, int64_t multiple, int64_t most, const char* name) {
+  check(side <= most, name, "expected at most {} pixels, the length of the model's rope table, got {}", most, side);
   check(side >= multiple && side % multiple == 0, name, "expected a multiple of {} pixels, got {}; the nearest is {}", multiple, side,
         std::max(multiple, (side + multiple / 2) / multiple * multiple));
 }
@@ -111,6 +112,10 @@ class Generation {
     check(options_.prompt_embeds.has_value() || !texts_.empty(), "generate", "expected at least one prompt, got none");
     check(!options_.prompt_embeds || texts_.empty(), "generate", "expected prompts or prompt_embeds, got both");
     check(!options_.prompt_embeds || !options_.prompt_embeds->empty(), "prompt_embeds", "expected at least one tensor, got none");
+    check(options_.sigmas.empty() || options_.num_inference_steps == GenerateOptions{}.num_inference_steps ||
+              options_.num_inference_steps == static_cast<int64_t>(options_.sigmas.size()),
+          "sigmas", "expected one noise level for each of {} steps, got {}; leave num_inference_steps out", options_.num_inference_steps,
+          options_.sigmas.size());
     result_.warnings = parts_.load_warnings;
     std::ranges::move(effect_warnings(texts_, options_), std::back_inserter(result_.warnings));
     result_.model = std::filesystem::weakly_canonical(parts_.path).filename().string();
@@ -128,9 +133,10 @@ class Generation {
             "expected width and height to agree with the latents' {} x {} pixels, got {} x {}", own.width, own.height, size.width, size.height);
       size = own;
     }
-    check_size(size.width, parts_.size_multiple(), "width");
-    check_size(size.height, parts_.size_multiple(), "height");
-    check_latent_size(parts_.transformer.config(), size.height / scale, size.width / scale);
+    const int64_t multiple = parts_.size_multiple();
+    const auto& axes_lens = parts_.transformer.config().axes_lens;
+    check_side(size.width, multiple, axes_lens[2] * multiple, "width");
+    check_side(size.height, multiple, axes_lens[1] * multiple, "height");
     return size;
   }
 

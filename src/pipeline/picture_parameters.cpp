@@ -3,6 +3,7 @@
 #include "base/check.hpp"
 #include "llmdit/version.hpp"
 #include "llmdit/z_image_pipeline.hpp"
+#include "text/utf8.hpp"
 
 namespace llmdit {
 namespace {
@@ -43,13 +44,19 @@ std::string parameters_line(std::string_view prompt, const GenerateOptions& opti
   return text + fmt::format(", Size: {}x{}, Model: {}, Version: llmdit {}", image.width, image.height, result.model, version());
 }
 
+// A prompt may be any bytes; a text chunk may not. Losing a letter there is better than losing the picture.
+std::string as_chunk_text(std::string text) {
+  std::string valid = text::replace_invalid_utf8(text).value_or(text);
+  for (size_t at = valid.find('\0'); at != std::string::npos; at = valid.find('\0', at)) valid.replace(at, 1, "\xEF\xBF\xBD");
+  return valid;
+}
+
 }  // namespace
 
 ImageText picture_parameters(std::string_view prompt, const GenerateOptions& options, const GenerateResult& result, size_t index) {
   check(index < result.images.size(), "picture_parameters", "expected an index below {}, got {}", result.images.size(), index);
-  // Invalid UTF-8 in a prompt must not cost the user the finished picture.
   const auto replace = nlohmann::json::error_handler_t::replace;
-  return {{"parameters", parameters_line(prompt, options, result, index)},
+  return {{"parameters", as_chunk_text(parameters_line(prompt, options, result, index))},
           {"llmdit", settings(prompt, options, result, index).dump(-1, ' ', false, replace)}};
 }
 

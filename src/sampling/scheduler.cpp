@@ -29,14 +29,11 @@ void refuse_unhandled(const io::JsonObject& json) {
   }
 }
 
-// 1 down to 1/steps in equal parts: computed in double and rounded once, as numpy.linspace and astype do.
+// 1 down to 1/steps in equal parts, by the routine the reference uses.
 std::vector<float> even_sigmas(int64_t steps) {
-  std::vector<float> sigmas;
-  const double last = 1.0 / static_cast<double>(steps);
-  const double difference = steps > 1 ? (last - 1.0) / static_cast<double>(steps - 1) : 0.0;
-  for (int64_t i = 0; i < steps; ++i) sigmas.push_back(static_cast<float>(static_cast<double>(i) * difference + 1.0));
-  if (steps > 1) sigmas.back() = static_cast<float>(last);
-  return sigmas;
+  const at::Tensor sigmas = at::linspace(1.0, 1.0 / static_cast<double>(steps), steps, at::kFloat);
+  const auto* data = sigmas.const_data_ptr<float>();
+  return {data, data + steps};
 }
 
 void check_sigmas(const std::vector<double>& sigmas, int64_t steps) {
@@ -114,7 +111,7 @@ std::vector<float> FlowMatchScheduler::make_sigmas(int64_t num_inference_steps, 
 }
 
 float shift_sigma(float sigma, double shift) {
-  // Each product rounded to float32: numpy keeps a float32 array's type when a Python number meets it.
+  // In float32, as numpy computes when a Python number meets a float32 array.
   const auto factor = static_cast<float>(shift);
   const auto rest = static_cast<float>(shift - 1.0);
   return factor * sigma / (1.0f + rest * sigma);

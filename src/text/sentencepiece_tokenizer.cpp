@@ -1,10 +1,11 @@
 #include "text/sentencepiece_tokenizer.hpp"
 
-#include <sentencepiece_processor.h>
+#include <dlfcn.h>
 
 #include <charconv>
 
 #include "base/check.hpp"
+#include "base/library_folder.hpp"
 #include "io/encoding.hpp"
 #include "io/text_file.hpp"
 
@@ -13,31 +14,50 @@ namespace {
 
 constexpr std::string_view kSpaceMark = "\xE2\x96\x81";  // U+2581
 
-absl::string_view as_absl(std::string_view text) { return {text.data(), text.size()}; }
+using Kind = SentencePieceEngine::Kind;
 
-void check_status(const sentencepiece::util::Status& status, std::string_view action) {
-  if (!status.ok()) fail(ErrorCode::internal, "tokenizer", "SentencePiece cannot {}: {}", action, status.ToString());
+/// Opens the plugin once; it stays open, as a processor's code must outlive it.
+MakeSentencePieceEngine open_plugin() {
+  int mode = RTLD_NOW | RTLD_LOCAL;
+#ifndef __SANITIZE_ADDRESS__  // which cannot follow it
+  mode |= RTLD_DEEPBIND;
+#endif
+  const std::string path = (library_folder() / LLMDIT_SENTENCEPIECE_PLUGIN).string();
+  void* plugin = dlopen(path.c_str(), mode);
+  if (!plugin) fail(ErrorCode::not_found, "tokenizer", "cannot load the SentencePiece plugin: {}; install it beside the library", dlerror());
+  void* symbol = dlsym(plugin, make_engine_symbol);
+  if (!symbol) fail(ErrorCode::unsupported, "tokenizer", "{} is not this library's SentencePiece plugin", path);
+  return reinterpret_cast<MakeSentencePieceEngine>(symbol);
+}
+
+std::shared_ptr<SentencePieceEngine> make_engine() {
+  static const MakeSentencePieceEngine make = open_plugin();
+  return std::shared_ptr<SentencePieceEngine>(make());
+}
+
+void check_done(const std::string& problem, std::string_view action) {
+  if (!problem.empty()) fail(ErrorCode::internal, "tokenizer", "SentencePiece cannot {}: {}", action, problem);
 }
 
 }  // namespace
 
 SentencePieceTokenizer SentencePieceTokenizer::load(const std::filesystem::path& file) {
   const std::string bytes = io::read_text_file(file);
-  auto processor = std::make_shared<sentencepiece::SentencePieceProcessor>();
-  const auto status = processor->LoadFromSerializedProto(as_absl(bytes));
-  if (!status.ok() || processor->GetPieceSize() == 0) {
+  const auto engine = make_engine();
+  const std::string problem = engine->load(bytes);
+  if (!problem.empty() || engine->size() == 0) {
     fail(ErrorCode::unsupported, "tokenizer",
          "{}: expected a SentencePiece model, got {}; the file is damaged or of another kind", io::printable_path(file),
-         status.ok() ? "one without pieces" : status.ToString());
+         problem.empty() ? "one without pieces" : problem);
   }
   SentencePieceTokenizer tokenizer;
-  tokenizer.processor_ = std::move(processor);
+  tokenizer.engine_ = engine;
   return tokenizer;
 }
 
 std::vector<int64_t> SentencePieceTokenizer::encode(std::string_view text) const {
   std::vector<int> ids;
-  check_status(processor_->Encode(as_absl(text), &ids), "encode this text");
+  check_done(engine_->encode(text, ids), "encode this text");
   return {ids.begin(), ids.end()};
 }
 
@@ -47,18 +67,19 @@ std::string SentencePieceTokenizer::decode(std::span<const int64_t> ids, bool sk
   const auto flush = [&] {
     if (run.empty()) return;
     std::string decoded;
-    check_status(processor_->Decode(run, &decoded), "decode these ids");
+    check_done(engine_->decode(run, decoded), "decode these ids");
     text += decoded;
     run.clear();
   };
   for (const int64_t wide_id : ids) {
     if (wide_id >= vocab_size()) continue;
     const int id = static_cast<int>(wide_id);
-    const bool is_special = processor_->IsControl(id) || processor_->IsUnknown(id);
+    const Kind kind = engine_->kind(id);
+    const bool is_special = kind == Kind::control || kind == Kind::unknown;
     if (is_special && skip_special_tokens) continue;
-    if (processor_->IsControl(id)) {
+    if (kind == Kind::control) {
       flush();
-      text += processor_->IdToPiece(id);
+      text += engine_->piece(id);
     } else {
       run.push_back(id);
     }
@@ -68,31 +89,31 @@ std::string SentencePieceTokenizer::decode(std::span<const int64_t> ids, bool sk
 }
 
 std::optional<int64_t> SentencePieceTokenizer::token_to_id(std::string_view token) const {
-  const int id = processor_->PieceToId(as_absl(token));
+  const int id = engine_->id_of(token);
   // Every text that is no piece has the unknown piece's id.
-  if (processor_->IsUnknown(id) && processor_->IdToPiece(id) != token) return std::nullopt;
+  if (engine_->kind(id) == Kind::unknown && engine_->piece(id) != token) return std::nullopt;
   return id;
 }
 
 std::optional<std::string> SentencePieceTokenizer::id_to_token(int64_t wide_id) const {
   if (wide_id < 0 || wide_id >= vocab_size()) return std::nullopt;
   const int id = static_cast<int>(wide_id);
-  const std::string_view piece = processor_->IdToPiece(id);
+  const std::string piece = engine_->piece(id);
   std::string token;
-  if (processor_->IsByte(id)) {  // "<0x41>"
+  if (engine_->kind(id) == Kind::byte) {  // "<0x41>"
     unsigned byte = 0;
     std::from_chars(piece.data() + 3, piece.data() + 5, byte, 16);
     token = static_cast<char>(byte);
     return token;
   }
   for (size_t at = 0; at < piece.size();) {
-    const bool is_mark = piece.substr(at).starts_with(kSpaceMark);
+    const bool is_mark = std::string_view(piece).substr(at).starts_with(kSpaceMark);
     token += is_mark ? ' ' : piece[at];
     at += is_mark ? kSpaceMark.size() : 1;
   }
   return token;
 }
 
-int64_t SentencePieceTokenizer::vocab_size() const { return processor_->GetPieceSize(); }
+int64_t SentencePieceTokenizer::vocab_size() const { return engine_->size(); }
 
 }  // namespace llmdit::text

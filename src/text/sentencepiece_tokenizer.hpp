@@ -9,9 +9,7 @@
 #include <string_view>
 #include <vector>
 
-namespace sentencepiece {
-class SentencePieceProcessor;
-}
+#include "text/sentencepiece_engine.hpp"
 
 namespace llmdit::text {
 
@@ -31,7 +29,7 @@ class SentencePieceTokenizer {
   int64_t vocab_size() const;
 
  private:
-  std::shared_ptr<const sentencepiece::SentencePieceProcessor> processor_;
+  std::shared_ptr<const SentencePieceEngine> engine_;
 };
 
 }  // namespace llmdit::text

@@ -5,6 +5,7 @@ The reference is diffusers (ZImageTransformer2DModel, AutoencoderKL, FlowMatchEu
 them would not show: here every tensor is drawn.
 """
 
+import copy
 import json
 import shutil
 from collections.abc import Callable
@@ -172,19 +173,14 @@ def make_pipeline(model: TinyModel | str) -> ZImagePipeline:
 def save_folder(pipeline: ZImagePipeline, folder: Path, dtype: torch.dtype | None = None, **save_options: Any) -> Path:
     """Writes a diffusers folder, in `dtype` when given; save_options such as max_shard_size go to save_pretrained.
 
-    The pipeline's own weights are left as they are.
+    The pipeline itself is left as it is.
     """
-    parts = (pipeline.text_encoder, pipeline.transformer, pipeline.vae)
-    kept = [{name: p.data for name, p in part.named_parameters()} for part in parts]
-    try:
-        if dtype is not None:
-            for part in parts:
-                part.to(dtype)
-        pipeline.save_pretrained(folder, **save_options)
-    finally:
-        for part, weights in zip(parts, kept):
-            for name, parameter in part.named_parameters():
-                parameter.data = weights[name]
+    if dtype is not None:
+        # A copy: `to` would round buffers such as the rope frequencies as well, which nothing restores.
+        pipeline = copy.deepcopy(pipeline)
+        for part in (pipeline.text_encoder, pipeline.transformer, pipeline.vae):
+            part.to(dtype)
+    pipeline.save_pretrained(folder, **save_options)
     # transformers writes a tokenizer of its own; the original's files are what the tests are about.
     shutil.rmtree(folder / "tokenizer")
     shutil.copytree(DEMO_TOKENIZER, folder / "tokenizer")

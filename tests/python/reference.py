@@ -35,8 +35,11 @@ def run(
         return tensors
 
     options.setdefault("guidance_scale", 0.0)
+    # The reference overwrites the caller's lists.
     if isinstance(prompt, list):
-        prompt = list(prompt)  # the reference overwrites the caller's list
+        prompt = list(prompt)
+    if isinstance(options.get("negative_prompt"), list):
+        options["negative_prompt"] = list(options["negative_prompt"])
     result = pipeline(
         prompt,
         output_type="pt" if decode else "latent",

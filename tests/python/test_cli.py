@@ -9,11 +9,12 @@ import select
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
+import llmdit as python_module
 import pytest
+import torch
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -23,19 +24,26 @@ DEMO_MODEL = ROOT / "examples" / "demo_model"
 USAGE, NOT_FOUND, OUT_OF_MEMORY, UNSUPPORTED, INTERRUPTED = 2, 3, 4, 5, 130
 FAST = ["--steps", "1"]  # for tests that do not look at the picture
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals and terminals of POSIX")
-
 
 def environment(**extra):
     """This process's environment without what would change the command."""
     ours = {k: v for k, v in os.environ.items() if not k.startswith("LLMDIT_") and k not in ("NO_COLOR", "TERM")}
-    return {**ours, "TERM": "xterm", "LLMDIT_DEMO_MODEL": str(DEMO_MODEL), **extra}
+    # One thread: libtorch's spin while they wait for each other, for seconds where others want the processors too.
+    return {**ours, "TERM": "xterm", "OMP_NUM_THREADS": "1", "LLMDIT_DEMO_MODEL": str(DEMO_MODEL), **extra}
 
 
 def llmdit(*arguments, cwd=None, env=None, text=True, **keywords):
     assert LLMDIT.exists(), f"{LLMDIT} is missing: build it first"
-    return subprocess.run([LLMDIT, *map(str, arguments)], cwd=cwd, env=environment(**(env or {})), text=text, timeout=300,
-                          stdout=keywords.pop("stdout", subprocess.PIPE), stderr=subprocess.PIPE, **keywords)
+    return subprocess.run(
+        [LLMDIT, *map(str, arguments)],
+        cwd=cwd,
+        env=environment(**(env or {})),
+        text=text,
+        timeout=300,
+        stdout=keywords.pop("stdout", subprocess.PIPE),
+        stderr=subprocess.PIPE,
+        **keywords,
+    )
 
 
 def generate(tmp_path, *arguments, prompt="a red circle on a white background"):
@@ -79,7 +87,6 @@ LOAD_SETTINGS = {
     "dit_device": ("cpu", "cpu"),
     "vae_device": ("cpu", "cpu"),
 }
-NEEDS = {"sigmas": ["--steps", "3"]}
 
 
 def flag(name):
@@ -114,13 +121,14 @@ def test_every_setting_arrives(tmp_path):
 
 @pytest.mark.parametrize("name", GENERATE_SETTINGS)
 def test_every_setting_arrives_alone(tmp_path, name):
-    document = generate(tmp_path, *NEEDS.get(name, FAST if name != "num_inference_steps" else []),
-                        *typed(GENERATE_SETTINGS, [name]))
+    document = generate(tmp_path, *FAST, *typed(GENERATE_SETTINGS, [name]))  # of two --steps the last one counts
     assert document["settings"][name] == GENERATE_SETTINGS[name][1]
 
 
 def test_sizes_steps_and_numbers_are_what_was_asked_for(tmp_path):
-    document = generate(tmp_path, *typed(GENERATE_SETTINGS, ["width", "height", "num_inference_steps", "num_images_per_prompt"]))
+    document = generate(
+        tmp_path, *typed(GENERATE_SETTINGS, ["width", "height", "num_inference_steps", "num_images_per_prompt"])
+    )
     assert [(picture["width"], picture["height"]) for picture in document["pictures"]] == [(96, 160)] * 2
     assert len(document["sigmas"]) == 3 + 1
     assert len(document["timings"]["steps"]) == 3
@@ -140,11 +148,24 @@ def test_chat_settings_reach_the_text(tmp_path):
     document = generate(tmp_path, *FAST, *typed(GENERATE_SETTINGS, names), prompt='  a "red"   circle  ')
     assert document["formatted_prompt"] == (
         "<|im_start|>system\nPaint in oil.<|im_end|>\n<|im_start|>user\na red circle<|im_end|>\n"
-        "<|im_start|>assistant\n<think>\nA circle is round.\n</think>\n\nHere it is:<|im_end|>")
+        "<|im_start|>assistant\n<think>\nA circle is round.\n</think>\n\nHere it is:<|im_end|>"
+    )
 
 
-@pytest.mark.parametrize("name", ["num_inference_steps", "seed", "guidance_scale", "shift", "hidden_layer", "system_prompt",
-                                  "thinking_content", "assistant_content", "force_think_block"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "num_inference_steps",
+        "seed",
+        "guidance_scale",
+        "shift",
+        "hidden_layer",
+        "system_prompt",
+        "thinking_content",
+        "assistant_content",
+        "force_think_block",
+    ],
+)
 def test_every_setting_changes_the_picture(tmp_path, plain_pixels, name):
     changed = generate(tmp_path, "--seed", 7, *typed(GENERATE_SETTINGS, [name]))
     assert pixels(changed) != plain_pixels
@@ -168,10 +189,29 @@ def pixels(document):
 
 
 # Flags that scripts of others already use.
-OLD_FLAGS = ["--model-path", "--text-encoder-device", "--dit-device", "--vae-device", "--torch-dtype", "--width", "--height",
-             "--steps", "--guidance-scale", "--cfg-normalization", "--cfg-truncation", "--seed", "--negative-prompt",
-             "--system-prompt", "--thinking-content", "--assistant-content", "--shift", "--hidden-layer", "--output",
-             "--force-think-block", "--strip-quotes"]
+OLD_FLAGS = [
+    "--model-path",
+    "--text-encoder-device",
+    "--dit-device",
+    "--vae-device",
+    "--torch-dtype",
+    "--width",
+    "--height",
+    "--steps",
+    "--guidance-scale",
+    "--cfg-normalization",
+    "--cfg-truncation",
+    "--seed",
+    "--negative-prompt",
+    "--system-prompt",
+    "--thinking-content",
+    "--assistant-content",
+    "--shift",
+    "--hidden-layer",
+    "--output",
+    "--force-think-block",
+    "--strip-quotes",
+]
 
 
 @pytest.mark.parametrize("old", OLD_FLAGS)
@@ -195,7 +235,9 @@ def test_an_empty_value_is_a_value(tmp_path):
 # --- prompts ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("prompt", ["format", "-x", "--steps", "[a, b]", "++", "a\nb", "ein Bär, 猫, 🐈", "x" * 4000])
+@pytest.mark.parametrize(
+    "prompt", ["format", "-x", "--steps", "[a, b]", "++", "a\nb", "ein Bär, 猫, 🐈", "circle " * 300]
+)
 def test_any_text_is_a_prompt(tmp_path, prompt):
     assert generate(tmp_path, *FAST, prompt=prompt)["prompt"] == prompt
 
@@ -208,10 +250,12 @@ def test_prompts_from_a_file_and_from_stdin(tmp_path):
     assert json.loads(from_stdin.stdout)["prompt"] == "a red circle"
 
 
-def test_bytes_that_are_no_text_do_no_harm(tmp_path):
-    (tmp_path / "prompt.txt").write_bytes(b"a \xff circle")
+@pytest.mark.parametrize("odd, read_as", [(b"\xff", "\ufffd"), (b"\0", "\0")])
+def test_bytes_that_are_no_text_do_no_harm(tmp_path, odd, read_as):
+    (tmp_path / "prompt.txt").write_bytes(b"a " + odd + b" circle")
     done = llmdit("generate", "--prompt-file", "prompt.txt", *FAST, "--json", cwd=tmp_path)
-    assert json.loads(done.stdout)["prompt"] == "a \ufffd circle"
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["prompt"] == f"a {read_as} circle"
 
 
 @pytest.mark.parametrize("prompt", ["", "  \n"])
@@ -229,6 +273,24 @@ def test_equal_seeds_give_equal_pictures(tmp_path, plain_pixels):
     assert pixels(generate(tmp_path, "--seed", 7)) == plain_pixels
 
 
+@pytest.fixture
+def one_thread():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def test_python_gives_the_same_picture(plain_pixels, one_thread):
+    pipe = python_module.ZImagePipeline.from_pretrained(str(DEMO_MODEL))
+    assert pipe("a red circle on a white background", seed=7).images[0].tobytes() == plain_pixels
+
+
+def largest_difference(a, b):
+    assert len(a) == len(b)
+    return max(abs(x - y) for x, y in zip(a, b))
+
+
 def test_a_drawn_seed_is_told_and_repeats_the_picture(tmp_path):
     first = generate(tmp_path)
     seed = first["pictures"][0]["seed"]
@@ -239,7 +301,9 @@ def test_a_drawn_seed_is_told_and_repeats_the_picture(tmp_path):
 
 
 def test_several_pictures_are_numbered_and_have_their_own_seeds(tmp_path):
-    done = llmdit("generate", "a red circle", *FAST, "--seed", 7, "--num-images-per-prompt", 3, "-o", "out/cat.png", cwd=tmp_path)
+    done = llmdit(
+        "generate", "a red circle", *FAST, "--seed", 7, "--num-images-per-prompt", 3, "-o", "out/cat.png", cwd=tmp_path
+    )
     assert done.stdout.splitlines() == ["out/cat-0001.png", "out/cat-0002.png", "out/cat-0003.png"]
     assert files_in(tmp_path) == done.stdout.splitlines()
     seeds = [json.loads(Image.open(tmp_path / path).text["llmdit"])["seed"] for path in done.stdout.splitlines()]
@@ -251,8 +315,7 @@ def test_the_second_picture_is_that_of_the_next_seed(tmp_path):
     two = generate(tmp_path, "--seed", 6, "--num-images-per-prompt", 2)
     one = generate(tmp_path, "--seed", 7)
     with Image.open(two["pictures"][1]["path"]) as second, Image.open(one["pictures"][0]["path"]) as alone:
-        difference = max(abs(a - b) for a, b in zip(second.tobytes(), alone.tobytes()))
-    assert difference <= 2  # sums in a larger batch may round otherwise
+        assert largest_difference(second.tobytes(), alone.tobytes()) <= 2  # sums in a larger batch may round otherwise
 
 
 def test_without_an_output_the_file_is_output_png(tmp_path):
@@ -299,7 +362,9 @@ def test_timings_add_up(tmp_path):
 
 def test_the_picture_holds_its_parameters(tmp_path):
     prompt = "a red circle, on white"
-    document = generate(tmp_path, "--seed", 7, "--steps", 3, "--guidance-scale", 1.5, "--negative-prompt", "blue", prompt=prompt)
+    document = generate(
+        tmp_path, "--seed", 7, "--steps", 3, "--guidance-scale", 1.5, "--negative-prompt", "blue", prompt=prompt
+    )
     with Image.open(document["pictures"][0]["path"]) as picture:
         text = dict(picture.text)
     lines = text["parameters"].splitlines()
@@ -355,7 +420,7 @@ BAD_USAGE = {
     "size 100": (["generate", "a", "--width", "100"], "multiple of 16"),
     "size negative": (["generate", "a", "--height", "-16"], "--height: expected"),
     "size huge": (["generate", "a", "--width", "1000000000"], "--width: expected"),
-    "size beyond the model": (["generate", "a", "--width", "65536"], "[generate]"),
+    "size beyond the model": (["generate", "a", "--width", "65536"], "expected latents of at most"),
     "unknown type": (["generate", "a", "--torch-dtype", "float8"], "--torch-dtype: expected one of"),
     "unknown device": (["generate", "a", "--device", "toaster"], "toaster"),
     "layer beyond the model": (["generate", "a", "--hidden-layer", "99"], "99"),
@@ -478,13 +543,23 @@ def test_no_memory_left(tmp_path):
     def little_memory():
         resource.setrlimit(resource.RLIMIT_DATA, (1 << 30, 1 << 30))
 
-    done = llmdit("generate", "a", "--width", 256, "--height", 256, "--num-images-per-prompt", 1024, cwd=tmp_path,
-                  preexec_fn=little_memory)
+    done = llmdit(
+        "generate",
+        "a",
+        "--width",
+        256,
+        "--height",
+        256,
+        "--num-images-per-prompt",
+        1024,
+        cwd=tmp_path,
+        preexec_fn=little_memory,
+    )
     assert done.returncode == OUT_OF_MEMORY, done.stderr
     assert done.stdout == "" and files_in(tmp_path) == []
 
 
-# --- terminals and signals ----------------------------------------------------------------------------------------------
+# --- terminals and signals --------------------------------------------------------------------------------------------
 
 
 class OnTerminal:
@@ -492,8 +567,14 @@ class OnTerminal:
 
     def __init__(self, *arguments, cwd, **env):
         self.screen, terminal = pty.openpty()
-        self.process = subprocess.Popen([LLMDIT, *map(str, arguments)], cwd=cwd, env=environment(**env), stdin=subprocess.DEVNULL,
-                                        stdout=subprocess.PIPE, stderr=terminal)
+        self.process = subprocess.Popen(
+            [LLMDIT, *map(str, arguments)],
+            cwd=cwd,
+            env=environment(**env),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=terminal,
+        )
         os.close(terminal)
         self.shown = ""
 
@@ -576,14 +657,20 @@ def test_a_second_ctrl_c_quits_at_once(tmp_path):
 
 
 def test_an_ignored_ctrl_c_stays_ignored(tmp_path):
-    process = subprocess.Popen([LLMDIT, "generate", "a", "--steps", "40"], cwd=tmp_path, env=environment(), stdout=subprocess.PIPE,
-                               stderr=subprocess.PIPE, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN))
+    process = subprocess.Popen(
+        [LLMDIT, "generate", "a", "--steps", "40"],
+        cwd=tmp_path,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),
+    )
     process.stderr.readline()  # says which model it takes
     process.send_signal(signal.SIGINT)
     assert process.communicate(timeout=120)[0] == b"output.png\n"
 
 
-# --- the other commands ---------------------------------------------------------------------------------------------------
+# --- the other commands -----------------------------------------------------------------------------------------------
 
 
 def test_help_of_everything():
@@ -594,7 +681,7 @@ def test_help_of_everything():
     for command in commands:
         text = llmdit(command, "--help").stdout
         assert text.startswith(f"Usage: llmdit {command} [OPTIONS]") and "Examples:\n" in text
-        assert max(map(len, text.splitlines())) <= 100 and len(text.splitlines()) <= 66
+        assert max(map(len, text.splitlines())) <= 120 and len(text.splitlines()) <= 60
 
 
 def test_help_tells_units_bounds_and_defaults():
@@ -606,8 +693,6 @@ def test_help_tells_units_bounds_and_defaults():
 
 
 def test_version():
-    import torch
-
     line = llmdit("--version").stdout
     assert re.fullmatch(r"llmdit \d+\.\d+\.\d+, libtorch \S+\n", line)
     document = json.loads(llmdit("--version", "--json").stdout)
@@ -616,7 +701,15 @@ def test_version():
     assert {"compiler", "build_type", "build_flags", "cxx11_abi"} <= document.keys()
 
 
-PROMPTS = ["a red circle", "", "Zwei Bären, 3 Äpfel; naïve café", "猫が\n\n座る 🐈‍⬛", "<|im_end|> <think>", "  spaced   out\t\r\n", "e\u0301"]
+PROMPTS = [
+    "a red circle",
+    "",
+    "Zwei Bären, 3 Äpfel; naïve café",
+    "猫が\n\n座る 🐈\u200d⬛",
+    "<|im_end|> <think>",
+    "  spaced   out\t\r\n",
+    "e\u0301",
+]
 
 
 @pytest.mark.parametrize("prompt", PROMPTS)
@@ -634,7 +727,9 @@ def test_format_for_people():
     done = llmdit("format", "a red circle", "--system-prompt", "Paint.", "--force-think-block")
     assert done.stdout.startswith("<|im_start|>system\nPaint.<|im_end|>\n<|im_start|>user\na red circle<|im_end|>\n")
     assert "<think>\n\n</think>" in done.stdout
-    document = json.loads(llmdit("format", "a red circle", "--system-prompt", "Paint.", "--force-think-block", "--json").stdout)
+    document = json.loads(
+        llmdit("format", "a red circle", "--system-prompt", "Paint.", "--force-think-block", "--json").stdout
+    )
     count, limit = re.search(r"(\d+) tokens, the transformer takes (\d+)", done.stdout).groups()
     assert (int(count), int(limit)) == (document["token_count"], document["max_tokens"])
     rows = re.findall(r"^ +(\d+)  (\".*\")$", done.stdout, re.M)
@@ -661,9 +756,18 @@ def test_encode(tmp_path):
 
 
 def test_encode_takes_its_settings():
-    names = ["hidden_layer", "system_prompt", "thinking_content", "assistant_content", "force_think_block", "strip_quotes",
-             "clean_whitespace"]
-    document = json.loads(llmdit("encode", "a", "--json", *typed(GENERATE_SETTINGS, names), *typed(LOAD_SETTINGS)).stdout)
+    names = [
+        "hidden_layer",
+        "system_prompt",
+        "thinking_content",
+        "assistant_content",
+        "force_think_block",
+        "strip_quotes",
+        "clean_whitespace",
+    ]
+    document = json.loads(
+        llmdit("encode", "a", "--json", *typed(GENERATE_SETTINGS, names), *typed(LOAD_SETTINGS)).stdout
+    )
     assert document["settings"] == {name: GENERATE_SETTINGS[name][1] for name in names}
     assert document["load"] == {name: value for name, (_, value) in LOAD_SETTINGS.items()}
     plain = json.loads(llmdit("encode", "a", "--json").stdout)
@@ -672,8 +776,10 @@ def test_encode_takes_its_settings():
 
 
 def test_encode_for_people():
-    assert re.fullmatch(r"\d+ tokens: \[\d+, \d+\] float32, mean \S+, std \S+, min \S+, max \S+, norm \S+\n",
-                        llmdit("encode", "a red circle").stdout)
+    assert re.fullmatch(
+        r"\d+ tokens: \[\d+, \d+\] float32, mean \S+, std \S+, min \S+, max \S+, norm \S+\n",
+        llmdit("encode", "a red circle").stdout,
+    )
 
 
 def test_flags_of_other_commands_are_unknown():
@@ -689,14 +795,15 @@ def test_inspect_a_model_folder():
     transformer = parts["transformer"]
     header = safetensors_header(DEMO_MODEL / "transformer" / "diffusion_pytorch_model.safetensors")
     assert {t["name"]: (t["dtype"], t["shape"]) for t in transformer["tensors"]} == {
-        name: (entry["dtype"], entry["shape"]) for name, entry in header.items() if name != "__metadata__"}
+        name: (entry["dtype"], entry["shape"]) for name, entry in header.items() if name != "__metadata__"
+    }
     assert sum(d["tensors"] for d in transformer["dtypes"].values()) == len(transformer["tensors"])
     assert sum(d["bytes"] for d in transformer["dtypes"].values()) == sum(t["bytes"] for t in transformer["tensors"])
 
 
 def safetensors_header(path):
     data = path.read_bytes()
-    return json.loads(data[8:8 + int.from_bytes(data[:8], "little")])
+    return json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
 
 
 def test_inspect_for_people():
@@ -720,6 +827,13 @@ def test_inspect_goes_on_after_a_bad_file(tmp_path):
     assert [file["path"] for file in json.loads(done.stdout)["files"]] == [str(DEMO_MODEL / "vae")]
     assert "nowhere" in done.stderr and "broken.safetensors" in done.stderr
     assert llmdit("inspect", "broken.safetensors", cwd=tmp_path).returncode == UNSUPPORTED
+
+
+def test_inspect_takes_names_as_they_are(tmp_path):
+    for name in ["[a, b].png", "[c]"]:
+        shutil.copy(ROOT / "examples" / "demo_model" / "sheet.png", tmp_path / name)
+    document = json.loads(llmdit("inspect", "[a, b].png", "[c]", "--json", cwd=tmp_path).stdout)
+    assert [file["path"] for file in document["files"]] == ["[a, b].png", "[c]"]
 
 
 def test_devices():

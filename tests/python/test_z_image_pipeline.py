@@ -103,7 +103,8 @@ def test_dynamic_shifting(kind, model_copy):
         folder / "scheduler/scheduler_config.json", lambda config: config.update(time_shift_type=kind)
     )
     reference, ours = tiny_models.load_pipeline(folder), llmdit.ZImagePipeline.from_pretrained(folder)
-    for width, height in ((16, 16), (64, 32)):
+    # A linear shift is not positive for the smallest pictures, and then no schedule.
+    for width, height in ((16, 16), (64, 32)) if kind == "exponential" else ((256, 160), (192, 256)):
         size = {"width": width, "height": height, "num_inference_steps": 4}
         want = run(reference, PROMPT, generator=seeded(10), **size)
         result, steps = steps_of(ours, PROMPT, seed=10, output_type="pt", **size)

@@ -1,0 +1,14 @@
+#include "base/library_folder.hpp"
+
+#include <dlfcn.h>
+
+namespace llmdit {
+
+std::filesystem::path library_folder() {
+  Dl_info info{};
+  if (dladdr(reinterpret_cast<const void*>(&library_folder), &info) == 0 || !info.dli_fname) return {};
+  std::error_code ignored;
+  return std::filesystem::weakly_canonical(info.dli_fname, ignored).parent_path();
+}
+
+}  // namespace llmdit
