@@ -27,11 +27,11 @@ build: setup
 	@$(PYTHON) -c "import pathlib, sysconfig; pathlib.Path(sysconfig.get_path('purelib'), 'llmdit-build.pth').write_text(str(pathlib.Path('$(BUILD)/python').resolve()) + '\n')"
 
 format:
-	clang-format -i $$(git ls-files '*.cpp' '*.hpp')
+	.venv/bin/clang-format -i $$(git ls-files '*.cpp' '*.hpp')
 	$(PYTHON) -m ruff format python tests tools
 
 lint:
-	clang-format --dry-run -Werror $$(git ls-files '*.cpp' '*.hpp')
+	.venv/bin/clang-format --dry-run -Werror $$(git ls-files '*.cpp' '*.hpp')
 	$(PYTHON) -m ruff check python tests tools
 
 clean:

@@ -40,8 +40,8 @@ struct LatentDistribution {
   at::Tensor logvar;  ///< clamped to -30..20
 };
 
-/// The variational autoencoder between pixels and latents. Immutable; calls are const and thread-safe. Copies share the weights.
-/// Computes in float32 on a CPU, whatever the weights are kept in.
+/// The variational autoencoder between pixels and latents. Immutable; calls are const and thread-safe. Copies share the
+/// weights. Computes in float32 on a CPU, whatever the weights are kept in.
 class LLMDIT_EXPORT AutoencoderKL {
  public:
   /// A folder with `config.json` and weights; a file without encoder can still decode.

@@ -35,7 +35,8 @@ struct ChatOptions {
   std::string assistant_content{};  ///< start of the assistant's answer; closes its turn
   bool force_think_block = false;   ///< an empty think block when there is no thinking_content
   bool strip_quotes = false;        ///< delete every ASCII " from all parts
-  bool clean_whitespace = false;    ///< trim, squeeze runs of blanks, at most one empty line; off: the text is taken as it is
+  bool clean_whitespace =
+      false;  ///< trim, squeeze runs of blanks, at most one empty line; off: the text is taken as it is
 
   bool operator==(const ChatOptions&) const = default;
 };

@@ -10,7 +10,8 @@
 
 namespace llmdit {
 
-/// The type weights are kept in. Activations are float32 on a CPU whatever this is, so 16-bit weights cost memory, not accuracy.
+/// The type weights are kept in. Activations are float32 on a CPU whatever this is, so 16-bit weights cost memory, not
+/// accuracy.
 enum class DType {
   automatic,  ///< as the checkpoint has them
   float32,

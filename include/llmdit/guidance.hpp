@@ -18,6 +18,7 @@ struct GuidanceOptions {
 LLMDIT_EXPORT double guidance_scale_at(const GuidanceOptions& options, double t);
 
 /// Guided prediction, float32 [batch, channels, h, w]; the norm is taken over each item as a whole.
-LLMDIT_EXPORT at::Tensor apply_guidance(const at::Tensor& positive, const at::Tensor& negative, double scale, double normalization);
+LLMDIT_EXPORT at::Tensor apply_guidance(const at::Tensor& positive, const at::Tensor& negative, double scale,
+                                        double normalization);
 
 }  // namespace llmdit

@@ -13,11 +13,11 @@
 namespace llmdit {
 
 enum class FileKind {
-  weights,        ///< a safetensors file
-  component,      ///< a folder with the weights of one model, in one file or in shards
-  model_folder,   ///< a diffusers folder with a model_index.json
-  tokenizer,      ///< a tokenizer.json, tokenizer.model, or a folder with one
-  picture,        ///< a PNG file
+  weights,       ///< a safetensors file
+  component,     ///< a folder with the weights of one model, in one file or in shards
+  model_folder,  ///< a diffusers folder with a model_index.json
+  tokenizer,     ///< a tokenizer.json, tokenizer.model, or a folder with one
+  picture,       ///< a PNG file
 };
 
 /// The kind's name, e.g. "model_folder".
@@ -25,7 +25,7 @@ LLMDIT_EXPORT std::string_view file_kind_name(FileKind kind) noexcept;
 
 struct TensorInfo {
   std::string name;
-  std::string dtype;            ///< the format's own word, e.g. "BF16"
+  std::string dtype;  ///< the format's own word, e.g. "BF16"
   std::vector<int64_t> shape;
   uint64_t bytes = 0;
   std::filesystem::path file;
@@ -34,7 +34,7 @@ struct TensorInfo {
 struct FileInfo {
   FileKind kind = FileKind::weights;
   std::filesystem::path path;
-  std::string model;                            ///< class named by the configuration or told from the tensors; "" when unknown
+  std::string model;  ///< class named by the configuration or told from the tensors; "" when unknown
   std::map<std::string, std::string> metadata;  ///< of weights and model folders: header metadata, component classes
   std::vector<TensorInfo> tensors;              ///< sorted by name
   std::vector<FileInfo> components;             ///< of a model folder, in the order of the flow

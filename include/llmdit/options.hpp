@@ -16,8 +16,8 @@ using OptionValue = std::variant<std::monostate, bool, int64_t, uint64_t, double
 
 enum class OptionKind { boolean, integer, unsigned_integer, number, text, choice, numbers };
 
-/// One field of an option struct. Flags, help, JSON and Python arguments are made from these tables; the default stands in the
-/// struct's initialiser and nowhere else.
+/// One field of an option struct. Flags, help, JSON and Python arguments are made from these tables; the default stands
+/// in the struct's initialiser and nowhere else.
 struct OptionField {
   std::string_view name;     ///< in JSON and Python
   std::string_view section;  ///< its table in a configuration file
@@ -25,8 +25,8 @@ struct OptionField {
   std::string_view unit;     ///< "" for a plain number
   std::string_view help;     ///< one line
   OptionKind kind;
-  bool optional;             ///< may be "not given"
-  double minimum;            ///< inclusive bounds of numbers
+  bool optional;   ///< may be "not given"
+  double minimum;  ///< inclusive bounds of numbers
   double maximum;
   std::span<const std::string_view> choices;  ///< of a choice
   OptionValue (*get)(const void* options);
@@ -43,6 +43,9 @@ LLMDIT_EXPORT OptionValue check_value(const OptionField& field, OptionValue valu
 
 /// The field called `name`; throws invalid_argument naming the nearest known one.
 LLMDIT_EXPORT const OptionField& find_field(std::span<const OptionField> fields, std::string_view name);
+
+/// The candidate that `word` is most likely a misspelling of; "" when none is near.
+LLMDIT_EXPORT std::string_view nearest_name(std::string_view word, std::span<const std::string_view> candidates);
 
 /// How a value is written for people; "" for not given.
 LLMDIT_EXPORT std::string to_string(const OptionValue& value);

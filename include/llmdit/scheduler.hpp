@@ -28,9 +28,10 @@ struct SchedulerConfig {
 };
 
 struct SigmaOptions {
-  std::optional<double> shift;          ///< static shift; not given: the configuration's, or its dynamic shift
-  std::vector<double> sigmas;           ///< own noise levels before the shift, each above 0 and not rising; empty: 1 down to 1/steps
-  std::optional<int64_t> image_seq_len; ///< latent patches of the picture, for dynamic shifting
+  std::optional<double> shift;  ///< static shift; not given: the configuration's, or its dynamic shift
+  std::vector<double>
+      sigmas;  ///< own noise levels before the shift, each above 0 and not rising; empty: 1 down to 1/steps
+  std::optional<int64_t> image_seq_len;  ///< latent patches of the picture, for dynamic shifting
 };
 
 /// Flow matching with Euler steps, as diffusers' FlowMatchEulerDiscreteScheduler. Knows no model; immutable.
@@ -38,8 +39,8 @@ class LLMDIT_EXPORT FlowMatchScheduler {
  public:
   explicit FlowMatchScheduler(SchedulerConfig config = {});
 
-  /// A scheduler folder or its `scheduler_config.json`. Throws unsupported for a setting that would change the schedule and is
-  /// not handled, rather than to ignore it.
+  /// A scheduler folder or its `scheduler_config.json`. Throws unsupported for a setting that would change the schedule
+  /// and is not handled, rather than to ignore it.
   static FlowMatchScheduler load(const std::filesystem::path& path);
 
   /// Noise levels [steps + 1], from 1 down to the final 0, in float32 arithmetic.
@@ -55,11 +56,13 @@ class LLMDIT_EXPORT FlowMatchScheduler {
 /// shift * sigma / (1 + (shift - 1) * sigma).
 LLMDIT_EXPORT float shift_sigma(float sigma, double shift);
 
-/// The argument of dynamic shifting: linear in the number of latent patches. With exponential shifting the shift is exp(mu).
+/// The argument of dynamic shifting: linear in the number of latent patches. With exponential shifting the shift is
+/// exp(mu).
 LLMDIT_EXPORT double calculate_mu(const SchedulerConfig& config, int64_t image_seq_len);
 
 /// One Euler step: latents + (sigma_next - sigma) * velocity, float32 [batch, channels, h, w].
-LLMDIT_EXPORT at::Tensor euler_step(const at::Tensor& latents, const at::Tensor& velocity, float sigma, float sigma_next);
+LLMDIT_EXPORT at::Tensor euler_step(const at::Tensor& latents, const at::Tensor& velocity, float sigma,
+                                    float sigma_next);
 
 /// Noise of `seed`: the numbers of torch.randn with torch.Generator('cpu').manual_seed(seed), float32 on the CPU.
 LLMDIT_EXPORT at::Tensor make_noise(at::IntArrayRef shape, uint64_t seed);

@@ -17,12 +17,13 @@
 namespace llmdit {
 
 struct EncodeOptions {
-  int64_t hidden_layer = -2;  ///< entry of hidden_states: 0 the token embeddings, k after block k, -1 after the final norm
-  std::stop_token stop;       ///< asked before each block; a stop throws cancelled
+  int64_t hidden_layer =
+      -2;                ///< entry of hidden_states: 0 the token embeddings, k after block k, -1 after the final norm
+  std::stop_token stop;  ///< asked before each block; a stop throws cancelled
 };
 
 struct EncodingOutput {
-  std::vector<at::Tensor> embeddings;          ///< per text [tokens, hidden_size], float32 on a CPU
+  std::vector<at::Tensor> embeddings;  ///< per text [tokens, hidden_size], float32 on a CPU
   std::vector<int64_t> token_counts;
   std::vector<std::string> formatted_prompts;  ///< the texts that were encoded
 };

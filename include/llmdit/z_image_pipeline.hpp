@@ -39,15 +39,15 @@ struct GenerateResult {
   std::vector<int64_t> token_counts;  ///< one a prompt
   std::vector<std::string> formatted_prompts;  ///< the exact chat texts; empty for prompt_embeds of the caller
   std::vector<std::string> warnings;
-  std::string model;                  ///< name of the model's folder
+  std::string model;  ///< name of the model's folder
   Timings timings;
 };
 
 /// Z-Image from prompt to picture. Immutable after loading: one pipeline serves many threads. Copies share the parts.
 class LLMDIT_EXPORT ZImagePipeline {
  public:
-  /// A diffusers folder. Weights are mapped, not read. Throws not_found for a missing part, unsupported for one that is damaged
-  /// or does not fit the others.
+  /// A diffusers folder. Weights are mapped, not read. Throws not_found for a missing part, unsupported for one that is
+  /// damaged or does not fit the others.
   static ZImagePipeline load(const std::filesystem::path& path, const LoadOptions& options = {});
 
   /// Throws invalid_argument for options that cannot be met, cancelled after a stop; the pipeline stays usable.
@@ -77,8 +77,9 @@ class LLMDIT_EXPORT ZImagePipeline {
   std::shared_ptr<const Impl> impl_;
 };
 
-/// The parameters of picture `index` of a result as PNG text: the "parameters" line other tools read, and "llmdit" as JSON.
-LLMDIT_EXPORT ImageText picture_parameters(std::string_view prompt, const GenerateOptions& options, const GenerateResult& result,
-                                           size_t index);
+/// The parameters of picture `index` of a result as PNG text: the "parameters" line other tools read, and "llmdit" as
+/// JSON.
+LLMDIT_EXPORT ImageText picture_parameters(std::string_view prompt, const GenerateOptions& options,
+                                           const GenerateResult& result, size_t index);
 
 }  // namespace llmdit

@@ -63,9 +63,10 @@ class LLMDIT_EXPORT ZImageTransformer {
   Conditioning condition(std::span<const at::Tensor> prompt_embeds) const;
 
   /// The prediction for each item, of its latents' shape and sign as in diffusers' ZImageTransformer2DModel.
-  /// latents: per item [in_channels, 1, h, w], sizes may differ; t: [batch] float32, 0 noise to 1 picture; one caption an item.
-  std::vector<at::Tensor> forward(std::span<const at::Tensor> latents, const at::Tensor& t, const Conditioning& conditioning,
-                                  std::stop_token stop = {}) const;
+  /// latents: per item [in_channels, 1, h, w], sizes may differ; t: [batch] float32, 0 noise to 1 picture; one caption
+  /// an item.
+  std::vector<at::Tensor> forward(std::span<const at::Tensor> latents, const at::Tensor& t,
+                                  const Conditioning& conditioning, std::stop_token stop = {}) const;
 
   /// The same for latents [batch, in_channels, h, w] of one size.
   at::Tensor forward(const at::Tensor& latents, const at::Tensor& t, const Conditioning& conditioning,

@@ -23,27 +23,31 @@ void bind_autoencoder_kl(py::module_& m) {
       .read_only("mid_block_add_attention", &AutoencoderKLConfig::mid_block_add_attention);
   config.cls().def_property_readonly("vae_scale_factor", &AutoencoderKLConfig::vae_scale_factor, "Pixels per latent.");
 
-  Record<LatentDistribution> distribution(m, "LatentDistribution", "The normal distribution an encoded picture stands for.");
+  Record<LatentDistribution> distribution(m, "LatentDistribution",
+                                          "The normal distribution an encoded picture stands for.");
   distribution.read_only("mean", &LatentDistribution::mean, "[batch, latent_channels, h, w]")
       .read_only("logvar", &LatentDistribution::logvar, "[batch, latent_channels, h, w], clamped to -30..20");
 
   py::class_<AutoencoderKL> cls(m, "AutoencoderKL",
                                 "The variational autoencoder between pixels and latents.\n"
                                 "Immutable after loading; one autoencoder serves many threads.");
-  def_loader(cls, "From a folder with config.json and weights; a file without encoder can still decode.",
-             [](const std::filesystem::path& path, const LoadOptions& options) { return AutoencoderKL::load(path, options); });
+  def_loader(
+      cls, "From a folder with config.json and weights; a file without encoder can still decode.",
+      [](const std::filesystem::path& path, const LoadOptions& options) { return AutoencoderKL::load(path, options); });
   cls.def(
-         "decode", [](const AutoencoderKL& self, const at::Tensor& latents) { return ordinary(self.decode(latents)); }, py::arg("latents"),
-         NoGil(),
-         "Latents [batch, latent_channels, h, w] in the autoencoder's own scale (see unscale) to pixels [batch, 3, height, width],\n"
+         "decode", [](const AutoencoderKL& self, const at::Tensor& latents) { return ordinary(self.decode(latents)); },
+         py::arg("latents"), NoGil(),
+         "Latents [batch, latent_channels, h, w] in the autoencoder's own scale (see unscale) to pixels [batch, 3, "
+         "height, width],\n"
          "about -1..1.")
       .def(
-          "encode", [](const AutoencoderKL& self, const at::Tensor& pixels) {
+          "encode",
+          [](const AutoencoderKL& self, const at::Tensor& pixels) {
             const LatentDistribution latents = self.encode(pixels);
             return LatentDistribution{ordinary(latents.mean), ordinary(latents.logvar)};
           },
-          py::arg("pixels"),
-          NoGil(), "Pixels [batch, 3, height, width] in -1..1 to a distribution over latents in the autoencoder's own scale.")
+          py::arg("pixels"), NoGil(),
+          "Pixels [batch, 3, height, width] in -1..1 to a distribution over latents in the autoencoder's own scale.")
       .def("unscale", &AutoencoderKL::unscale, py::arg("latents"), NoGil(),
            "From the denoiser's scale to the autoencoder's: latents / scaling_factor + shift_factor.")
       .def("scale", &AutoencoderKL::scale, py::arg("latents"), NoGil(),
@@ -54,7 +58,8 @@ void bind_autoencoder_kl(py::module_& m) {
       .def("__repr__", [](const AutoencoderKL& self) {
         const AutoencoderKLConfig& c = self.config();
         return "<llmdit.AutoencoderKL " + std::to_string(c.latent_channels) + " channels, 1/" +
-               std::to_string(c.vae_scale_factor()) + " size, blocks " + short_repr(py::cast(c.block_out_channels)) + ">";
+               std::to_string(c.vae_scale_factor()) + " size, blocks " + short_repr(py::cast(c.block_out_channels)) +
+               ">";
       });
 }
 

@@ -29,7 +29,8 @@ void bind_chat(py::module_& m) {
   Record<Message> message(m, "Message", "One turn of a conversation.");
   message.read_write("role", &Message::role)
       .read_write("content", &Message::content)
-      .read_write("thinking", &Message::thinking, "Rendered only in assistant turns of a conversation with enable_thinking.")
+      .read_write("thinking", &Message::thinking,
+                  "Rendered only in assistant turns of a conversation with enable_thinking.")
       .comparable();
   message.cls().def(py::init([](const py::object& role, std::string content, std::string thinking) {
                       return Message{to_role(role), std::move(content), std::move(thinking)};
@@ -37,9 +38,9 @@ void bind_chat(py::module_& m) {
                     py::arg("role"), py::arg("content") = "", py::kw_only(), py::arg("thinking") = "",
                     "The role is a Role or its name.");
 
-  Record<Conversation> conversation(m, "Conversation", "The turns that are rendered into the text the language model reads.");
-  conversation
-      .read_write("messages", &Conversation::messages, "A list of Message; assign a list to change it.")
+  Record<Conversation> conversation(m, "Conversation",
+                                    "The turns that are rendered into the text the language model reads.");
+  conversation.read_write("messages", &Conversation::messages, "A list of Message; assign a list to change it.")
       .read_write("enable_thinking", &Conversation::enable_thinking,
                   "Gives every assistant turn a think block, empty when its `thinking` is.")
       .read_write("is_final", &Conversation::is_final, "Leaves the last turn open when its content is empty.")
@@ -50,17 +51,22 @@ void bind_chat(py::module_& m) {
   Record<ChatOptions>(m, "ChatOptions", "The parts of a one-prompt conversation besides the prompt.")
       .read_write("system_prompt", &ChatOptions::system_prompt, "No system turn when empty.")
       .read_write("thinking_content", &ChatOptions::thinking_content, "Text inside the assistant's think block.")
-      .read_write("assistant_content", &ChatOptions::assistant_content, "Start of the assistant's answer; closes its turn.")
-      .read_write("force_think_block", &ChatOptions::force_think_block, "An empty think block when there is no thinking_content.")
+      .read_write("assistant_content", &ChatOptions::assistant_content,
+                  "Start of the assistant's answer; closes its turn.")
+      .read_write("force_think_block", &ChatOptions::force_think_block,
+                  "An empty think block when there is no thinking_content.")
       .read_write("strip_quotes", &ChatOptions::strip_quotes, "Delete every ASCII double quote from all parts.")
-      .read_write("clean_whitespace", &ChatOptions::clean_whitespace, "Trim, and squeeze runs of blanks and empty lines.")
+      .read_write("clean_whitespace", &ChatOptions::clean_whitespace,
+                  "Trim, and squeeze runs of blanks and empty lines.")
       .constructible()
       .comparable();
 
   m.def("render", &render, py::arg("conversation"), "The exact chat text of Qwen3's template.");
   m.def(
       "make_conversation",
-      [](std::string_view prompt, const py::kwargs& chat) { return make_conversation(prompt, chat_options_from(chat)); },
+      [](std::string_view prompt, const py::kwargs& chat) {
+        return make_conversation(prompt, chat_options_from(chat));
+      },
       py::arg("prompt"), "The conversation of one prompt; keywords are the attributes of ChatOptions.");
   m.def(
       "format_prompt",

@@ -16,14 +16,17 @@ struct ExceptionKind {
 };
 
 const ExceptionKind kinds[] = {
-    {ErrorCode::internal, "Error", nullptr, "Base of all exceptions of llmdit; raised as such for a fault of the library."},
-    {ErrorCode::invalid_argument, "InvalidArgument", &PyExc_ValueError, "A value the caller passed: size, range, shape."},
+    {ErrorCode::internal, "Error", nullptr,
+     "Base of all exceptions of llmdit; raised as such for a fault of the library."},
+    {ErrorCode::invalid_argument, "InvalidArgument", &PyExc_ValueError,
+     "A value the caller passed: size, range, shape."},
     {ErrorCode::not_found, "NotFound", &PyExc_FileNotFoundError,
      "A file, folder or name that is missing or cannot be read or written."},
     {ErrorCode::unsupported, "Unsupported", &PyExc_NotImplementedError,
      "A file or model that is damaged, incompatible, or of a kind that is not handled."},
     {ErrorCode::out_of_memory, "OutOfMemory", &PyExc_MemoryError, "There was not enough memory."},
-    {ErrorCode::cancelled, "Cancelled", nullptr, "The call was stopped, by on_step or otherwise; what it ran on stays usable."},
+    {ErrorCode::cancelled, "Cancelled", nullptr,
+     "The call was stopped, by on_step or otherwise; what it ran on stays usable."},
 };
 constexpr size_t kind_count = std::size(kinds);
 
@@ -51,11 +54,12 @@ void bind_error(py::module_& m) {
   for (size_t i = 0; i < kind_count; ++i) {
     const ExceptionKind& kind = kinds[i];
     const py::handle base = i == 0 ? py::handle(PyExc_RuntimeError) : py::handle(exception_types[0]);
-    const py::tuple bases = kind.builtin ? py::tuple(py::make_tuple(base, py::handle(*kind.builtin))) : py::make_tuple(base);
+    const py::tuple bases =
+        kind.builtin ? py::tuple(py::make_tuple(base, py::handle(*kind.builtin))) : py::make_tuple(base);
     py::dict members;
     members["code"] = std::string(error_code_name(kind.code));
-    exception_types[i] = PyErr_NewExceptionWithDoc(("llmdit." + std::string(kind.name)).c_str(), kind.doc, bases.ptr(),
-                                                   members.ptr());
+    exception_types[i] =
+        PyErr_NewExceptionWithDoc(("llmdit." + std::string(kind.name)).c_str(), kind.doc, bases.ptr(), members.ptr());
     if (!exception_types[i]) throw py::error_already_set();
     m.attr(kind.name) = py::handle(exception_types[i]);
   }

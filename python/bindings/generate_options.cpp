@@ -80,8 +80,9 @@ const std::map<std::string, RuntimeField>& runtime_fields() {
                      "one [tokens, hidden_size] for all prompts, or one a prompt")},
       {"generator", runtime_field(&GenerateOptions::generator, "generator as a torch.Generator",
                                   "draws the noise of the whole batch, instead of seed")},
-      {"on_step", {"called with a StepInfo after each step; returning True stops", step_function, set_step_function,
-                   [](GenerateOptions& options) { options.on_step = nullptr; }}},
+      {"on_step",
+       {"called with a StepInfo after each step; returning True stops", step_function, set_step_function,
+        [](GenerateOptions& options) { options.on_step = nullptr; }}},
   };
   return fields;
 }
@@ -141,11 +142,13 @@ void bind_generate_options(py::module_& m) {
       .read_only("step", &StepInfo::step, "From 0.")
       .read_only("total", &StepInfo::total, "Number of steps.")
       .read_only("sigma", &StepInfo::sigma, "Noise level of `latents`.")
-      .read_only("latents", &StepInfo::latents, "[batch, channels, h, w] float32, after the step; not to be written to.");
+      .read_only("latents", &StepInfo::latents,
+                 "[batch, channels, h, w] float32, after the step; not to be written to.");
 
   std::string doc = options_doc<GenerateOptions>();
   for (const auto& [name, field] : runtime_fields()) doc += "\n    " + name + "=None: " + field.help;
-  py::class_<GenerateOptions> cls(m, "GenerateOptions", "The options of one generation, e.g. to keep and use several times.");
+  py::class_<GenerateOptions> cls(m, "GenerateOptions",
+                                  "The options of one generation, e.g. to keep and use several times.");
   cls.def(py::init(&from_keywords), doc.c_str());
   add_table(cls);
   for (const auto& [name, field] : runtime_fields()) {
@@ -153,11 +156,14 @@ void bind_generate_options(py::module_& m) {
         name.c_str(), [&field](const GenerateOptions& self) { return field.get(self); },
         [&field](GenerateOptions& self, const py::object& value) { set_runtime(self, field, value); }, field.help);
   }
-  cls.def_static("runtime_fields", [] {
-    std::map<std::string, std::string> help;
-    for (const auto& [name, field] : runtime_fields()) help.emplace(name, field.help);
-    return help;
-  }, "Name and meaning of the attributes that stand in no table: tensors and callables.");
+  cls.def_static(
+      "runtime_fields",
+      [] {
+        std::map<std::string, std::string> help;
+        for (const auto& [name, field] : runtime_fields()) help.emplace(name, field.help);
+        return help;
+      },
+      "Name and meaning of the attributes that stand in no table: tensors and callables.");
   cls.def("__copy__", [](const GenerateOptions& self) { return GenerateOptions(self); });
   cls.def("__repr__", &repr);
 }

@@ -6,8 +6,8 @@
 
 namespace llmdit::python {
 
-/// Options whose step callback may be called without the GIL: it takes it, lets signals be handled after each step, and keeps what a
-/// Python callback raises. Lives on the stack of one call.
+/// Options whose step callback may be called without the GIL: it takes it, lets signals be handled after each step, and
+/// keeps what a Python callback raises. Lives on the stack of one call.
 class RunningOptions {
  public:
   explicit RunningOptions(const GenerateOptions& options);

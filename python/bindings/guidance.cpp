@@ -6,9 +6,10 @@
 namespace llmdit::python {
 
 void bind_guidance(py::module_& m) {
-  Record<GuidanceOptions>(m, "GuidanceOptions",
-                          "Classifier-free guidance as Z-Image defines it: positive + scale * (positive - negative).\n"
-                          "Other tools write negative + g * (positive - negative): the same picture comes at g = scale + 1.")
+  Record<GuidanceOptions>(
+      m, "GuidanceOptions",
+      "Classifier-free guidance as Z-Image defines it: positive + scale * (positive - negative).\n"
+      "Other tools write negative + g * (positive - negative): the same picture comes at g = scale + 1.")
       .read_write("scale", &GuidanceOptions::scale, "0 is off: the negative prompt is not run.")
       .read_write("normalization", &GuidanceOptions::normalization,
                   "Largest norm of the result as a multiple of the positive's; 0 is off.")

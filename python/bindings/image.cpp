@@ -40,16 +40,19 @@ ImageText text_from(const py::object& source) {
 void bind_image(py::module_& m) {
   py::class_<Image>(m, "Image", py::buffer_protocol(),
                     "An 8-bit RGB picture. numpy.asarray(image) is a view of its pixels, [height, width, 3] uint8.")
-      .def(py::init(&image_from), py::arg("array"), "From an array [height, width, 3] of uint8, or an RGB picture of Pillow.")
+      .def(py::init(&image_from), py::arg("array"),
+           "From an array [height, width, 3] of uint8, or an RGB picture of Pillow.")
       .def_readonly("width", &Image::width)
       .def_readonly("height", &Image::height)
-      .def("__eq__", [](const Image& self, const Image& other) { return self == other; }, py::is_operator())
+      .def(
+          "__eq__", [](const Image& self, const Image& other) { return self == other; }, py::is_operator())
       .def("__repr__",
            [](const Image& self) {
              return "<llmdit.Image " + std::to_string(self.width) + "x" + std::to_string(self.height) + ">";
            })
       .def_buffer([](Image& self) {
-        return py::buffer_info(self.pixels.data(), {self.height, self.width, int64_t{3}}, {self.width * 3, int64_t{3}, int64_t{1}},
+        return py::buffer_info(self.pixels.data(), {self.height, self.width, int64_t{3}},
+                               {self.width * 3, int64_t{3}, int64_t{1}},
                                /*readonly=*/true);
       });
   m.attr("Image").attr("__hash__") = py::none();
@@ -85,7 +88,8 @@ void bind_image(py::module_& m) {
       .read_only("bit_depth", &PngInfo::bit_depth)
       .read_only("color_type", &PngInfo::color_type, "0 gray, 2 RGB, 3 palette, 4 gray and alpha, 6 RGBA.")
       .read_only("text", &PngInfo::text, "(keyword, text) pairs in file order.");
-  m.def("read_png_info", &read_png_info, py::arg("path"), NoGil(), "Size and text chunks of a PNG file, without its pixels.");
+  m.def("read_png_info", &read_png_info, py::arg("path"), NoGil(),
+        "Size and text chunks of a PNG file, without its pixels.");
 }
 
 }  // namespace llmdit::python

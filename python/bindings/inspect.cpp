@@ -23,7 +23,8 @@ void bind_inspect(py::module_& m) {
   Record<FileInfo>(m, "FileInfo", "What a file or folder is, from headers alone.")
       .read_only("kind", &FileInfo::kind)
       .read_only("path", &FileInfo::path)
-      .read_only("model", &FileInfo::model, "Class named by the configuration or told from the tensors; '' when unknown.")
+      .read_only("model", &FileInfo::model,
+                 "Class named by the configuration or told from the tensors; '' when unknown.")
       .read_only("metadata", &FileInfo::metadata)
       .read_only("tensors", &FileInfo::tensors, "Sorted by name.")
       .read_only("components", &FileInfo::components, "Of a model folder, in the order of the flow.")

@@ -3,6 +3,9 @@
 PYBIND11_MODULE(_llmdit, m) {
   using namespace llmdit::python;
   m.doc() = "The compiled part of llmdit; its names are those of the package.";
+  // What users see in signatures, reprs and tracebacks is the package, not the extension module.
+  const pybind11::object own_name = m.attr("__name__");
+  m.attr("__name__") = "llmdit";
   // A class is bound before the functions that mention it, so that signatures show its Python name.
   bind_error(m);
   bind_version(m);
@@ -21,4 +24,5 @@ PYBIND11_MODULE(_llmdit, m) {
   bind_generate_options(m);
   bind_z_image_pipeline(m);
   bind_demo_model(m);
+  m.attr("__name__") = own_name;
 }

@@ -9,20 +9,25 @@ namespace {
 
 const char* wanted(OptionKind kind) {
   switch (kind) {
-    case OptionKind::boolean: return "True or False";
+    case OptionKind::boolean:
+      return "True or False";
     case OptionKind::integer:
-    case OptionKind::unsigned_integer: return "an integer";
-    case OptionKind::number: return "a number";
+    case OptionKind::unsigned_integer:
+      return "an integer";
+    case OptionKind::number:
+      return "a number";
     case OptionKind::text:
-    case OptionKind::choice: return "a string";
-    case OptionKind::numbers: return "a sequence of numbers";
+    case OptionKind::choice:
+      return "a string";
+    case OptionKind::numbers:
+      return "a sequence of numbers";
   }
   return "a value";
 }
 
 [[noreturn]] void wrong_type(const OptionField& field, py::handle value) {
-  throw py::type_error(std::string(field.name) + " takes " + wanted(field.kind) + ", got " + short_repr(value) + " of type " +
-                       Py_TYPE(value.ptr())->tp_name);
+  throw py::type_error(std::string(field.name) + " takes " + wanted(field.kind) + ", got " + short_repr(value) +
+                       " of type " + Py_TYPE(value.ptr())->tp_name);
 }
 
 /// Whether Python would take the value as an index: int and NumPy's integers, but neither bool nor float.
@@ -40,8 +45,8 @@ OptionValue integer_from(const OptionField& field, py::handle value) {
     if (!PyErr_Occurred()) return natural;
     PyErr_Clear();
   }
-  throw Error(ErrorCode::invalid_argument,
-              "[" + std::string(field.name) + "] expected an integer of 64 bits, got " + py::cast<std::string>(py::str(value)));
+  throw Error(ErrorCode::invalid_argument, "[" + std::string(field.name) + "] expected an integer of 64 bits, got " +
+                                               py::cast<std::string>(py::str(value)));
 }
 
 double number_from(const OptionField& field, py::handle value) {
@@ -102,13 +107,18 @@ std::string bounds_text(const OptionField& field) {
 
 OptionValue from_python(const OptionField& field, py::handle value) {
   switch (field.kind) {
-    case OptionKind::boolean: return flag_from(field, value);
+    case OptionKind::boolean:
+      return flag_from(field, value);
     case OptionKind::integer:
-    case OptionKind::unsigned_integer: return integer_from(field, value);
-    case OptionKind::number: return number_from(field, value);
+    case OptionKind::unsigned_integer:
+      return integer_from(field, value);
+    case OptionKind::number:
+      return number_from(field, value);
     case OptionKind::text:
-    case OptionKind::choice: return text_from(field, value);
-    case OptionKind::numbers: return numbers_from(field, value);
+    case OptionKind::choice:
+      return text_from(field, value);
+    case OptionKind::numbers:
+      return numbers_from(field, value);
   }
   wrong_type(field, value);
 }
@@ -126,7 +136,8 @@ py::object to_python(const OptionValue& value) {
 }
 
 std::string describe(const OptionField& field, const OptionValue& default_value) {
-  std::string text = std::string(field.name) + "=" + short_repr(to_python(default_value)) + ": " + std::string(field.help);
+  std::string text =
+      std::string(field.name) + "=" + short_repr(to_python(default_value)) + ": " + std::string(field.help);
   const std::string bounds = bounds_text(field);
   return bounds.empty() ? text : text + " (" + bounds + ")";
 }
@@ -150,22 +161,25 @@ void bind_options(py::module_& m) {
 
   py::class_<OptionField>(m, "OptionField", "One field of an option class: what front ends are made from.")
       .def_property_readonly("name", [](const OptionField& self) { return std::string(self.name); })
-      .def_property_readonly("section", [](const OptionField& self) { return std::string(self.section); },
-                             "Its table in a configuration file.")
-      .def_property_readonly("flag", [](const OptionField& self) { return std::string(self.flag); },
-                             "On the command line, without the dashes.")
+      .def_property_readonly(
+          "section", [](const OptionField& self) { return std::string(self.section); },
+          "Its table in a configuration file.")
+      .def_property_readonly(
+          "flag", [](const OptionField& self) { return std::string(self.flag); },
+          "On the command line, without the dashes.")
       .def_property_readonly("unit", [](const OptionField& self) { return std::string(self.unit); })
       .def_property_readonly("help", [](const OptionField& self) { return std::string(self.help); })
       .def_readonly("kind", &OptionField::kind)
       .def_readonly("optional", &OptionField::optional, "May be None, which differs from 0 and ''.")
       .def_readonly("minimum", &OptionField::minimum)
       .def_readonly("maximum", &OptionField::maximum)
-      .def_property_readonly("choices", [](const OptionField& self) {
-        return std::vector<std::string>(self.choices.begin(), self.choices.end());
-      })
+      .def_property_readonly(
+          "choices",
+          [](const OptionField& self) { return std::vector<std::string>(self.choices.begin(), self.choices.end()); })
       .def("__repr__", [](const OptionField& self) {
         const std::string bounds = bounds_text(self);
-        return "<OptionField " + std::string(self.name) + ": " + wanted(self.kind) + (bounds.empty() ? "" : ", " + bounds) + ">";
+        return "<OptionField " + std::string(self.name) + ": " + wanted(self.kind) +
+               (bounds.empty() ? "" : ", " + bounds) + ">";
       });
 }
 

@@ -10,8 +10,8 @@
 
 namespace llmdit::python {
 
-/// A Python value as `field` takes it. Integers may be NumPy's, numbers anything with __float__; a torch.dtype or torch.device stands
-/// for its name. Raises TypeError for another type.
+/// A Python value as `field` takes it. Integers may be NumPy's, numbers anything with __float__; a torch.dtype or
+/// torch.device stands for its name. Raises TypeError for another type.
 OptionValue from_python(const OptionField& field, py::handle value);
 
 py::object to_python(const OptionValue& value);
@@ -60,11 +60,14 @@ void add_table(py::class_<Options>& cls) {
         [&field](Options& self, py::object value) { set_from_python(self, field, value); },
         std::string(field.help).c_str());
   }
-  cls.def_static("fields", [] {
-    std::vector<OptionField> fields;
-    for (const OptionField& field : option_fields<Options>()) fields.push_back(field);
-    return fields;
-  }, "The table the options are made from: a list of OptionField.");
+  cls.def_static(
+      "fields",
+      [] {
+        std::vector<OptionField> fields;
+        for (const OptionField& field : option_fields<Options>()) fields.push_back(field);
+        return fields;
+      },
+      "The table the options are made from: a list of OptionField.");
 }
 
 /// "name=value" of the table's fields that are not at their default.

@@ -36,8 +36,8 @@ std::string short_repr(py::handle value) {
 
 void unexpected_keyword(const std::string& name, const std::vector<std::string>& accepted) {
   std::string text = "unexpected keyword argument '" + name + "'";
-  const py::list close =
-      py::module_::import("difflib").attr("get_close_matches")(name, accepted, py::arg("n") = 1, py::arg("cutoff") = 0.5);
+  const py::list close = py::module_::import("difflib").attr("get_close_matches")(name, accepted, py::arg("n") = 1,
+                                                                                  py::arg("cutoff") = 0.5);
   if (!close.empty()) {
     text += "; did you mean '" + py::cast<std::string>(close[0]) + "'?";
   } else {

@@ -15,7 +15,8 @@ std::string short_repr(py::handle value);
 /// Raises TypeError for a keyword that is none of `accepted`, naming the nearest one.
 [[noreturn]] void unexpected_keyword(const std::string& name, const std::vector<std::string>& accepted);
 
-/// Binds a C++ aggregate: attributes, construction by keyword and a repr that reads like the constructor, from one list.
+/// Binds a C++ aggregate: attributes, construction by keyword and a repr that reads like the constructor, from one
+/// list.
 template <class T>
 class Record {
  public:
@@ -32,14 +33,14 @@ class Record {
   }
 
   template <class M>
-  Record& read_only(const char* name, M T::*member, const char* doc = "") {
+  Record& read_only(const char* name, M T::* member, const char* doc = "") {
     cls_.def_readonly(name, member, doc);
     fields().push_back({name, [member](const T& self) { return py::cast(self.*member); }, nullptr});
     return *this;
   }
 
   template <class M>
-  Record& read_write(const char* name, M T::*member, const char* doc = "") {
+  Record& read_write(const char* name, M T::* member, const char* doc = "") {
     cls_.def_readwrite(name, member, doc);
     fields().push_back({name, [member](const T& self) { return py::cast(self.*member); },
                         [member](T& self, py::handle value) { self.*member = py::cast<M>(value); }});

@@ -12,7 +12,8 @@ namespace {
 
 at::Tensor to_tensor(const std::vector<float>& values) { return at::tensor(values, at::kFloat); }
 
-FlowMatchScheduler load_scheduler(const std::filesystem::path& path, const std::optional<std::filesystem::path>& subfolder) {
+FlowMatchScheduler load_scheduler(const std::filesystem::path& path,
+                                  const std::optional<std::filesystem::path>& subfolder) {
   return FlowMatchScheduler::load(subfolder ? path / *subfolder : path);
 }
 
@@ -35,21 +36,22 @@ void bind_scheduler(py::module_& m) {
       .read_write("time_shift_type", &SchedulerConfig::time_shift_type)
       .constructible();
 
-  py::class_<FlowMatchScheduler>(m, "FlowMatchScheduler",
-                                 "Flow matching with Euler steps, as diffusers' FlowMatchEulerDiscreteScheduler. Immutable.")
+  py::class_<FlowMatchScheduler>(
+      m, "FlowMatchScheduler",
+      "Flow matching with Euler steps, as diffusers' FlowMatchEulerDiscreteScheduler. Immutable.")
       .def(py::init([](const py::kwargs& config) {
              return FlowMatchScheduler(Record<SchedulerConfig>::from_keywords(config));
            }),
            "Keywords are the attributes of SchedulerConfig.")
-      .def_static("from_pretrained", &load_scheduler, py::arg("path"), py::kw_only(), py::arg("subfolder") = py::none(), NoGil(),
-                  "From a scheduler folder or its scheduler_config.json.")
+      .def_static("from_pretrained", &load_scheduler, py::arg("path"), py::kw_only(), py::arg("subfolder") = py::none(),
+                  NoGil(), "From a scheduler folder or its scheduler_config.json.")
       .def(
           "make_sigmas",
           [](const FlowMatchScheduler& self, int64_t num_inference_steps, std::optional<double> shift,
              std::optional<std::vector<double>> sigmas, std::optional<int64_t> image_seq_len) {
-            return to_tensor(self.make_sigmas(num_inference_steps,
-                                              {.shift = shift, .sigmas = sigmas.value_or(std::vector<double>()),
-                                               .image_seq_len = image_seq_len}));
+            return to_tensor(self.make_sigmas(
+                num_inference_steps,
+                {.shift = shift, .sigmas = sigmas.value_or(std::vector<double>()), .image_seq_len = image_seq_len}));
           },
           py::arg("num_inference_steps"), py::kw_only(), py::arg("shift") = py::none(), py::arg("sigmas") = py::none(),
           py::arg("image_seq_len") = py::none(),

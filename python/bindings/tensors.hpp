@@ -7,8 +7,8 @@
 
 namespace llmdit::python {
 
-/// The library computes in inference mode; what leaves it for Python is an ordinary tensor, which may be changed in place and take
-/// part in autograd. Copies only what was made in inference mode.
+/// The library computes in inference mode; what leaves it for Python is an ordinary tensor, which may be changed in
+/// place and take part in autograd. Copies only what was made in inference mode.
 inline at::Tensor ordinary(const at::Tensor& tensor) {
   const c10::InferenceMode off(false);
   return tensor.defined() && tensor.is_inference() ? tensor.clone() : tensor;

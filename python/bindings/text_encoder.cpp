@@ -10,9 +10,11 @@
 namespace llmdit::python {
 namespace {
 
-/// Where the tokenizer of an encoder lies when it is not named: beside it in a diffusers folder, else in the same folder.
+/// Where the tokenizer of an encoder lies when it is not named: beside it in a diffusers folder, else in the same
+/// folder.
 std::filesystem::path tokenizer_beside(const std::filesystem::path& encoder) {
-  const std::filesystem::path sibling = std::filesystem::absolute(encoder).lexically_normal().parent_path() / "tokenizer";
+  const std::filesystem::path sibling =
+      std::filesystem::absolute(encoder).lexically_normal().parent_path() / "tokenizer";
   return std::filesystem::exists(sibling) ? sibling : encoder;
 }
 
@@ -53,16 +55,19 @@ void bind_text_encoder(py::module_& m) {
       .read_only("rms_norm_eps", &Qwen3Config::rms_norm_eps)
       .read_only("rope_theta", &Qwen3Config::rope_theta);
 
-  py::class_<ZImageTextEncoder> cls(m, "ZImageTextEncoder",
-                                    "The local encoder: a tokenizer and a Qwen3 model whose blocks run only as far as needed.\n"
-                                    "Immutable after loading; one encoder serves many threads.");
-  def_loader(cls, "From a folder with config.json and weights. tokenizer_path: the tokenizer's folder or file; when it is not\n"
-                  "given, the folder `tokenizer` beside the encoder's, else the encoder's own.",
-             [](const std::filesystem::path& path, const std::optional<std::filesystem::path>& tokenizer_path,
-                const LoadOptions& options) {
-               return ZImageTextEncoder::load(path, tokenizer_path ? *tokenizer_path : tokenizer_beside(path), options);
-             },
-             py::arg("tokenizer_path") = py::none());
+  py::class_<ZImageTextEncoder> cls(
+      m, "ZImageTextEncoder",
+      "The local encoder: a tokenizer and a Qwen3 model whose blocks run only as far as needed.\n"
+      "Immutable after loading; one encoder serves many threads.");
+  def_loader(
+      cls,
+      "From a folder with config.json and weights. tokenizer_path: the tokenizer's folder or file; when it is not\n"
+      "given, the folder `tokenizer` beside the encoder's, else the encoder's own.",
+      [](const std::filesystem::path& path, const std::optional<std::filesystem::path>& tokenizer_path,
+         const LoadOptions& options) {
+        return ZImageTextEncoder::load(path, tokenizer_path ? *tokenizer_path : tokenizer_beside(path), options);
+      },
+      py::arg("tokenizer_path") = py::none());
   cls.def(
          "encode",
          [](const ZImageTextEncoder& self, const std::variant<std::string, std::vector<std::string>>& texts,
@@ -76,13 +81,15 @@ void bind_text_encoder(py::module_& m) {
          "Encodes chat text, or a list of them, each by itself, as it stands: format_prompt makes it from a prompt.")
       .def(
           "hidden_states",
-          [](const ZImageTextEncoder& self, const std::variant<at::Tensor, std::vector<int64_t>>& input_ids, int64_t layer) {
+          [](const ZImageTextEncoder& self, const std::variant<at::Tensor, std::vector<int64_t>>& input_ids,
+             int64_t layer) {
             const std::vector<int64_t> ids = to_ids(input_ids);
             py::gil_scoped_release released;
             return ordinary(self.hidden_states(ids, encode_options(layer)));
           },
           py::arg("input_ids"), py::arg("layer"),
-          "One entry of transformers' hidden_states for one sequence, [tokens, hidden_size]: 0 the embeddings, k after block k,\n"
+          "One entry of transformers' hidden_states for one sequence, [tokens, hidden_size]: 0 the embeddings, k after "
+          "block k,\n"
           "-1 after the final norm.")
       .def_property_readonly("hidden_size", &ZImageTextEncoder::hidden_size)
       .def_property_readonly("config", &ZImageTextEncoder::config)
@@ -91,9 +98,9 @@ void bind_text_encoder(py::module_& m) {
                              "Tensors of the checkpoint that no part of the model asked for.")
       .def("__repr__", [](const ZImageTextEncoder& self) {
         const Qwen3Config& c = self.config();
-        return "<llmdit.ZImageTextEncoder " + std::to_string(c.num_hidden_layers) + " layers, " + std::to_string(c.hidden_size) +
-               " wide, " + std::to_string(c.num_attention_heads) + "/" + std::to_string(c.num_key_value_heads) + " heads, " +
-               std::to_string(c.vocab_size) + " tokens>";
+        return "<llmdit.ZImageTextEncoder " + std::to_string(c.num_hidden_layers) + " layers, " +
+               std::to_string(c.hidden_size) + " wide, " + std::to_string(c.num_attention_heads) + "/" +
+               std::to_string(c.num_key_value_heads) + " heads, " + std::to_string(c.vocab_size) + " tokens>";
       });
 }
 

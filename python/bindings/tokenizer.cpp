@@ -5,9 +5,10 @@
 namespace llmdit::python {
 
 void bind_tokenizer(py::module_& m) {
-  py::class_<Tokenizer>(m, "Tokenizer",
-                        "Text to token ids and back: byte-level BPE from a tokenizer.json, or a SentencePiece tokenizer.model.\n"
-                        "One tokenizer serves many threads.")
+  py::class_<Tokenizer>(
+      m, "Tokenizer",
+      "Text to token ids and back: byte-level BPE from a tokenizer.json, or a SentencePiece tokenizer.model.\n"
+      "One tokenizer serves many threads.")
       .def_static("from_pretrained", &Tokenizer::load, py::arg("path"), NoGil(),
                   "From a tokenizer folder, a tokenizer.json or a tokenizer.model.")
       .def("encode", &Tokenizer::encode, py::arg("text"), NoGil(),
@@ -19,7 +20,8 @@ void bind_tokenizer(py::module_& m) {
           },
           py::arg("ids"), py::kw_only(), py::arg("skip_special_tokens") = false, NoGil(),
           "The text of token ids. Ids without a token give nothing, broken UTF-8 gives U+FFFD.")
-      .def("token_to_id", &Tokenizer::token_to_id, py::arg("token"), "The id of an exact vocabulary entry or added token, or None.")
+      .def("token_to_id", &Tokenizer::token_to_id, py::arg("token"),
+           "The id of an exact vocabulary entry or added token, or None.")
       .def(
           "id_to_token",
           [](const Tokenizer& self, int64_t id) -> std::optional<py::bytes> {

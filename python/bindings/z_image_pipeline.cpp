@@ -12,7 +12,8 @@
 namespace llmdit::python {
 namespace {
 
-GenerateResult generate(const ZImagePipeline& self, const std::vector<std::string>& prompts, const GenerateOptions& options) {
+GenerateResult generate(const ZImagePipeline& self, const std::vector<std::string>& prompts,
+                        const GenerateOptions& options) {
   RunningOptions running(options);
   GenerateResult result;
   try {
@@ -30,7 +31,8 @@ GenerateResult generate(const ZImagePipeline& self, const std::vector<std::strin
   return result;
 }
 
-EncodingOutput encode_prompt(const ZImagePipeline& self, const std::variant<std::string, std::vector<std::string>>& prompts,
+EncodingOutput encode_prompt(const ZImagePipeline& self,
+                             const std::variant<std::string, std::vector<std::string>>& prompts,
                              std::optional<int64_t> hidden_layer, const py::kwargs& chat) {
   const ChatOptions chat_options = chat_options_from(chat);
   EncodeOptions options;
@@ -66,7 +68,9 @@ void bind_z_image_pipeline(py::module_& m) {
 
   py::class_<ZImagePipeline> cls(m, "ZImagePipeline", "Z-Image from prompt to picture; wrapped by the package.");
   def_loader(cls, "From a diffusers folder. Weights are mapped, not read.",
-             [](const std::filesystem::path& path, const LoadOptions& options) { return ZImagePipeline::load(path, options); });
+             [](const std::filesystem::path& path, const LoadOptions& options) {
+               return ZImagePipeline::load(path, options);
+             });
   cls.def("generate", &generate, py::arg("prompts"), py::arg("options"))
       .def("encode_prompt", &encode_prompt, py::arg("prompts"), py::kw_only(), py::arg("hidden_layer") = py::none())
       .def_property_readonly("text_encoder", &ZImagePipeline::text_encoder)
@@ -76,7 +80,8 @@ void bind_z_image_pipeline(py::module_& m) {
       .def_property_readonly("path", &ZImagePipeline::path)
       .def_property_readonly("size_multiple", &ZImagePipeline::size_multiple);
 
-  m.def("picture_parameters", &picture_parameters, py::arg("prompt"), py::arg("options"), py::arg("result"), py::arg("index"));
+  m.def("picture_parameters", &picture_parameters, py::arg("prompt"), py::arg("options"), py::arg("result"),
+        py::arg("index"));
 }
 
 }  // namespace llmdit::python

@@ -38,7 +38,8 @@ std::vector<at::Tensor> with_frames(std::vector<at::Tensor> items) {
   return items;
 }
 
-TensorOrList forward(const ZImageTransformer& self, const TensorOrList& latents, const Times& t, const Prompts& prompts) {
+TensorOrList forward(const ZImageTransformer& self, const TensorOrList& latents, const Times& t,
+                     const Prompts& prompts) {
   py::gil_scoped_release released;
   const Conditioning conditioning = to_conditioning(self, prompts);
   if (const auto* items = std::get_if<std::vector<at::Tensor>>(&latents)) {
@@ -77,10 +78,13 @@ void bind_z_image_transformer(py::module_& m) {
   Record<Conditioning>(m, "Conditioning", "What of a batch of prompts does not depend on the denoising step.")
       .read_only("captions", &Conditioning::captions, "Per item [padded tokens, dim].");
 
-  py::class_<ZImageTransformer> cls(m, "ZImageTransformer",
-                                    "The diffusion transformer. Immutable after loading; one transformer serves many threads.");
+  py::class_<ZImageTransformer> cls(
+      m, "ZImageTransformer",
+      "The diffusion transformer. Immutable after loading; one transformer serves many threads.");
   def_loader(cls, "From a folder with config.json and weights.",
-             [](const std::filesystem::path& path, const LoadOptions& options) { return ZImageTransformer::load(path, options); });
+             [](const std::filesystem::path& path, const LoadOptions& options) {
+               return ZImageTransformer::load(path, options);
+             });
   cls.def("__call__", &forward, py::arg("latents"), py::arg("t"), py::arg("prompt_embeds"),
           "The prediction for each item, with the sign and shape of diffusers' ZImageTransformer2DModel.\n"
           "latents: a list of [channels, 1, h, w], whose sizes may differ, or a batch [batch, channels, h, w].\n"
@@ -93,7 +97,8 @@ void bind_z_image_transformer(py::module_& m) {
             return self.condition(std::get<std::vector<at::Tensor>>(prompt_embeds));
           },
           py::arg("prompt_embeds"), NoGil(), "Prompt embeddings made ready for every step.")
-      .def("state_dict", &ZImageTransformer::state_dict, NoGil(), "The weights under their diffusers names, as they are kept.")
+      .def("state_dict", &ZImageTransformer::state_dict, NoGil(),
+           "The weights under their diffusers names, as they are kept.")
       .def_property_readonly("config", &ZImageTransformer::config)
       .def_property_readonly(
           "max_caption_len", [](const ZImageTransformer& self) { return max_caption_len(self.config()); },
@@ -102,9 +107,9 @@ void bind_z_image_transformer(py::module_& m) {
                              "Tensors of the checkpoint that no part of the model asked for.")
       .def("__repr__", [](const ZImageTransformer& self) {
         const ZImageTransformerConfig& c = self.config();
-        return "<llmdit.ZImageTransformer " + std::to_string(c.n_layers) + " layers and " + std::to_string(c.n_refiner_layers) +
-               " refiners, " + std::to_string(c.dim) + " wide, " + std::to_string(c.n_heads) + " heads, captions to " +
-               std::to_string(max_caption_len(c)) + " tokens>";
+        return "<llmdit.ZImageTransformer " + std::to_string(c.n_layers) + " layers and " +
+               std::to_string(c.n_refiner_layers) + " refiners, " + std::to_string(c.dim) + " wide, " +
+               std::to_string(c.n_heads) + " heads, captions to " + std::to_string(max_caption_len(c)) + " tokens>";
       });
 }
 

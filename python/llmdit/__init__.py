@@ -139,10 +139,3 @@ __all__ = [
     "torch_version",
     "write_png",
 ]
-
-# What users see in reprs, tracebacks and pickles is the package, not the extension module.
-for _name in __all__:
-    _object = getattr(_llmdit, _name, None)
-    if isinstance(_object, type):
-        _object.__module__ = __name__
-del _name, _object

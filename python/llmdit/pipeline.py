@@ -210,7 +210,7 @@ class ZImagePipeline:
 def _as_prompts(prompt: str | Sequence[str] | None) -> list[str]:
     if prompt is None:
         return []
-    prompts = [prompt] if isinstance(prompt, str) else list(prompt)
+    prompts = list(prompt) if isinstance(prompt, (list, tuple)) else [prompt]
     for item in prompts:
         if not isinstance(item, str):
             raise TypeError(f"prompt is a string or a list of strings, got {item!r} of type {type(item).__name__}")

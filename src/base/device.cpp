@@ -17,9 +17,9 @@ namespace llmdit {
 template <>
 struct EnumTable<DType> {
   static constexpr EnumName<DType> names[] = {
-      {DType::automatic, "auto"},  {DType::float32, "float32"}, {DType::bfloat16, "bfloat16"}, {DType::float16, "float16"},
-      {DType::float32, "fp32"},    {DType::float32, "float"},   {DType::bfloat16, "bf16"},     {DType::float16, "fp16"},
-      {DType::float16, "half"},
+      {DType::automatic, "auto"},  {DType::float32, "float32"}, {DType::bfloat16, "bfloat16"},
+      {DType::float16, "float16"}, {DType::float32, "fp32"},    {DType::float32, "float"},
+      {DType::bfloat16, "bf16"},   {DType::float16, "fp16"},    {DType::float16, "half"},
   };
 };
 
@@ -37,7 +37,8 @@ std::string processor_name() {
 std::vector<std::string> processor_features() {
   std::vector<std::string> features;
   const auto capabilities = at::cpu::get_cpu_capabilities();
-  for (const char* name : {"avx2", "f16c", "avx512_f", "avx512_vnni", "avx512_bf16", "amx_int8", "amx_bf16", "neon", "sve"}) {
+  for (const char* name :
+       {"avx2", "f16c", "avx512_f", "avx512_vnni", "avx512_bf16", "amx_int8", "amx_bf16", "neon", "sve"}) {
     const auto found = capabilities.find(name);
     if (found != capabilities.end() && found->second.isBool() && found->second.toBool()) features.emplace_back(name);
   }
@@ -47,12 +48,17 @@ std::vector<std::string> processor_features() {
 DeviceInfo describe_cpu() {
   const auto pages = static_cast<uint64_t>(sysconf(_SC_PHYS_PAGES));
   const auto page_bytes = static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
-  return {.name = "cpu", .description = processor_name(), .memory_bytes = pages * page_bytes, .features = processor_features()};
+  return {.name = "cpu",
+          .description = processor_name(),
+          .memory_bytes = pages * page_bytes,
+          .features = processor_features()};
 }
 
 constexpr OptionField load_fields[] = {
     field<LoadOptions, "dtype", &LoadOptions::dtype>(
-        {.section = "encoder", .help = "type the weights are kept in; auto is the checkpoint's own", .flag = "torch-dtype"}),
+        {.section = "encoder",
+         .help = "type the weights are kept in; auto is the checkpoint's own",
+         .flag = "torch-dtype"}),
     field<LoadOptions, "device", &LoadOptions::device>(
         {.section = "pipeline", .help = "where the models run: auto, cpu, cuda, cuda:N"}),
     field<LoadOptions, "text_encoder_device", &LoadOptions::text_encoder_device>(

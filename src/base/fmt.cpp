@@ -1,5 +1,5 @@
-// The torch wheel carries fmt's headers without its library. Compiling the implementation here, once, spares every other file
-// the seconds that header-only use would cost it.
+// The torch wheel carries fmt's headers without its library. Compiling the implementation here, once, spares every
+// other file the seconds that header-only use would cost it.
 #include <fmt/format-inl.h>
 
 FMT_BEGIN_NAMESPACE

@@ -3,20 +3,26 @@
 #include <limits>
 
 #include "base/check.hpp"
-#include "base/nearest.hpp"
 
 namespace llmdit {
 namespace {
 
 std::string_view kind_text(OptionKind kind) {
   switch (kind) {
-    case OptionKind::boolean: return "true or false";
-    case OptionKind::integer: return "a whole number";
-    case OptionKind::unsigned_integer: return "a whole number that is not negative";
-    case OptionKind::number: return "a number";
-    case OptionKind::text: return "text";
-    case OptionKind::choice: return "one of a list";
-    case OptionKind::numbers: return "a list of numbers";
+    case OptionKind::boolean:
+      return "true or false";
+    case OptionKind::integer:
+      return "a whole number";
+    case OptionKind::unsigned_integer:
+      return "a whole number that is not negative";
+    case OptionKind::number:
+      return "a number";
+    case OptionKind::text:
+      return "text";
+    case OptionKind::choice:
+      return "one of a list";
+    case OptionKind::numbers:
+      return "a list of numbers";
   }
   return "a value";
 }
@@ -36,7 +42,8 @@ void check_bounds(const OptionField& field, double number, const std::string& sh
   if (field.maximum == infinity) {
     fail(ErrorCode::invalid_argument, field.name, "expected at least {}{}, got {}", field.minimum, unit, shown);
   }
-  fail(ErrorCode::invalid_argument, field.name, "expected {} to {}{}, got {}", field.minimum, field.maximum, unit, shown);
+  fail(ErrorCode::invalid_argument, field.name, "expected {} to {}{}, got {}", field.minimum, field.maximum, unit,
+       shown);
 }
 
 int64_t to_integer(const OptionField& field, const OptionValue& value) {
@@ -98,7 +105,8 @@ OptionValue check_value(const OptionField& field, OptionValue value) {
     case OptionKind::text:
       if (!std::holds_alternative<std::string>(value)) wrong_kind(field, value);
       return value;
-    case OptionKind::choice: return to_choice(field, value);
+    case OptionKind::choice:
+      return to_choice(field, value);
     case OptionKind::numbers: {
       const auto* numbers = std::get_if<std::vector<double>>(&value);
       if (!numbers) wrong_kind(field, value);
@@ -115,7 +123,7 @@ const OptionField& find_field(std::span<const OptionField> fields, std::string_v
     if (field.name == name) return field;
     names.push_back(field.name);
   }
-  const std::string_view guess = nearest(name, names);
+  const std::string_view guess = nearest_name(name, names);
   if (guess.empty()) {
     fail(ErrorCode::invalid_argument, "options", "there is no option '{}'; known are {}", name, fmt::join(names, ", "));
   }
@@ -130,7 +138,9 @@ std::string to_string(const OptionValue& value) {
     std::string operator()(uint64_t natural) const { return std::to_string(natural); }
     std::string operator()(double number) const { return fmt::format("{}", number); }
     std::string operator()(const std::string& text) const { return text; }
-    std::string operator()(const std::vector<double>& numbers) const { return fmt::format("{}", fmt::join(numbers, ",")); }
+    std::string operator()(const std::vector<double>& numbers) const {
+      return fmt::format("{}", fmt::join(numbers, ","));
+    }
   };
   return std::visit(Writer{}, value);
 }

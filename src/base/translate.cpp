@@ -11,7 +11,8 @@ namespace {
 
 // libtorch's CPU allocator reports exhaustion as a plain error with this text.
 bool is_allocation_failure(std::string_view text) {
-  return text.find("can't allocate memory") != std::string_view::npos || text.find("not enough memory") != std::string_view::npos;
+  return text.find("can't allocate memory") != std::string_view::npos ||
+         text.find("not enough memory") != std::string_view::npos;
 }
 
 }  // namespace
@@ -22,7 +23,8 @@ void rethrow_as_error(std::string_view operation) {
   } catch (const Error&) {
     throw;
   } catch (const std::bad_alloc&) {
-    fail(ErrorCode::out_of_memory, operation, std::string_view("the system has no memory left; use a smaller size or fewer pictures"));
+    fail(ErrorCode::out_of_memory, operation,
+         std::string_view("the system has no memory left; use a smaller size or fewer pictures"));
   } catch (const c10::OutOfMemoryError& error) {
     fail(ErrorCode::out_of_memory, operation, std::string_view(error.what_without_backtrace()));
   } catch (const c10::Error& error) {

@@ -5,7 +5,8 @@
 
 namespace llmdit {
 
-/// Rethrows the exception in flight as Error: libtorch's and the standard library's own kinds get a code and the operation's name.
+/// Rethrows the exception in flight as Error: libtorch's and the standard library's own kinds get a code and the
+/// operation's name.
 [[noreturn]] void rethrow_as_error(std::string_view operation);
 
 /// Runs `work` at a public entry point, so that a caller sees Error and nothing else.

@@ -58,7 +58,7 @@ int replace_file(const fs::path& path, std::span<const std::byte> bytes, const s
 }  // namespace
 
 void write_file_atomically(const fs::path& path, std::span<const std::byte> bytes) {
-  struct stat old {};
+  struct stat old{};
   const bool exists = ::stat(path.c_str(), &old) == 0;
   int error = 0;
   if (exists && S_ISDIR(old.st_mode)) {

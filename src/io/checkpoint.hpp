@@ -14,13 +14,13 @@ namespace llmdit::io {
 /// The tensors of one model component: a safetensors file, or a folder with one file or with shards and their index.
 class Checkpoint {
  public:
-  /// `path` is a safetensors file, an index, or a folder that holds `<stem>.safetensors` or `<stem>.safetensors.index.json`
-  /// for one of `stems` (e.g. "diffusion_pytorch_model", "model"). An earlier stem goes before a later one, and any of them
-  /// before a variant such as `<stem>.fp16.safetensors`, which is taken when it is the only one. A file next to an index that
-  /// names other files, or two variants, is an error: pass the file itself.
+  /// `path` is a safetensors file, an index, or a folder that holds `<stem>.safetensors` or
+  /// `<stem>.safetensors.index.json` for one of `stems` (e.g. "diffusion_pytorch_model", "model"). An earlier stem goes
+  /// before a later one, and any of them before a variant such as `<stem>.fp16.safetensors`, which is taken when it is
+  /// the only one. A file next to an index that names other files, or two variants, is an error: pass the file itself.
   /// Tensors that the index does not name belong to the checkpoint too.
-  /// Throws not_found naming every file looked for, or a missing shard; unsupported for an index that names a key its shard
-  /// lacks or a file outside the folder, and for a key that stands in two shards.
+  /// Throws not_found naming every file looked for, or a missing shard; unsupported for an index that names a key its
+  /// shard lacks or a file outside the folder, and for a key that stands in two shards.
   static Checkpoint open(const std::filesystem::path& path, std::span<const std::string_view> stems);
 
   /// Names in sorted order.

@@ -19,7 +19,8 @@ class JsonObject {
 
   bool has(std::string_view key) const;  ///< present and not null
 
-  /// T: bool, int64_t, double, std::string, std::vector of these. Throws unsupported when missing, null or of another type.
+  /// T: bool, int64_t, double, std::string, std::vector of these. Throws unsupported when missing, null or of another
+  /// type.
   template <class T>
   T get(std::string_view key) const;
   /// The fallback for a missing key; a null or a wrong type still throws.

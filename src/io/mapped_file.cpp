@@ -32,7 +32,7 @@ std::string system_reason() { return std::generic_category().message(errno); }
 std::shared_ptr<const MappedFile> MappedFile::open(const std::filesystem::path& path) {
   // O_NONBLOCK: opening a pipe must not wait for its writer; regular files do not care.
   const Descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
-  struct stat info {};
+  struct stat info{};
   if (file.fd < 0 || ::fstat(file.fd, &info) != 0) fail_to_read(path, system_reason());
   if (S_ISDIR(info.st_mode)) fail_to_read(path, "expected a file, found a folder");
   if (!S_ISREG(info.st_mode)) fail_to_read(path, "expected a regular file, found a pipe or device");

@@ -14,7 +14,8 @@ JsonObject read_config(const std::filesystem::path& path, std::string_view file_
 int64_t positive(const JsonObject& json, std::string_view key) {
   const auto value = json.get<int64_t>(key);
   if (value < 1 || value > std::numeric_limits<int32_t>::max()) {
-    fail(ErrorCode::unsupported, "config", "expected {} in {} to be a positive 32-bit number, found {}", key, json.path().string(), value);
+    fail(ErrorCode::unsupported, "config", "expected {} in {} to be a positive 32-bit number, found {}", key,
+         json.path().string(), value);
   }
   return value;
 }
@@ -28,8 +29,8 @@ void expect_value(const JsonObject& json, std::string_view key, const T& handled
   if (!json.has(key)) return;
   const T value = json.get<T>(key);
   if (value != handled) {
-    fail(ErrorCode::unsupported, "config", "expected {} in {} to be {}, the only one handled, found {}", key, json.path().string(),
-         handled, value);
+    fail(ErrorCode::unsupported, "config", "expected {} in {} to be {}, the only one handled, found {}", key,
+         json.path().string(), handled, value);
   }
 }
 
@@ -41,8 +42,8 @@ template void expect_value(const JsonObject&, std::string_view, const std::vecto
 void expect_class(const JsonObject& json, std::string_view class_name) {
   const std::string found = json.get_or<std::string>("_class_name", std::string(class_name));
   if (found != class_name) {
-    fail(ErrorCode::unsupported, "config", "expected _class_name {} in {}, found {}; is this the right folder?", class_name,
-         json.path().string(), found);
+    fail(ErrorCode::unsupported, "config", "expected _class_name {} in {}, found {}; is this the right folder?",
+         class_name, json.path().string(), found);
   }
 }
 

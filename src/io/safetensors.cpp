@@ -53,8 +53,7 @@ at::Tensor SafetensorsFile::tensor(const TensorEntry& entry) const {
     return copy;
   }
   // libtorch has no tensor of const data; the mapping is read-only, so that a write is a fault and not a changed model.
-  return at::from_blob(
-      const_cast<std::byte*>(data), shape, [keep_alive = file_](void*) {}, *entry.dtype);
+  return at::from_blob(const_cast<std::byte*>(data), shape, [keep_alive = file_](void*) {}, *entry.dtype);
 }
 
 }  // namespace llmdit::io

@@ -19,17 +19,18 @@ namespace llmdit::io {
 /// One tensor of a safetensors file, as its header describes it.
 struct TensorEntry {
   std::string name;
-  std::string dtype_name;                    ///< as written, e.g. "BF16"
-  std::optional<at::ScalarType> dtype;       ///< nothing for a kind libtorch has no type for
-  std::vector<int64_t> shape;                ///< as written: F4 counts single values
-  uint64_t offset = 0;                       ///< bytes from the file's start
+  std::string dtype_name;               ///< as written, e.g. "BF16"
+  std::optional<at::ScalarType> dtype;  ///< nothing for a kind libtorch has no type for
+  std::vector<int64_t> shape;           ///< as written: F4 counts single values
+  uint64_t offset = 0;                  ///< bytes from the file's start
   uint64_t bytes = 0;
 };
 
 /// A memory-mapped safetensors file; opening reads and checks the header only.
 class SafetensorsFile {
  public:
-  /// Throws not_found when the file cannot be read, unsupported (naming file and key) when it breaks a rule of the format.
+  /// Throws not_found when the file cannot be read, unsupported (naming file and key) when it breaks a rule of the
+  /// format.
   static SafetensorsFile open(const std::filesystem::path& path);
 
   std::span<const TensorEntry> entries() const { return entries_; }
@@ -44,7 +45,7 @@ class SafetensorsFile {
 
  private:
   std::shared_ptr<const MappedFile> file_;
-  std::vector<TensorEntry> entries_;           // sorted by name
+  std::vector<TensorEntry> entries_;  // sorted by name
   std::map<std::string, std::string> metadata_;
 };
 

@@ -13,7 +13,8 @@ at::Tensor channels_last(const at::Tensor& x) { return x.contiguous(at::MemoryFo
 
 }  // namespace
 
-Conv2d::Conv2d(const nn::Weights& weights, int64_t in_channels, int64_t out_channels, int64_t kernel, int64_t stride, int64_t padding)
+Conv2d::Conv2d(const nn::Weights& weights, int64_t in_channels, int64_t out_channels, int64_t kernel, int64_t stride,
+               int64_t padding)
     : weight_(channels_last(weights.get_compute("weight", {out_channels, in_channels, kernel, kernel}))),
       bias_(weights.get_compute("bias", {out_channels})),
       stride_(stride),
@@ -24,9 +25,13 @@ at::Tensor Conv2d::operator()(const at::Tensor& x) const {
 }
 
 GroupNorm::GroupNorm(const nn::Weights& weights, int64_t groups, int64_t channels)
-    : weight_(weights.get_compute("weight", {channels})), bias_(weights.get_compute("bias", {channels})), groups_(groups) {}
+    : weight_(weights.get_compute("weight", {channels})),
+      bias_(weights.get_compute("bias", {channels})),
+      groups_(groups) {}
 
-at::Tensor GroupNorm::operator()(const at::Tensor& x) const { return at::group_norm(x, groups_, weight_, bias_, group_norm_eps); }
+at::Tensor GroupNorm::operator()(const at::Tensor& x) const {
+  return at::group_norm(x, groups_, weight_, bias_, group_norm_eps);
+}
 
 ResnetBlock::ResnetBlock(const nn::Weights& weights, int64_t groups, int64_t in_channels, int64_t out_channels)
     : norm1(weights.scope("norm1"), groups, in_channels),
@@ -64,7 +69,8 @@ at::Tensor SpatialAttention::operator()(const at::Tensor& x) const {
 }
 
 MidBlock::MidBlock(const nn::Weights& weights, int64_t groups, int64_t channels, bool attention)
-    : resnet_0(weights.scope("resnets.0"), groups, channels, channels), resnet_1(weights.scope("resnets.1"), groups, channels, channels) {
+    : resnet_0(weights.scope("resnets.0"), groups, channels, channels),
+      resnet_1(weights.scope("resnets.1"), groups, channels, channels) {
   if (attention) attention_0.emplace(weights.scope("attentions.0"), groups, channels);
 }
 
@@ -84,10 +90,12 @@ Encoder::Encoder(const nn::Weights& weights, const AutoencoderKLConfig& c)
     const nn::Weights block_weights = weights.scope("down_blocks").scope(static_cast<int64_t>(i));
     ResolutionBlock block;
     for (int64_t j = 0; j < c.layers_per_block; ++j) {
-      block.resnets.emplace_back(block_weights.scope("resnets").scope(j), c.norm_num_groups, channels, c.block_out_channels[i]);
+      block.resnets.emplace_back(block_weights.scope("resnets").scope(j), c.norm_num_groups, channels,
+                                 c.block_out_channels[i]);
       channels = c.block_out_channels[i];
     }
-    if (i + 1 < c.block_out_channels.size()) block.resample.emplace(block_weights.scope("downsamplers.0.conv"), channels, channels, 3, 2);
+    if (i + 1 < c.block_out_channels.size())
+      block.resample.emplace(block_weights.scope("downsamplers.0.conv"), channels, channels, 3, 2);
     down_blocks.push_back(std::move(block));
   }
 }
@@ -121,7 +129,8 @@ Decoder::Decoder(const nn::Weights& weights, const AutoencoderKLConfig& c)
       block.resnets.emplace_back(block_weights.scope("resnets").scope(j), c.norm_num_groups, channels, out_channels);
       channels = out_channels;
     }
-    if (i + 1 < c.block_out_channels.size()) block.resample.emplace(block_weights.scope("upsamplers.0.conv"), channels, channels, 3, 1, 1);
+    if (i + 1 < c.block_out_channels.size())
+      block.resample.emplace(block_weights.scope("upsamplers.0.conv"), channels, channels, 3, 1, 1);
     up_blocks.push_back(std::move(block));
   }
 }

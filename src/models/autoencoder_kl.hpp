@@ -14,7 +14,8 @@ namespace llmdit::models {
 /// Modules carry their names in diffusers' AutoencoderKL. Everything runs in channels-last layout.
 class Conv2d {
  public:
-  Conv2d(const nn::Weights& weights, int64_t in_channels, int64_t out_channels, int64_t kernel, int64_t stride = 1, int64_t padding = 0);
+  Conv2d(const nn::Weights& weights, int64_t in_channels, int64_t out_channels, int64_t kernel, int64_t stride = 1,
+         int64_t padding = 0);
   at::Tensor operator()(const at::Tensor& x) const;
 
  private:

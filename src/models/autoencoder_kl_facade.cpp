@@ -13,16 +13,19 @@ namespace {
 
 void check_config(const AutoencoderKLConfig& c, const std::filesystem::path& path) {
   if (c.block_out_channels.empty() || c.block_out_channels.size() > 8) {
-    fail(ErrorCode::unsupported, "vae", "expected 1 to 8 block_out_channels in {}, found {}", path.string(), c.block_out_channels.size());
+    fail(ErrorCode::unsupported, "vae", "expected 1 to 8 block_out_channels in {}, found {}", path.string(),
+         c.block_out_channels.size());
   }
   for (const int64_t channels : c.block_out_channels) {
     if (channels < 1 || channels > (1 << 20) || channels % c.norm_num_groups != 0) {
-      fail(ErrorCode::unsupported, "vae", "expected block_out_channels in {} to be multiples of norm_num_groups {}, found {}", path.string(),
+      fail(ErrorCode::unsupported, "vae",
+           "expected block_out_channels in {} to be multiples of norm_num_groups {}, found {}", path.string(),
            c.norm_num_groups, channels);
     }
   }
   if (!(c.scaling_factor > 0)) {
-    fail(ErrorCode::unsupported, "vae", "expected a positive scaling_factor in {}, found {}", path.string(), c.scaling_factor);
+    fail(ErrorCode::unsupported, "vae", "expected a positive scaling_factor in {}, found {}", path.string(),
+         c.scaling_factor);
   }
 }
 
@@ -33,13 +36,14 @@ AutoencoderKLConfig AutoencoderKLConfig::load(const std::filesystem::path& path)
   io::expect_class(json, "AutoencoderKL");
   io::expect_value<std::string>(json, "act_fn", "silu");
   for (const char* key : {"latents_mean", "latents_std"}) {
-    if (json.has(key)) fail(ErrorCode::unsupported, "vae", "expected {} in {} to be null: it is not handled", key, json.path().string());
+    if (json.has(key))
+      fail(ErrorCode::unsupported, "vae", "expected {} in {} to be null: it is not handled", key, json.path().string());
   }
   // Absent, diffusers takes these two for true; the autoencoders of this family have neither convolution.
   for (const char* key : {"use_quant_conv", "use_post_quant_conv"}) {
     if (json.get_or<bool>(key, true)) {
-      fail(ErrorCode::unsupported, "vae", "expected {} in {} to be false: Z-Image's autoencoder has no quant convolutions", key,
-           json.path().string());
+      fail(ErrorCode::unsupported, "vae",
+           "expected {} in {} to be false: Z-Image's autoencoder has no quant convolutions", key, json.path().string());
     }
   }
   AutoencoderKLConfig c;
@@ -83,7 +87,8 @@ AutoencoderKL AutoencoderKL::load(const std::filesystem::path& path, const LoadO
     const at::InferenceMode guard;
     const auto config = AutoencoderKLConfig::load(path);
     constexpr std::string_view stems[] = {"diffusion_pytorch_model", "model"};
-    return AutoencoderKL(std::make_shared<Impl>(io::Checkpoint::open(path, stems), nn::resolve_placement(options, options.vae_device), config));
+    return AutoencoderKL(std::make_shared<Impl>(io::Checkpoint::open(path, stems),
+                                                nn::resolve_placement(options, options.vae_device), config));
   });
 }
 
@@ -91,7 +96,8 @@ at::Tensor AutoencoderKL::decode(const at::Tensor& latents, std::stop_token stop
   return translate_errors("vae", [&] {
     const at::InferenceMode guard;
     check(latents.dim() == 4 && latents.size(1) == impl_->config.latent_channels && latents.numel() > 0, "vae",
-          "expected latents of [batch, {}, h, w], got [{}]", impl_->config.latent_channels, fmt::join(latents.sizes(), ", "));
+          "expected latents of [batch, {}, h, w], got [{}]", impl_->config.latent_channels,
+          fmt::join(latents.sizes(), ", "));
     return impl_->decoder(latents.to(impl_->tensor_options), stop);
   });
 }
@@ -100,14 +106,16 @@ LatentDistribution AutoencoderKL::encode(const at::Tensor& pixels, std::stop_tok
   return translate_errors("vae", [&] {
     const at::InferenceMode guard;
     if (!impl_->encoder) {
-      fail(ErrorCode::unsupported, "vae", "expected an encoder in {}, found only a decoder; use the full autoencoder's file",
+      fail(ErrorCode::unsupported, "vae",
+           "expected an encoder in {}, found only a decoder; use the full autoencoder's file",
            impl_->store.checkpoint().path().string());
     }
     const int64_t multiple = impl_->config.vae_scale_factor();
     check(pixels.dim() == 4 && pixels.size(1) == impl_->config.in_channels && pixels.numel() > 0, "vae",
-          "expected pixels of [batch, {}, height, width], got [{}]", impl_->config.in_channels, fmt::join(pixels.sizes(), ", "));
-    check(pixels.size(2) % multiple == 0 && pixels.size(3) % multiple == 0, "vae", "expected height and width to be multiples of {}, got {} x {}",
-          multiple, pixels.size(2), pixels.size(3));
+          "expected pixels of [batch, {}, height, width], got [{}]", impl_->config.in_channels,
+          fmt::join(pixels.sizes(), ", "));
+    check(pixels.size(2) % multiple == 0 && pixels.size(3) % multiple == 0, "vae",
+          "expected height and width to be multiples of {}, got {} x {}", multiple, pixels.size(2), pixels.size(3));
     const at::Tensor moments = (*impl_->encoder)(pixels.to(impl_->tensor_options), stop).contiguous();
     const auto halves = moments.chunk(2, 1);
     return LatentDistribution{.mean = halves[0], .logvar = halves[1].clamp(-30.0, 20.0)};

@@ -19,7 +19,8 @@ double read_rope_theta(const io::JsonObject& json) {
     const io::JsonObject rope = json.object(key);
     const std::string type = rope.get_or<std::string>("rope_type", rope.get_or<std::string>("type", "default"));
     if (type != "default") {
-      fail(ErrorCode::unsupported, "qwen3", "expected {} in {} to have rope_type 'default', found '{}'", key, json.path().string(), type);
+      fail(ErrorCode::unsupported, "qwen3", "expected {} in {} to have rope_type 'default', found '{}'", key,
+           json.path().string(), type);
     }
     theta = rope.get_or<double>("rope_theta", theta);
   }
@@ -29,8 +30,9 @@ double read_rope_theta(const io::JsonObject& json) {
 void refuse_unhandled(const io::JsonObject& json) {
   const std::string type = json.get_or<std::string>("model_type", "qwen3");
   if (type != "qwen3") {
-    fail(ErrorCode::unsupported, "qwen3", "expected model_type 'qwen3' in {}, found '{}'; Z-Image's text encoder is Qwen3-4B",
-         json.path().string(), type);
+    fail(ErrorCode::unsupported, "qwen3",
+         "expected model_type 'qwen3' in {}, found '{}'; Z-Image's text encoder is Qwen3-4B", json.path().string(),
+         type);
   }
   if (json.get_or<bool>("attention_bias", false) || json.get_or<bool>("use_sliding_window", false)) {
     fail(ErrorCode::unsupported, "qwen3", "attention_bias and use_sliding_window are not handled, {} asks for one",
@@ -38,7 +40,8 @@ void refuse_unhandled(const io::JsonObject& json) {
   }
   const std::string activation = json.get_or<std::string>("hidden_act", "silu");
   if (activation != "silu") {
-    fail(ErrorCode::unsupported, "qwen3", "expected hidden_act 'silu' in {}, found '{}'", json.path().string(), activation);
+    fail(ErrorCode::unsupported, "qwen3", "expected hidden_act 'silu' in {}, found '{}'", json.path().string(),
+         activation);
   }
 }
 
@@ -54,16 +57,19 @@ Qwen3Config Qwen3Config::load(const std::filesystem::path& path) {
   config.num_hidden_layers = io::positive(json, "num_hidden_layers");
   config.num_attention_heads = io::positive(json, "num_attention_heads");
   config.num_key_value_heads = io::positive(json, "num_key_value_heads");
-  config.head_dim = json.has("head_dim") ? io::positive(json, "head_dim") : config.hidden_size / config.num_attention_heads;
+  config.head_dim =
+      json.has("head_dim") ? io::positive(json, "head_dim") : config.hidden_size / config.num_attention_heads;
   config.max_position_embeddings = io::positive(json, "max_position_embeddings");
   config.rms_norm_eps = json.get_or<double>("rms_norm_eps", config.rms_norm_eps);
   config.rope_theta = read_rope_theta(json);
   if (config.num_attention_heads % config.num_key_value_heads != 0) {
-    fail(ErrorCode::unsupported, "qwen3", "expected num_attention_heads to be a multiple of num_key_value_heads in {}, found {} and {}",
+    fail(ErrorCode::unsupported, "qwen3",
+         "expected num_attention_heads to be a multiple of num_key_value_heads in {}, found {} and {}",
          json.path().string(), config.num_attention_heads, config.num_key_value_heads);
   }
   if (config.head_dim <= 0 || config.head_dim % 2 != 0) {
-    fail(ErrorCode::unsupported, "qwen3", "expected an even head_dim in {}, found {}", json.path().string(), config.head_dim);
+    fail(ErrorCode::unsupported, "qwen3", "expected an even head_dim in {}, found {}", json.path().string(),
+         config.head_dim);
   }
   return config;
 }
@@ -121,17 +127,19 @@ Qwen3Model::Qwen3Model(const nn::Weights& all_weights, const Qwen3Config& config
 at::Tensor Qwen3Model::embed(std::span<const int64_t> input_ids) const {
   const auto count = static_cast<int64_t>(input_ids.size());
   check(count > 0, "text_encoder", "expected at least one token, got none");
-  check(count <= config_.max_position_embeddings, "text_encoder", "expected at most {} tokens, got {}; shorten the text",
-        config_.max_position_embeddings, count);
+  check(count <= config_.max_position_embeddings, "text_encoder",
+        "expected at most {} tokens, got {}; shorten the text", config_.max_position_embeddings, count);
   for (const int64_t id : input_ids) {
     check(id >= 0 && id < config_.vocab_size, "text_encoder",
-          "expected token ids from 0 to {}, got {}; do tokenizer and model belong together?", config_.vocab_size - 1, id);
+          "expected token ids from 0 to {}, got {}; do tokenizer and model belong together?", config_.vocab_size - 1,
+          id);
   }
   const at::Tensor ids = at::tensor(at::ArrayRef<int64_t>(input_ids.data(), input_ids.size()), at::kLong);
   return at::embedding(embed_tokens_, ids.to(embed_tokens_.device())).to(compute_);
 }
 
-at::Tensor Qwen3Model::hidden_states(std::span<const int64_t> input_ids, int64_t layer, const std::stop_token& stop) const {
+at::Tensor Qwen3Model::hidden_states(std::span<const int64_t> input_ids, int64_t layer,
+                                     const std::stop_token& stop) const {
   // input_ids -> embed_tokens -> layers[0 .. wanted) -> norm for the last entry only
   const int64_t last = config_.num_hidden_layers;
   const int64_t wanted = layer < 0 ? last + 1 + layer : layer;

@@ -18,8 +18,8 @@ class Qwen3Model {
   /// `weights` may carry the names with or without the published prefix "model.".
   Qwen3Model(const nn::Weights& weights, const Qwen3Config& config);
 
-  /// Entry `layer` of transformers' hidden_states (0 .. num_hidden_layers, negative from the end): [tokens, hidden_size].
-  /// Runs the blocks that this entry needs and no more.
+  /// Entry `layer` of transformers' hidden_states (0 .. num_hidden_layers, negative from the end): [tokens,
+  /// hidden_size]. Runs the blocks that this entry needs and no more.
   at::Tensor hidden_states(std::span<const int64_t> input_ids, int64_t layer, const std::stop_token& stop) const;
 
  private:

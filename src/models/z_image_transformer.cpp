@@ -14,9 +14,9 @@ namespace {
 
 using Bias = nn::Linear::Bias;
 
-constexpr int64_t frequency_size = 256;   // width of the sinusoidal time embedding
+constexpr int64_t frequency_size = 256;  // width of the sinusoidal time embedding
 constexpr int64_t t_embedder_hidden = 1024;
-constexpr double qk_norm_eps = 1e-5;      // fixed in the reference, unlike norm_eps
+constexpr double qk_norm_eps = 1e-5;  // fixed in the reference, unlike norm_eps
 constexpr double final_norm_eps = 1e-6;
 
 int64_t adaln_width(const ZImageTransformerConfig& config) { return std::min<int64_t>(config.dim, 256); }
@@ -39,10 +39,12 @@ at::Tensor pad_rows(const at::Tensor& x, const at::Tensor& pad) {
 
 }  // namespace
 
-// --- time ---------------------------------------------------------------------------------------------------------------------
+// --- time
+// ---------------------------------------------------------------------------------------------------------------------
 
 ZImageTransformerModel::TimestepEmbedder::TimestepEmbedder(const nn::Weights& weights, int64_t out_size)
-    : compute(weights.placement().compute(weights.scope("mlp.0").get("weight", {t_embedder_hidden, frequency_size}).scalar_type())),
+    : compute(weights.placement().compute(
+          weights.scope("mlp.0").get("weight", {t_embedder_hidden, frequency_size}).scalar_type())),
       mlp_0(weights.scope("mlp.0"), frequency_size, t_embedder_hidden, Bias::yes),
       mlp_2(weights.scope("mlp.2"), t_embedder_hidden, out_size, Bias::yes) {}
 
@@ -59,7 +61,8 @@ at::Tensor ZImageTransformerModel::TimeConditioning::per_row(const at::Tensor& v
   return at::repeat_interleave(values, at::tensor(lengths, at::kLong).to(values.device()), 0);
 }
 
-// --- block --------------------------------------------------------------------------------------------------------------------
+// --- block
+// --------------------------------------------------------------------------------------------------------------------
 
 ZImageTransformerModel::Attention::Attention(const nn::Weights& weights, const ZImageTransformerConfig& c)
     : n_heads(c.n_heads),
@@ -84,7 +87,8 @@ at::Tensor ZImageTransformerModel::Attention::operator()(const at::Tensor& x, co
   return to_out(nn::packed_attention(q, k, split_heads(to_v(x)), rows.lengths));
 }
 
-ZImageTransformerModel::Block::Block(const nn::Weights& weights, const ZImageTransformerConfig& c, Modulation modulation)
+ZImageTransformerModel::Block::Block(const nn::Weights& weights, const ZImageTransformerConfig& c,
+                                     Modulation modulation)
     : attention_norm1(weights.scope("attention_norm1"), c.dim, c.norm_eps),
       attention_norm2(weights.scope("attention_norm2"), c.dim, c.norm_eps),
       ffn_norm1(weights.scope("ffn_norm1"), c.dim, c.norm_eps),
@@ -103,7 +107,8 @@ void ZImageTransformerModel::Block::operator()(PackedRows& rows) const {
 }
 
 void ZImageTransformerModel::Block::operator()(PackedRows& rows, const TimeConditioning& time) const {
-  // x += gate_msa * norm2(attention(norm1(x) * scale_msa));  x += gate_mlp * ffn_norm2(feed_forward(ffn_norm1(x) * scale_mlp))
+  // x += gate_msa * norm2(attention(norm1(x) * scale_msa));  x += gate_mlp * ffn_norm2(feed_forward(ffn_norm1(x) *
+  // scale_mlp))
   const auto modulation = adaLN_modulation->operator()(time.c).chunk(4, -1);
   const at::Tensor scale_msa = time.per_row(modulation[0] + 1), gate_msa = time.per_row(modulation[1].tanh());
   const at::Tensor scale_mlp = time.per_row(modulation[2] + 1), gate_mlp = time.per_row(modulation[3].tanh());
@@ -120,18 +125,23 @@ at::Tensor ZImageTransformerModel::FinalLayer::operator()(const at::Tensor& x, c
   return linear(at::layer_norm(x, {x.size(-1)}, {}, {}, final_norm_eps).mul_(scale));
 }
 
-// --- patches and positions ----------------------------------------------------------------------------------------------------
+// --- patches and positions
+// ----------------------------------------------------------------------------------------------------
 
 at::Tensor ZImageTransformerModel::patchify(const at::Tensor& latents) const {
   // [C, F, h, w] -> tokens in raster order, features (pf, ph, pw, c) with the channel fastest
   const int64_t p = config_.patch_size, pf = config_.f_patch_size;
   const int64_t c = latents.size(0), f = latents.size(1), h = latents.size(2), w = latents.size(3);
-  return latents.reshape({c, f / pf, pf, h / p, p, w / p, p}).permute({1, 3, 5, 2, 4, 6, 0}).reshape({-1, patch_features(config_)});
+  return latents.reshape({c, f / pf, pf, h / p, p, w / p, p})
+      .permute({1, 3, 5, 2, 4, 6, 0})
+      .reshape({-1, patch_features(config_)});
 }
 
 at::Tensor ZImageTransformerModel::unpatchify(const at::Tensor& tokens, ImageSize size) const {
   const int64_t p = config_.patch_size, pf = config_.f_patch_size, c = config_.in_channels;
-  return tokens.view({1, size.h, size.w, pf, p, p, c}).permute({6, 0, 3, 1, 4, 2, 5}).reshape({c, pf, size.h * p, size.w * p});
+  return tokens.view({1, size.h, size.w, pf, p, p, c})
+      .permute({6, 0, 3, 1, 4, 2, 5})
+      .reshape({c, pf, size.h * p, size.w * p});
 }
 
 at::Tensor ZImageTransformerModel::caption_freqs(int64_t rows) const {
@@ -149,15 +159,17 @@ at::Tensor ZImageTransformerModel::image_freqs(ImageSize size, int64_t caption_r
   const at::Tensor axis0 = nn::rope_table(caption_rows + 2, d[0], theta).narrow(0, caption_rows + 1, 1);
   const at::Tensor axis1 = nn::rope_table(size.h, d[1], theta);
   const at::Tensor axis2 = nn::rope_table(size.w, d[2], theta);
-  const at::Tensor grid = at::cat({axis0.unsqueeze(0).expand({size.h, size.w, -1}), axis1.unsqueeze(1).expand({-1, size.w, -1}),
-                                   axis2.unsqueeze(0).expand({size.h, -1, -1})},
-                                  2)
-                              .flatten(0, 1);
+  const at::Tensor grid =
+      at::cat({axis0.unsqueeze(0).expand({size.h, size.w, -1}), axis1.unsqueeze(1).expand({-1, size.w, -1}),
+               axis2.unsqueeze(0).expand({size.h, -1, -1})},
+              2)
+          .flatten(0, 1);
   const int64_t pads = round_up(size.tokens()) - size.tokens();
   return pads == 0 ? grid : at::cat({grid, at::ones({pads, grid.size(1)}, grid.options())});
 }
 
-// --- model --------------------------------------------------------------------------------------------------------------------
+// --- model
+// --------------------------------------------------------------------------------------------------------------------
 
 ZImageTransformerModel::ZImageTransformerModel(const nn::Weights& weights, const ZImageTransformerConfig& c)
     : config_(c),
@@ -195,7 +207,8 @@ Conditioning ZImageTransformerModel::condition(std::span<const at::Tensor> promp
   return conditioning;
 }
 
-PackedRows ZImageTransformerModel::embed_images(std::span<const at::Tensor> latents, const std::vector<ImageSize>& sizes,
+PackedRows ZImageTransformerModel::embed_images(std::span<const at::Tensor> latents,
+                                                const std::vector<ImageSize>& sizes,
                                                 const Conditioning& conditioning) const {
   std::vector<at::Tensor> parts, freqs;
   PackedRows rows;
@@ -218,7 +231,8 @@ PackedRows ZImageTransformerModel::join(const PackedRows& images, const Conditio
     const int64_t length = images.lengths[i];
     const at::Tensor& caption = conditioning.captions[i];
     parts.insert(parts.end(), {images.x.narrow(0, begin, length), caption});
-    freqs.insert(freqs.end(), {images.freqs_cis.narrow(0, begin, length), caption_freqs(caption.size(0)).to(caption.device())});
+    freqs.insert(freqs.end(),
+                 {images.freqs_cis.narrow(0, begin, length), caption_freqs(caption.size(0)).to(caption.device())});
     rows.lengths.push_back(length + caption.size(0));
     begin += length;
   }
@@ -228,7 +242,8 @@ PackedRows ZImageTransformerModel::join(const PackedRows& images, const Conditio
 }
 
 std::vector<at::Tensor> ZImageTransformerModel::forward(std::span<const at::Tensor> latents, const at::Tensor& t,
-                                                        const Conditioning& conditioning, const std::stop_token& stop) const {
+                                                        const Conditioning& conditioning,
+                                                        const std::stop_token& stop) const {
   // patchify -> x_embedder -> noise_refiner -> [image, caption] -> layers -> final_layer -> unpatchify
   std::vector<ImageSize> sizes;
   for (const at::Tensor& item : latents) {

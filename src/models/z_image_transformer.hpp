@@ -25,8 +25,8 @@ class ZImageTransformerModel {
   ZImageTransformerModel(const nn::Weights& weights, const ZImageTransformerConfig& config);
 
   Conditioning condition(std::span<const at::Tensor> prompt_embeds) const;
-  std::vector<at::Tensor> forward(std::span<const at::Tensor> latents, const at::Tensor& t, const Conditioning& conditioning,
-                                  const std::stop_token& stop) const;
+  std::vector<at::Tensor> forward(std::span<const at::Tensor> latents, const at::Tensor& t,
+                                  const Conditioning& conditioning, const std::stop_token& stop) const;
 
  private:
   /// Conditioning vectors of the timesteps and which rows each one governs.
@@ -75,7 +75,7 @@ class ZImageTransformerModel {
   };
 
   struct ImageSize {
-    int64_t h, w;     ///< in patches
+    int64_t h, w;  ///< in patches
     int64_t tokens() const { return h * w; }
   };
 
@@ -83,7 +83,8 @@ class ZImageTransformerModel {
   at::Tensor unpatchify(const at::Tensor& tokens, ImageSize size) const;
   at::Tensor caption_freqs(int64_t rows) const;
   at::Tensor image_freqs(ImageSize size, int64_t caption_rows) const;
-  PackedRows embed_images(std::span<const at::Tensor> latents, const std::vector<ImageSize>& sizes, const Conditioning& conditioning) const;
+  PackedRows embed_images(std::span<const at::Tensor> latents, const std::vector<ImageSize>& sizes,
+                          const Conditioning& conditioning) const;
   PackedRows join(const PackedRows& images, const Conditioning& conditioning) const;
 
   ZImageTransformerConfig config_;

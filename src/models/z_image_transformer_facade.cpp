@@ -21,15 +21,18 @@ std::array<int64_t, 3> three(const io::JsonObject& json, std::string_view key, c
 void check_config(const ZImageTransformerConfig& c, const std::filesystem::path& path) {
   const int64_t head_dim = c.dim / c.n_heads, axes = c.axes_dims[0] + c.axes_dims[1] + c.axes_dims[2];
   if (c.dim % c.n_heads != 0 || head_dim != axes) {
-    fail(ErrorCode::unsupported, "transformer", "expected dim / n_heads to equal the sum of axes_dims in {}, found {} / {} and {}",
-         path.string(), c.dim, c.n_heads, axes);
+    fail(ErrorCode::unsupported, "transformer",
+         "expected dim / n_heads to equal the sum of axes_dims in {}, found {} / {} and {}", path.string(), c.dim,
+         c.n_heads, axes);
   }
   for (const int64_t axis : c.axes_dims) {
-    if (axis % 2 != 0) fail(ErrorCode::unsupported, "transformer", "expected even axes_dims in {}, found {}", path.string(), axis);
+    if (axis % 2 != 0)
+      fail(ErrorCode::unsupported, "transformer", "expected even axes_dims in {}, found {}", path.string(), axis);
   }
   if (max_caption_len(c) < seq_multi_of) {
-    fail(ErrorCode::unsupported, "transformer", "expected axes_lens in {} to leave room for a caption of {} tokens, found {} positions",
-         path.string(), seq_multi_of, c.axes_lens[0]);
+    fail(ErrorCode::unsupported, "transformer",
+         "expected axes_lens in {} to leave room for a caption of {} tokens, found {} positions", path.string(),
+         seq_multi_of, c.axes_lens[0]);
   }
 }
 
@@ -41,7 +44,8 @@ ZImageTransformerConfig ZImageTransformerConfig::load(const std::filesystem::pat
   io::expect_value<std::vector<int64_t>>(json, "all_patch_size", {2});
   io::expect_value<std::vector<int64_t>>(json, "all_f_patch_size", {1});
   if (json.has("siglip_feat_dim")) {
-    fail(ErrorCode::unsupported, "transformer", "expected siglip_feat_dim in {} to be null: the omni form takes pictures, which is not handled",
+    fail(ErrorCode::unsupported, "transformer",
+         "expected siglip_feat_dim in {} to be null: the omni form takes pictures, which is not handled",
          json.path().string());
   }
   ZImageTransformerConfig c;
@@ -68,15 +72,19 @@ int64_t max_caption_len(const ZImageTransformerConfig& config) {
 
 void check_latent_size(const ZImageTransformerConfig& config, int64_t h, int64_t w) {
   const int64_t p = config.patch_size;
-  check(h > 0 && w > 0 && h % p == 0 && w % p == 0, "transformer", "expected latents whose sides are positive multiples of {}, got {} x {}",
-        p, h, w);
+  check(h > 0 && w > 0 && h % p == 0 && w % p == 0, "transformer",
+        "expected latents whose sides are positive multiples of {}, got {} x {}", p, h, w);
   check(h / p <= config.axes_lens[1] && w / p <= config.axes_lens[2], "transformer",
-        "expected latents of at most {} x {} (the rope tables' length), got {} x {}", config.axes_lens[1] * p, config.axes_lens[2] * p, h, w);
+        "expected latents of at most {} x {} (the rope tables' length), got {} x {}", config.axes_lens[1] * p,
+        config.axes_lens[2] * p, h, w);
 }
 
 struct ZImageTransformer::Impl {
   Impl(io::Checkpoint checkpoint, const nn::Placement& placement, const ZImageTransformerConfig& config)
-      : config(config), store(std::move(checkpoint), placement), model(nn::Weights(store), config), unused(store.unused()) {}
+      : config(config),
+        store(std::move(checkpoint), placement),
+        model(nn::Weights(store), config),
+        unused(store.unused()) {}
 
   ZImageTransformerConfig config;
   nn::WeightStore store;
@@ -92,8 +100,8 @@ ZImageTransformer ZImageTransformer::load(const std::filesystem::path& path, con
     const at::InferenceMode guard;
     const auto config = ZImageTransformerConfig::load(path);
     constexpr std::string_view stems[] = {"diffusion_pytorch_model", "model"};
-    return ZImageTransformer(std::make_shared<Impl>(io::Checkpoint::open(path, stems), nn::resolve_placement(options, options.dit_device),
-                                                    config));
+    return ZImageTransformer(std::make_shared<Impl>(io::Checkpoint::open(path, stems),
+                                                    nn::resolve_placement(options, options.dit_device), config));
   });
 }
 
@@ -109,14 +117,14 @@ std::vector<at::Tensor> ZImageTransformer::forward(std::span<const at::Tensor> l
   return translate_errors("transformer", [&] {
     const at::InferenceMode guard;
     const size_t batch = latents.size();
-    check(batch > 0 && conditioning.captions.size() == batch, "transformer", "expected one caption for each of {} latents, got {}", batch,
-          conditioning.captions.size());
-    check(t.dim() == 1 && t.size(0) == static_cast<int64_t>(batch), "transformer", "expected t of [{}], got [{}]", batch,
-          fmt::join(t.sizes(), ", "));
+    check(batch > 0 && conditioning.captions.size() == batch, "transformer",
+          "expected one caption for each of {} latents, got {}", batch, conditioning.captions.size());
+    check(t.dim() == 1 && t.size(0) == static_cast<int64_t>(batch), "transformer", "expected t of [{}], got [{}]",
+          batch, fmt::join(t.sizes(), ", "));
     for (const at::Tensor& item : latents) {
-      check(item.dim() == 4 && item.size(0) == impl_->config.in_channels && item.size(1) == impl_->config.f_patch_size, "transformer",
-            "expected latents of [{}, {}, h, w], got [{}]", impl_->config.in_channels, impl_->config.f_patch_size,
-            fmt::join(item.sizes(), ", "));
+      check(item.dim() == 4 && item.size(0) == impl_->config.in_channels && item.size(1) == impl_->config.f_patch_size,
+            "transformer", "expected latents of [{}, {}, h, w], got [{}]", impl_->config.in_channels,
+            impl_->config.f_patch_size, fmt::join(item.sizes(), ", "));
     }
     return impl_->model.forward(latents, t, conditioning, stop);
   });

@@ -19,7 +19,8 @@ at::Tensor Linear::operator()(const at::Tensor& x) const {
   return (*matmul_)(x.reshape({-1, in_features_}), bias_).view(shape);
 }
 
-RmsNorm::RmsNorm(const Weights& weights, int64_t size, double eps) : weight_(weights.get_compute("weight", {size})), eps_(eps) {}
+RmsNorm::RmsNorm(const Weights& weights, int64_t size, double eps)
+    : weight_(weights.get_compute("weight", {size})), eps_(eps) {}
 
 at::Tensor RmsNorm::operator()(const at::Tensor& x) const { return at::rms_norm(x, weight_.sizes(), weight_, eps_); }
 
@@ -43,22 +44,23 @@ at::Tensor heads_first(const at::Tensor& x, int64_t batch, int64_t length) {
 at::Tensor dense_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, int64_t batch, bool causal) {
   const int64_t length = q.size(0) / batch;
   const bool grouped = q.size(1) != k.size(1);
-  const at::Tensor out =
-      at::scaled_dot_product_attention(heads_first(q, batch, length), heads_first(k, batch, length), heads_first(v, batch, length),
-                                       /*attn_mask=*/{}, /*dropout_p=*/0.0, causal, /*scale=*/std::nullopt, grouped);
+  const at::Tensor out = at::scaled_dot_product_attention(
+      heads_first(q, batch, length), heads_first(k, batch, length), heads_first(v, batch, length),
+      /*attn_mask=*/{}, /*dropout_p=*/0.0, causal, /*scale=*/std::nullopt, grouped);
   return out.transpose(1, 2).reshape({q.size(0), q.size(1) * q.size(2)});
 }
 
 }  // namespace
 
-at::Tensor packed_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const std::vector<int64_t>& lengths,
-                            bool causal) {
+at::Tensor packed_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                            const std::vector<int64_t>& lengths, bool causal) {
   const bool equal = std::ranges::all_of(lengths, [&](int64_t length) { return length == lengths.front(); });
   if (equal) return dense_attention(q, k, v, static_cast<int64_t>(lengths.size()), causal);
   std::vector<at::Tensor> parts;
   int64_t begin = 0;
   for (const int64_t length : lengths) {
-    parts.push_back(dense_attention(q.narrow(0, begin, length), k.narrow(0, begin, length), v.narrow(0, begin, length), 1, causal));
+    parts.push_back(
+        dense_attention(q.narrow(0, begin, length), k.narrow(0, begin, length), v.narrow(0, begin, length), 1, causal));
     begin += length;
   }
   return at::cat(parts);

@@ -9,10 +9,14 @@ namespace {
 
 std::optional<c10::ScalarType> scalar_type(DType dtype) {
   switch (dtype) {
-    case DType::automatic: return std::nullopt;
-    case DType::float32: return c10::kFloat;
-    case DType::bfloat16: return c10::kBFloat16;
-    case DType::float16: return c10::kHalf;
+    case DType::automatic:
+      return std::nullopt;
+    case DType::float32:
+      return c10::kFloat;
+    case DType::bfloat16:
+      return c10::kBFloat16;
+    case DType::float16:
+      return c10::kHalf;
   }
   return std::nullopt;
 }
@@ -25,7 +29,8 @@ c10::Device resolve_device(const std::string& name) {
     if (device.name == name || (name == "cuda" && device.name == "cuda:0")) return c10::Device(device.name);
     names.push_back(device.name);
   }
-  fail(ErrorCode::invalid_argument, "device", "expected auto, {}, got '{}'; see `llmdit devices`", fmt::join(names, ", "), name);
+  fail(ErrorCode::invalid_argument, "device", "expected auto, {}, got '{}'; see `llmdit devices`",
+       fmt::join(names, ", "), name);
 }
 
 }  // namespace

@@ -16,14 +16,15 @@ struct Placement {
   std::optional<c10::ScalarType> storage;  ///< nothing: each tensor as its file has it
 
   /// The type activations are computed in, for weights stored as `stored`.
-  /// A CPU computes in float32, whose speed and accuracy 16-bit types rarely reach there. A GPU computes in bf16 where weights are
-  /// bf16, but never in fp16: Z-Image's activations pass its largest number.
+  /// A CPU computes in float32, whose speed and accuracy 16-bit types rarely reach there. A GPU computes in bf16 where
+  /// weights are bf16, but never in fp16: Z-Image's activations pass its largest number.
   c10::ScalarType compute(c10::ScalarType stored) const {
     return !device.is_cpu() && stored == c10::kBFloat16 ? c10::kBFloat16 : c10::kFloat;
   }
 };
 
 /// `override_device` is the component's own device option. Throws invalid_argument naming the devices there are.
-Placement resolve_placement(const LoadOptions& options, const std::optional<std::string>& override_device = std::nullopt);
+Placement resolve_placement(const LoadOptions& options,
+                            const std::optional<std::string>& override_device = std::nullopt);
 
 }  // namespace llmdit::nn

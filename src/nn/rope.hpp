@@ -8,16 +8,16 @@ namespace llmdit::nn {
 
 /// Rotary angles position * theta^(-2k / dim), k = 0 .. dim/2 - 1.
 
-/// exp(i * angle) for positions 0 .. length - 1: complex64 [length, dim / 2]. Angles in float64, rounded to float32 first, as the
-/// Z-Image reference does.
+/// exp(i * angle) for positions 0 .. length - 1: complex64 [length, dim / 2]. Angles in float64, rounded to float32
+/// first, as the Z-Image reference does.
 at::Tensor rope_table(int64_t length, int64_t dim, double theta);
 
-/// Rotates adjacent pairs (x0, x1), (x2, x3), ... in place: x float32 [rows, heads, dim], freqs_cis complex64 [rows, dim / 2].
-/// For another type of x the result is a new tensor.
+/// Rotates adjacent pairs (x0, x1), (x2, x3), ... in place: x float32 [rows, heads, dim], freqs_cis complex64 [rows,
+/// dim / 2]. For another type of x the result is a new tensor.
 at::Tensor rotate_pairs(at::Tensor x, const at::Tensor& freqs_cis);
 
-/// cos and sin of the angles of positions 0 .. length - 1, each [length, dim], the second half repeating the first, in float32
-/// throughout, as Qwen3 does.
+/// cos and sin of the angles of positions 0 .. length - 1, each [length, dim], the second half repeating the first, in
+/// float32 throughout, as Qwen3 does.
 struct RopeHalves {
   at::Tensor cos;
   at::Tensor sin;

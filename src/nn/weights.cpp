@@ -23,8 +23,9 @@ bool is_known_stray(std::string_view name) {
 at::Tensor WeightStore::load(const std::string& name, at::IntArrayRef shape) const {
   const io::TensorEntry* entry = checkpoint_.find(name);
   if (!entry) {
-    fail(ErrorCode::unsupported, "weights", "expected a tensor '{}' in {}, found none; is this the right model, and is it whole?",
-         name, checkpoint_.path().string());
+    fail(ErrorCode::unsupported, "weights",
+         "expected a tensor '{}' in {}, found none; is this the right model, and is it whole?", name,
+         checkpoint_.path().string());
   }
   if (at::IntArrayRef(entry->shape) != shape) {
     fail(ErrorCode::unsupported, "weights", "expected '{}' in {} to be [{}] by its configuration, found [{}]", name,
@@ -63,7 +64,9 @@ Weights Weights::scope(std::string_view part) const { return Weights(*store_, fu
 
 bool Weights::has(std::string_view name) const { return store_->checkpoint().contains(full_name(name)); }
 
-at::Tensor Weights::get(std::string_view name, at::IntArrayRef shape) const { return store_->get(full_name(name), shape); }
+at::Tensor Weights::get(std::string_view name, at::IntArrayRef shape) const {
+  return store_->get(full_name(name), shape);
+}
 
 at::Tensor Weights::get_compute(std::string_view name, at::IntArrayRef shape) const {
   return store_->get_compute(full_name(name), shape);

@@ -18,14 +18,16 @@ bool is_model(const std::filesystem::path& path) {
 std::filesystem::path demo_model_path() {
   if (const char* named = std::getenv("LLMDIT_DEMO_MODEL"); named && *named) {
     if (is_model(named)) return named;
-    fail(ErrorCode::not_found, "demo_model", "expected a model_index.json in LLMDIT_DEMO_MODEL = {}, found none", named);
+    fail(ErrorCode::not_found, "demo_model", "expected a model_index.json in LLMDIT_DEMO_MODEL = {}, found none",
+         named);
   }
   const std::filesystem::path folder = library_folder();
   for (const char* relative : {"../share/llmdit/demo_model", "share/llmdit/demo_model"}) {
     const auto path = (folder / relative).lexically_normal();
     if (is_model(path)) return path;
   }
-  fail(ErrorCode::not_found, "demo_model", "expected the demo model in {}, found none; name a model instead, or set LLMDIT_DEMO_MODEL",
+  fail(ErrorCode::not_found, "demo_model",
+       "expected the demo model in {}, found none; name a model instead, or set LLMDIT_DEMO_MODEL",
        (folder / "../share/llmdit/demo_model").lexically_normal().string());
 }
 

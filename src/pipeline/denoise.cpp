@@ -20,13 +20,14 @@ Conditioning concatenate(const Conditioning& a, const Conditioning& b) {
 float model_time(float sigma) { return (1000.0f - sigma * 1000.0f) / 1000.0f; }
 
 /// The velocity that the Euler step follows: the transformer's prediction, guided, with its sign turned.
-at::Tensor predict_velocity(const ZImageTransformer& transformer, const DenoiseInputs& in, const Conditioning& both, const at::Tensor& latents,
-                            float sigma, const std::stop_token& stop) {
+at::Tensor predict_velocity(const ZImageTransformer& transformer, const DenoiseInputs& in, const Conditioning& both,
+                            const at::Tensor& latents, float sigma, const std::stop_token& stop) {
   const float t = model_time(sigma);
   const int64_t batch = latents.size(0);
   const double scale = in.negative.captions.empty() ? 0.0 : guidance_scale_at(in.guidance, t);
   if (scale <= 0) return -transformer.forward(latents, at::full({batch}, t), in.positive, stop).to(latents.options());
-  const at::Tensor output = transformer.forward(at::cat({latents, latents}), at::full({2 * batch}, t), both, stop).to(latents.options());
+  const at::Tensor output =
+      transformer.forward(at::cat({latents, latents}), at::full({2 * batch}, t), both, stop).to(latents.options());
   return -apply_guidance(output.narrow(0, 0, batch), output.narrow(0, batch, batch), scale, in.guidance.normalization);
 }
 
@@ -44,7 +45,8 @@ DenoiseResult denoise(const ZImageTransformer& transformer, const DenoiseInputs&
     const at::Tensor velocity = predict_velocity(transformer, inputs, both, result.latents, sigma, stop);
     result.latents = euler_step(result.latents, velocity, sigma, sigma_next);
     if (!at::isfinite(result.latents).all().item<bool>()) {
-      fail(ErrorCode::internal, "denoise", "the latents are not finite after step {} of {}; check the weights and the guidance", step + 1, total);
+      fail(ErrorCode::internal, "denoise",
+           "the latents are not finite after step {} of {}; check the weights and the guidance", step + 1, total);
     }
     result.step_seconds.push_back(watch.lap());
     if (on_step && on_step({.step = step, .total = total, .sigma = sigma_next, .latents = result.latents})) {

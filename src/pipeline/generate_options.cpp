@@ -22,31 +22,59 @@ constexpr double max_batch = 1024;
 constexpr double seed_bound = 18446744073709551615.0;
 
 constexpr OptionField generate_fields[] = {
-    field<Options, "width", &Options::width>(
-        {.section = "generation", .help = "picture width; default the model's own", .unit = "pixels", .minimum = 1, .maximum = max_side}),
-    field<Options, "height", &Options::height>(
-        {.section = "generation", .help = "picture height; default the model's own", .unit = "pixels", .minimum = 1, .maximum = max_side}),
+    field<Options, "width", &Options::width>({.section = "generation",
+                                              .help = "picture width; default the model's own",
+                                              .unit = "pixels",
+                                              .minimum = 1,
+                                              .maximum = max_side}),
+    field<Options, "height", &Options::height>({.section = "generation",
+                                                .help = "picture height; default the model's own",
+                                                .unit = "pixels",
+                                                .minimum = 1,
+                                                .maximum = max_side}),
     field<Options, "num_inference_steps", &Options::num_inference_steps>(
-        {.section = "generation", .help = "denoising steps, one run of the transformer each", .flag = "steps", .minimum = 1, .maximum = max_steps}),
-    field<Options, "seed", &Options::seed>(
-        {.section = "generation", .help = "seed of the first picture, the next count up; default drawn", .minimum = 0, .maximum = seed_bound}),
+        {.section = "generation",
+         .help = "denoising steps, one run of the transformer each",
+         .flag = "steps",
+         .minimum = 1,
+         .maximum = max_steps}),
+    field<Options, "seed", &Options::seed>({.section = "generation",
+                                            .help = "seed of the first picture, the next count up; default drawn",
+                                            .minimum = 0,
+                                            .maximum = seed_bound}),
     field<Options, "num_images_per_prompt", &Options::num_images_per_prompt>(
         {.section = "generation", .help = "pictures for each prompt", .minimum = 1, .maximum = max_batch}),
     field<Options, "guidance_scale", &Options::guidance_scale>(
-        {.section = "generation", .help = "strength of guidance, 0 is off; Z-Image's scale, one below the classic one", .minimum = 0, .maximum = 1000}),
+        {.section = "generation",
+         .help = "strength of guidance, 0 is off; Z-Image's scale, one below the classic one",
+         .minimum = 0,
+         .maximum = 1000}),
     field<Options, "negative_prompt", &Options::negative_prompt>(
         {.section = "generation", .help = "what guidance leads away from"}),
     field<Options, "cfg_normalization", &Options::cfg_normalization>(
-        {.section = "generation", .help = "largest norm of the guided prediction over the plain one; 0 is off", .minimum = 0, .maximum = 1000}),
+        {.section = "generation",
+         .help = "largest norm of the guided prediction over the plain one; 0 is off",
+         .minimum = 0,
+         .maximum = 1000}),
     field<Options, "cfg_truncation", &Options::cfg_truncation>(
-        {.section = "generation", .help = "no guidance above this model time (0 noise, 1 picture)", .minimum = 0, .maximum = 1}),
-    field<Options, "shift", &Options::shift>(
-        {.section = "scheduler", .help = "time shift of the noise levels; default the model's own", .minimum = 1e-6, .maximum = 1e6}),
+        {.section = "generation",
+         .help = "no guidance above this model time (0 noise, 1 picture)",
+         .minimum = 0,
+         .maximum = 1}),
+    field<Options, "shift", &Options::shift>({.section = "scheduler",
+                                              .help = "time shift of the noise levels; default the model's own",
+                                              .minimum = 1e-6,
+                                              .maximum = 1e6}),
     field<Options, "sigmas", &Options::sigmas>(
-        {.section = "scheduler", .help = "own noise levels before the shift, falling; their number is the number of steps", .minimum = 0, .maximum = 1}),
+        {.section = "scheduler",
+         .help = "own noise levels before the shift, falling; their number is the number of steps",
+         .minimum = 0,
+         .maximum = 1}),
     field<Options, "hidden_layer", &Options::hidden_layer>(
-        {.section = "encoder", .help = "hidden state taken from the language model: 0 embeddings, k after block k, -1 normed last",
-         .minimum = -1000, .maximum = 1000}),
+        {.section = "encoder",
+         .help = "hidden state taken from the language model: 0 embeddings, k after block k, -1 normed last",
+         .minimum = -1000,
+         .maximum = 1000}),
     field<Options, "system_prompt", &Options::chat, &ChatOptions::system_prompt>(
         {.section = "generation", .help = "text of a system turn before the prompt"}),
     field<Options, "thinking_content", &Options::chat, &ChatOptions::thinking_content>(

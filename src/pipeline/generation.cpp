@@ -35,18 +35,21 @@ std::vector<std::string> effect_warnings(std::span<const std::string> prompts, c
   if (options.guidance_scale == 0) {
     const GenerateOptions defaults;
     if (!options.negative_prompt.empty()) warnings.push_back("negative_prompt has no effect while guidance_scale is 0");
-    if (options.cfg_normalization != defaults.cfg_normalization) warnings.push_back("cfg_normalization has no effect while guidance_scale is 0");
-    if (options.cfg_truncation != defaults.cfg_truncation) warnings.push_back("cfg_truncation has no effect while guidance_scale is 0");
+    if (options.cfg_normalization != defaults.cfg_normalization)
+      warnings.push_back("cfg_normalization has no effect while guidance_scale is 0");
+    if (options.cfg_truncation != defaults.cfg_truncation)
+      warnings.push_back("cfg_truncation has no effect while guidance_scale is 0");
   }
   if (options.seed && options.latents) warnings.push_back("seed has no effect: latents are given");
-  if (options.seed && options.generator && !options.latents) warnings.push_back("seed has no effect: a generator is given");
+  if (options.seed && options.generator && !options.latents)
+    warnings.push_back("seed has no effect: a generator is given");
   return warnings;
 }
 
 void check_side(int64_t side, int64_t multiple, int64_t most, const char* name) {
   check(side <= most, name, "expected at most {} pixels, the length of the model's rope table, got {}", most, side);
-  check(side >= multiple && side % multiple == 0, name, "expected a multiple of {} pixels, got {}; the nearest is {}", multiple, side,
-        std::max(multiple, (side + multiple / 2) / multiple * multiple));
+  check(side >= multiple && side % multiple == 0, name, "expected a multiple of {} pixels, got {}; the nearest is {}",
+        multiple, side, std::max(multiple, (side + multiple / 2) / multiple * multiple));
 }
 
 /// Where latents come from and which seeds they have.
@@ -58,12 +61,15 @@ struct Noise {
 Noise draw_noise(at::IntArrayRef shape, const GenerateOptions& options) {
   Noise noise;
   if (options.latents) {
-    check(options.latents->sizes() == shape, "latents", "expected [{}], got [{}]", fmt::join(shape, ", "), fmt::join(options.latents->sizes(), ", "));
+    check(options.latents->sizes() == shape, "latents", "expected [{}], got [{}]", fmt::join(shape, ", "),
+          fmt::join(options.latents->sizes(), ", "));
     noise.latents = options.latents->to(at::kCPU, at::kFloat);
     return noise;
   }
   if (options.generator) {
-    noise.latents = at::randn(shape, options.generator, at::TensorOptions().dtype(at::kFloat).device(options.generator->device())).cpu();
+    noise.latents =
+        at::randn(shape, options.generator, at::TensorOptions().dtype(at::kFloat).device(options.generator->device()))
+            .cpu();
     return noise;
   }
   const uint64_t first = options.seed ? *options.seed : std::random_device{}();
@@ -111,11 +117,12 @@ class Generation {
     check_options(options_);
     check(options_.prompt_embeds.has_value() || !texts_.empty(), "generate", "expected at least one prompt, got none");
     check(!options_.prompt_embeds || texts_.empty(), "generate", "expected prompts or prompt_embeds, got both");
-    check(!options_.prompt_embeds || !options_.prompt_embeds->empty(), "prompt_embeds", "expected at least one tensor, got none");
+    check(!options_.prompt_embeds || !options_.prompt_embeds->empty(), "prompt_embeds",
+          "expected at least one tensor, got none");
     check(options_.sigmas.empty() || options_.num_inference_steps == GenerateOptions{}.num_inference_steps ||
               options_.num_inference_steps == static_cast<int64_t>(options_.sigmas.size()),
-          "sigmas", "expected one noise level for each of {} steps, got {}; leave num_inference_steps out", options_.num_inference_steps,
-          options_.sigmas.size());
+          "sigmas", "expected one noise level for each of {} steps, got {}; leave num_inference_steps out",
+          options_.num_inference_steps, options_.sigmas.size());
     result_.warnings = parts_.load_warnings;
     std::ranges::move(effect_warnings(texts_, options_), std::back_inserter(result_.warnings));
     result_.model = std::filesystem::weakly_canonical(parts_.path).filename().string();
@@ -127,10 +134,12 @@ class Generation {
     const int64_t scale = parts_.vae.config().vae_scale_factor(), fallback = parts_.vae.config().sample_size;
     Size size{.width = options_.width.value_or(fallback), .height = options_.height.value_or(fallback)};
     if (options_.latents) {
-      check(options_.latents->dim() == 4, "latents", "expected [batch, channels, h, w], got [{}]", fmt::join(options_.latents->sizes(), ", "));
+      check(options_.latents->dim() == 4, "latents", "expected [batch, channels, h, w], got [{}]",
+            fmt::join(options_.latents->sizes(), ", "));
       const Size own{.width = options_.latents->size(3) * scale, .height = options_.latents->size(2) * scale};
-      check(options_.width.value_or(own.width) == own.width && options_.height.value_or(own.height) == own.height, "generate",
-            "expected width and height to agree with the latents' {} x {} pixels, got {} x {}", own.width, own.height, size.width, size.height);
+      check(options_.width.value_or(own.width) == own.width && options_.height.value_or(own.height) == own.height,
+            "generate", "expected width and height to agree with the latents' {} x {} pixels, got {} x {}", own.width,
+            own.height, size.width, size.height);
       size = own;
     }
     const int64_t multiple = parts_.size_multiple();
@@ -145,7 +154,8 @@ class Generation {
     const EncodeOptions encode_options{.hidden_layer = options_.hidden_layer, .stop = options_.stop};
     if (options_.prompt_embeds) {
       prompts.positive = *options_.prompt_embeds;
-      for (const at::Tensor& embeds : prompts.positive) result_.token_counts.push_back(embeds.dim() > 0 ? embeds.size(0) : 0);
+      for (const at::Tensor& embeds : prompts.positive)
+        result_.token_counts.push_back(embeds.dim() > 0 ? embeds.size(0) : 0);
     } else {
       std::vector<std::string> formatted;
       for (const std::string& text : texts_) formatted.push_back(format_prompt(text, options_.chat));
@@ -170,16 +180,19 @@ class Generation {
       negative = parts_.text_encoder.encode(std::span(&text, 1), encode_options).embeddings;
     }
     if (negative.size() == 1) negative.resize(prompt_count_, negative.front());
-    check(negative.size() == prompt_count_, "negative_prompt_embeds", "expected 1 or {} tensors, got {}", prompt_count_, negative.size());
+    check(negative.size() == prompt_count_, "negative_prompt_embeds", "expected 1 or {} tensors, got {}", prompt_count_,
+          negative.size());
     return negative;
   }
 
   DenoiseInputs prepare(const Prompts& prompts) {
     const int64_t scale = parts_.vae.config().vae_scale_factor(), patch = parts_.transformer.config().patch_size;
     const int64_t h = size_.height / scale, w = size_.width / scale, per_prompt = options_.num_images_per_prompt;
-    Noise noise = draw_noise({static_cast<int64_t>(prompt_count_) * per_prompt, parts_.transformer.config().in_channels, h, w}, options_);
+    Noise noise = draw_noise(
+        {static_cast<int64_t>(prompt_count_) * per_prompt, parts_.transformer.config().in_channels, h, w}, options_);
     result_.seeds = std::move(noise.seeds);
-    const int64_t steps = options_.sigmas.empty() ? options_.num_inference_steps : static_cast<int64_t>(options_.sigmas.size());
+    const int64_t steps =
+        options_.sigmas.empty() ? options_.num_inference_steps : static_cast<int64_t>(options_.sigmas.size());
     result_.sigmas = parts_.scheduler.make_sigmas(
         steps, {.shift = options_.shift, .sigmas = options_.sigmas, .image_seq_len = (h / patch) * (w / patch)});
     return {.latents = noise.latents,
@@ -219,7 +232,8 @@ class Generation {
 
 }  // namespace
 
-GenerateResult run_generation(const PipelineParts& parts, std::span<const std::string> prompts, const GenerateOptions& options) {
+GenerateResult run_generation(const PipelineParts& parts, std::span<const std::string> prompts,
+                              const GenerateOptions& options) {
   return Generation(parts, prompts, options).run();
 }
 

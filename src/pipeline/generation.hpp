@@ -22,6 +22,7 @@ struct PipelineParts {
 };
 
 /// One call of ZImagePipeline::generate.
-GenerateResult run_generation(const PipelineParts& parts, std::span<const std::string> prompts, const GenerateOptions& options);
+GenerateResult run_generation(const PipelineParts& parts, std::span<const std::string> prompts,
+                              const GenerateOptions& options);
 
 }  // namespace llmdit

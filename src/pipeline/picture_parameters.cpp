@@ -21,12 +21,14 @@ nlohmann::json to_json(const OptionValue& value) {
 }
 
 // What the run really used stands in place of "not given".
-nlohmann::json settings(std::string_view prompt, const GenerateOptions& options, const GenerateResult& result, size_t index) {
+nlohmann::json settings(std::string_view prompt, const GenerateOptions& options, const GenerateResult& result,
+                        size_t index) {
   nlohmann::json json;
   json["version"] = version();
   json["model"] = result.model;
   json["prompt"] = prompt;
-  for (const OptionField& field : option_fields<GenerateOptions>()) json[std::string(field.name)] = to_json(field.get(&options));
+  for (const OptionField& field : option_fields<GenerateOptions>())
+    json[std::string(field.name)] = to_json(field.get(&options));
   json["width"] = result.images[index].width;
   json["height"] = result.images[index].height;
   json["num_inference_steps"] = result.sigmas.size() - 1;
@@ -35,26 +37,33 @@ nlohmann::json settings(std::string_view prompt, const GenerateOptions& options,
 }
 
 // The one-line form that A1111 began and most galleries read; its CFG scale is the classic one.
-std::string parameters_line(std::string_view prompt, const GenerateOptions& options, const GenerateResult& result, size_t index) {
+std::string parameters_line(std::string_view prompt, const GenerateOptions& options, const GenerateResult& result,
+                            size_t index) {
   std::string text(prompt);
-  if (options.guidance_scale > 0 && !options.negative_prompt.empty()) text += "\nNegative prompt: " + options.negative_prompt;
-  text += fmt::format("\nSteps: {}, Sampler: Euler, CFG scale: {}", result.sigmas.size() - 1, options.guidance_scale + 1);
+  if (options.guidance_scale > 0 && !options.negative_prompt.empty())
+    text += "\nNegative prompt: " + options.negative_prompt;
+  text +=
+      fmt::format("\nSteps: {}, Sampler: Euler, CFG scale: {}", result.sigmas.size() - 1, options.guidance_scale + 1);
   if (index < result.seeds.size()) text += fmt::format(", Seed: {}", result.seeds[index]);
   const Image& image = result.images[index];
-  return text + fmt::format(", Size: {}x{}, Model: {}, Version: llmdit {}", image.width, image.height, result.model, version());
+  return text + fmt::format(", Size: {}x{}, Model: {}, Version: llmdit {}", image.width, image.height, result.model,
+                            version());
 }
 
 // A prompt may be any bytes; a text chunk may not. Losing a letter there is better than losing the picture.
 std::string as_chunk_text(std::string text) {
   std::string valid = text::replace_invalid_utf8(text).value_or(text);
-  for (size_t at = valid.find('\0'); at != std::string::npos; at = valid.find('\0', at)) valid.replace(at, 1, "\xEF\xBF\xBD");
+  for (size_t at = valid.find('\0'); at != std::string::npos; at = valid.find('\0', at))
+    valid.replace(at, 1, "\xEF\xBF\xBD");
   return valid;
 }
 
 }  // namespace
 
-ImageText picture_parameters(std::string_view prompt, const GenerateOptions& options, const GenerateResult& result, size_t index) {
-  check(index < result.images.size(), "picture_parameters", "expected an index below {}, got {}", result.images.size(), index);
+ImageText picture_parameters(std::string_view prompt, const GenerateOptions& options, const GenerateResult& result,
+                             size_t index) {
+  check(index < result.images.size(), "picture_parameters", "expected an index below {}, got {}", result.images.size(),
+        index);
   const auto replace = nlohmann::json::error_handler_t::replace;
   return {{"parameters", as_chunk_text(parameters_line(prompt, options, result, index))},
           {"llmdit", settings(prompt, options, result, index).dump(-1, ' ', false, replace)}};

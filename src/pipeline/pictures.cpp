@@ -4,7 +4,9 @@
 
 namespace llmdit {
 
-at::Tensor to_unit_range(const at::Tensor& decoded) { return (decoded * 0.5 + 0.5).clamp(0.0, 1.0).to(at::kCPU, at::kFloat).contiguous(); }
+at::Tensor to_unit_range(const at::Tensor& decoded) {
+  return (decoded * 0.5 + 0.5).clamp(0.0, 1.0).to(at::kCPU, at::kFloat).contiguous();
+}
 
 Image to_image(const at::Tensor& pixels) {
   const at::Tensor bytes = (pixels.permute({1, 2, 0}) * 255.0).round().to(at::kByte).contiguous();

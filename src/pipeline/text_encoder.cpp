@@ -27,20 +27,23 @@ struct ZImageTextEncoder::Impl {
 
 ZImageTextEncoder::ZImageTextEncoder(std::shared_ptr<const Impl> impl) : impl_(std::move(impl)) {}
 
-ZImageTextEncoder ZImageTextEncoder::load(const std::filesystem::path& path, const std::filesystem::path& tokenizer_path,
-                                          const LoadOptions& options) {
+ZImageTextEncoder ZImageTextEncoder::load(const std::filesystem::path& path,
+                                          const std::filesystem::path& tokenizer_path, const LoadOptions& options) {
   return translate_errors("text_encoder", [&] {
     check_options(options);
     const at::InferenceMode guard;
     const auto config = Qwen3Config::load(path);
     Tokenizer tokenizer = Tokenizer::load(tokenizer_path);
     if (tokenizer.vocab_size() > config.vocab_size) {
-      fail(ErrorCode::unsupported, "text_encoder", "expected the tokenizer's ids to lie below vocab_size {} of {}, but {} has {}; they belong "
-           "to different models", config.vocab_size, path.string(), tokenizer.path().string(), tokenizer.vocab_size());
+      fail(ErrorCode::unsupported, "text_encoder",
+           "expected the tokenizer's ids to lie below vocab_size {} of {}, but {} has {}; they belong "
+           "to different models",
+           config.vocab_size, path.string(), tokenizer.path().string(), tokenizer.vocab_size());
     }
     constexpr std::string_view stems[] = {"model", "diffusion_pytorch_model"};
     return ZImageTextEncoder(std::make_shared<Impl>(io::Checkpoint::open(path, stems),
-                                                    nn::resolve_placement(options, options.text_encoder_device), config, std::move(tokenizer)));
+                                                    nn::resolve_placement(options, options.text_encoder_device), config,
+                                                    std::move(tokenizer)));
   });
 }
 
@@ -62,8 +65,8 @@ at::Tensor ZImageTextEncoder::hidden_states(std::span<const int64_t> input_ids, 
     const at::InferenceMode guard;
     const at::Tensor states = impl_->model.hidden_states(input_ids, options.hidden_layer, options.stop);
     if (!at::isfinite(states).all().item<bool>()) {
-      fail(ErrorCode::internal, "text_encoder", "the hidden states of layer {} are not finite; check the weights in {}", options.hidden_layer,
-           impl_->store.checkpoint().path().string());
+      fail(ErrorCode::internal, "text_encoder", "the hidden states of layer {} are not finite; check the weights in {}",
+           options.hidden_layer, impl_->store.checkpoint().path().string());
     }
     return states;
   });

@@ -15,26 +15,31 @@ struct ZImagePipeline::Impl : PipelineParts {};
 
 namespace {
 
-void check_parts_fit(const std::filesystem::path& path, const ZImageTextEncoder& text_encoder, const ZImageTransformer& transformer,
-                     const AutoencoderKL& vae) {
+void check_parts_fit(const std::filesystem::path& path, const ZImageTextEncoder& text_encoder,
+                     const ZImageTransformer& transformer, const AutoencoderKL& vae) {
   const auto config_of = [&](const char* part) { return (path / part / "config.json").string(); };
   if (text_encoder.hidden_size() != transformer.config().cap_feat_dim) {
-    fail(ErrorCode::unsupported, "pipeline", "expected the text encoder's width to be the transformer's cap_feat_dim, found hidden_size {} in {} "
-         "and cap_feat_dim {} in {}", text_encoder.hidden_size(), config_of("text_encoder"), transformer.config().cap_feat_dim,
+    fail(ErrorCode::unsupported, "pipeline",
+         "expected the text encoder's width to be the transformer's cap_feat_dim, found hidden_size {} in {} "
+         "and cap_feat_dim {} in {}",
+         text_encoder.hidden_size(), config_of("text_encoder"), transformer.config().cap_feat_dim,
          config_of("transformer"));
   }
   if (vae.config().latent_channels != transformer.config().in_channels) {
-    fail(ErrorCode::unsupported, "pipeline", "expected the autoencoder's latents to be the transformer's, found latent_channels {} in {} and "
-         "in_channels {} in {}", vae.config().latent_channels, config_of("vae"), transformer.config().in_channels, config_of("transformer"));
+    fail(ErrorCode::unsupported, "pipeline",
+         "expected the autoencoder's latents to be the transformer's, found latent_channels {} in {} and "
+         "in_channels {} in {}",
+         vae.config().latent_channels, config_of("vae"), transformer.config().in_channels, config_of("transformer"));
   }
 }
 
 void warn_unused(std::vector<std::string>& warnings, const char* part, const std::vector<std::string>& names) {
   if (names.empty()) return;
   constexpr size_t shown = 5;
-  const std::vector<std::string> first(names.begin(), names.begin() + static_cast<std::ptrdiff_t>(std::min(shown, names.size())));
-  warnings.push_back(fmt::format("{}: {} tensors of the file have no place in the model: {}{}", part, names.size(), fmt::join(first, ", "),
-                                 names.size() > shown ? ", ..." : ""));
+  const std::vector<std::string> first(names.begin(),
+                                       names.begin() + static_cast<std::ptrdiff_t>(std::min(shown, names.size())));
+  warnings.push_back(fmt::format("{}: {} tensors of the file have no place in the model: {}{}", part, names.size(),
+                                 fmt::join(first, ", "), names.size() > shown ? ", ..." : ""));
 }
 
 }  // namespace

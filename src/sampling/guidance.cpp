@@ -4,7 +4,9 @@
 
 namespace llmdit {
 
-double guidance_scale_at(const GuidanceOptions& options, double t) { return t > options.truncation ? 0.0 : options.scale; }
+double guidance_scale_at(const GuidanceOptions& options, double t) {
+  return t > options.truncation ? 0.0 : options.scale;
+}
 
 at::Tensor apply_guidance(const at::Tensor& positive, const at::Tensor& negative, double scale, double normalization) {
   at::Tensor guided = positive + (positive - negative) * scale;

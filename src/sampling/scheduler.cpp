@@ -13,7 +13,8 @@ namespace llmdit {
 
 template <>
 struct EnumTable<TimeShiftType> {
-  static constexpr EnumName<TimeShiftType> names[] = {{TimeShiftType::exponential, "exponential"}, {TimeShiftType::linear, "linear"}};
+  static constexpr EnumName<TimeShiftType> names[] = {{TimeShiftType::exponential, "exponential"},
+                                                      {TimeShiftType::linear, "linear"}};
 };
 
 namespace {
@@ -21,11 +22,13 @@ namespace {
 // Settings that would change the schedule and have one handled value.
 void refuse_unhandled(const io::JsonObject& json) {
   io::expect_class(json, "FlowMatchEulerDiscreteScheduler");
-  for (const char* key : {"invert_sigmas", "use_karras_sigmas", "use_exponential_sigmas", "use_beta_sigmas", "stochastic_sampling"}) {
+  for (const char* key :
+       {"invert_sigmas", "use_karras_sigmas", "use_exponential_sigmas", "use_beta_sigmas", "stochastic_sampling"}) {
     io::expect_value<bool>(json, key, false);
   }
   if (json.has("shift_terminal")) {
-    fail(ErrorCode::unsupported, "scheduler", "expected shift_terminal in {} to be null, the only value handled", json.path().string());
+    fail(ErrorCode::unsupported, "scheduler", "expected shift_terminal in {} to be null, the only value handled",
+         json.path().string());
   }
 }
 
@@ -37,11 +40,12 @@ std::vector<float> even_sigmas(int64_t steps) {
 }
 
 void check_sigmas(const std::vector<double>& sigmas, int64_t steps) {
-  check(static_cast<int64_t>(sigmas.size()) == steps, "sigmas", "expected one noise level for each of {} steps, got {}", steps, sigmas.size());
+  check(static_cast<int64_t>(sigmas.size()) == steps, "sigmas", "expected one noise level for each of {} steps, got {}",
+        steps, sigmas.size());
   double previous = 1.0;
   for (const double sigma : sigmas) {
-    check(sigma > 0.0 && sigma <= previous, "sigmas", "expected noise levels above 0, at most 1 and never rising, got {} after {}", sigma,
-          previous);
+    check(sigma > 0.0 && sigma <= previous, "sigmas",
+          "expected noise levels above 0, at most 1 and never rising, got {} after {}", sigma, previous);
     previous = sigma;
   }
 }
@@ -55,8 +59,9 @@ float dynamic_shift(float sigma, double mu, TimeShiftType type) {
 
 FlowMatchScheduler::FlowMatchScheduler(SchedulerConfig config) : config_(config) {
   check(config_.shift > 0, "scheduler", "expected a positive shift, got {}", config_.shift);
-  check(config_.max_image_seq_len > config_.base_image_seq_len, "scheduler", "expected max_image_seq_len above base_image_seq_len, got {} and {}",
-        config_.max_image_seq_len, config_.base_image_seq_len);
+  check(config_.max_image_seq_len > config_.base_image_seq_len, "scheduler",
+        "expected max_image_seq_len above base_image_seq_len, got {} and {}", config_.max_image_seq_len,
+        config_.base_image_seq_len);
 }
 
 FlowMatchScheduler FlowMatchScheduler::load(const std::filesystem::path& path) {
@@ -74,11 +79,13 @@ FlowMatchScheduler FlowMatchScheduler::load(const std::filesystem::path& path) {
   const std::string type = json.get_or<std::string>("time_shift_type", "exponential");
   const auto parsed = parse_enum<TimeShiftType>(type);
   if (!parsed) {
-    fail(ErrorCode::unsupported, "scheduler", "expected time_shift_type in {} to be exponential or linear, found '{}'", json.path().string(), type);
+    fail(ErrorCode::unsupported, "scheduler", "expected time_shift_type in {} to be exponential or linear, found '{}'",
+         json.path().string(), type);
   }
   c.time_shift_type = *parsed;
   if (!(c.shift > 0) || c.max_image_seq_len <= c.base_image_seq_len) {
-    fail(ErrorCode::unsupported, "scheduler", "expected a positive shift and max_image_seq_len above base_image_seq_len in {}, found {}, {}, {}",
+    fail(ErrorCode::unsupported, "scheduler",
+         "expected a positive shift and max_image_seq_len above base_image_seq_len in {}, found {}, {}, {}",
          json.path().string(), c.shift, c.max_image_seq_len, c.base_image_seq_len);
   }
   return FlowMatchScheduler(c);
@@ -86,8 +93,8 @@ FlowMatchScheduler FlowMatchScheduler::load(const std::filesystem::path& path) {
 
 std::vector<float> FlowMatchScheduler::make_sigmas(int64_t num_inference_steps, const SigmaOptions& options) const {
   check(num_inference_steps >= 1, "scheduler", "expected at least 1 step, got {}", num_inference_steps);
-  check(!options.shift || (*options.shift > 0 && std::isfinite(*options.shift)), "shift", "expected a positive number, got {}",
-        options.shift.value_or(0));
+  check(!options.shift || (*options.shift > 0 && std::isfinite(*options.shift)), "shift",
+        "expected a positive number, got {}", options.shift.value_or(0));
   std::vector<float> sigmas;
   if (options.sigmas.empty()) {
     sigmas = even_sigmas(num_inference_steps);
@@ -97,10 +104,12 @@ std::vector<float> FlowMatchScheduler::make_sigmas(int64_t num_inference_steps, 
   }
 
   if (config_.use_dynamic_shifting && !options.shift) {
-    check(options.image_seq_len.has_value(), "scheduler", "dynamic shifting needs image_seq_len, the number of latent patches; got none");
+    check(options.image_seq_len.has_value(), "scheduler",
+          "dynamic shifting needs image_seq_len, the number of latent patches; got none");
     const double mu = calculate_mu(config_, *options.image_seq_len);
     check(config_.time_shift_type == TimeShiftType::exponential || mu > 0, "scheduler",
-          "expected a positive linear shift, but the configuration gives {} for {} latent patches", mu, *options.image_seq_len);
+          "expected a positive linear shift, but the configuration gives {} for {} latent patches", mu,
+          *options.image_seq_len);
     for (float& sigma : sigmas) sigma = dynamic_shift(sigma, mu, config_.time_shift_type);
   } else {
     const double shift = options.shift.value_or(config_.shift);
@@ -119,7 +128,8 @@ float shift_sigma(float sigma, double shift) {
 
 double calculate_mu(const SchedulerConfig& c, int64_t image_seq_len) {
   const double slope = (c.max_shift - c.base_shift) / static_cast<double>(c.max_image_seq_len - c.base_image_seq_len);
-  return static_cast<double>(image_seq_len) * slope + (c.base_shift - slope * static_cast<double>(c.base_image_seq_len));
+  return static_cast<double>(image_seq_len) * slope +
+         (c.base_shift - slope * static_cast<double>(c.base_image_seq_len));
 }
 
 at::Tensor euler_step(const at::Tensor& latents, const at::Tensor& velocity, float sigma, float sigma_next) {

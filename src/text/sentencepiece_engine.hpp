@@ -7,9 +7,10 @@
 namespace llmdit::text {
 
 /// Note [SentencePiece apart]
-/// libsentencepiece and libtorch both export symbols such as FLAGS_minloglevel, of different types. Linked into one program, the
-/// constructor of one overwrites the other's variables: libtorch then ends the process on the first failed allocation. So the
-/// library is linked by a plugin of our own, which is opened, when a tokenizer.model is, with its own symbols before the program's.
+/// libsentencepiece and libtorch both export symbols such as FLAGS_minloglevel, of different types. Linked into one
+/// program, the constructor of one overwrites the other's variables: libtorch then ends the process on the first failed
+/// allocation. So the library is linked by a plugin of our own, which is opened, when a tokenizer.model is, with its
+/// own symbols before the program's.
 
 /// What the plugin offers of a SentencePieceProcessor. Texts given back are "" or the library's reason for a failure.
 class SentencePieceEngine {

@@ -24,7 +24,9 @@ MakeSentencePieceEngine open_plugin() {
 #endif
   const std::string path = (library_folder() / LLMDIT_SENTENCEPIECE_PLUGIN).string();
   void* plugin = dlopen(path.c_str(), mode);
-  if (!plugin) fail(ErrorCode::not_found, "tokenizer", "cannot load the SentencePiece plugin: {}; install it beside the library", dlerror());
+  if (!plugin)
+    fail(ErrorCode::not_found, "tokenizer", "cannot load the SentencePiece plugin: {}; install it beside the library",
+         dlerror());
   void* symbol = dlsym(plugin, make_engine_symbol);
   if (!symbol) fail(ErrorCode::unsupported, "tokenizer", "{} is not this library's SentencePiece plugin", path);
   return reinterpret_cast<MakeSentencePieceEngine>(symbol);

@@ -51,9 +51,9 @@ double relative_error(const at::Tensor& got, const at::Tensor& want) {
 // float32 sums taken in another order: measured errors are below 2e-6.
 constexpr double bound = 2e-5;
 
-#define CHECK_GOLDEN(got, name)                    \
-  do {                                             \
-    INFO(name);                                    \
+#define CHECK_GOLDEN(got, name)                        \
+  do {                                                 \
+    INFO(name);                                        \
     CHECK(relative_error(got, golden(name)) <= bound); \
   } while (false)
 
@@ -105,13 +105,16 @@ TEST_CASE("golden: autoencoder") {
 
 TEST_CASE("golden: noise levels") {
   const llmdit::FlowMatchScheduler turbo({.shift = 3.0});
-  for (const int64_t n : {1, 2, 4, 8, 9, 50}) CHECK_GOLDEN(to_tensor(turbo.make_sigmas(n)), "sigmas_static_" + std::to_string(n));
+  for (const int64_t n : {1, 2, 4, 8, 9, 50})
+    CHECK_GOLDEN(to_tensor(turbo.make_sigmas(n)), "sigmas_static_" + std::to_string(n));
   CHECK_GOLDEN(to_tensor(turbo.make_sigmas(4, {.shift = 6.0, .sigmas = {1.0, 0.8, 0.5, 0.1}})), "sigmas_given_4");
 
   llmdit::SchedulerConfig config{.use_dynamic_shifting = true};
-  CHECK_GOLDEN(to_tensor(llmdit::FlowMatchScheduler(config).make_sigmas(8, {.image_seq_len = 1024})), "sigmas_exponential_8");
+  CHECK_GOLDEN(to_tensor(llmdit::FlowMatchScheduler(config).make_sigmas(8, {.image_seq_len = 1024})),
+               "sigmas_exponential_8");
   config.time_shift_type = llmdit::TimeShiftType::linear;
-  CHECK_GOLDEN(to_tensor(llmdit::FlowMatchScheduler(config).make_sigmas(8, {.image_seq_len = 1024})), "sigmas_linear_8");
+  CHECK_GOLDEN(to_tensor(llmdit::FlowMatchScheduler(config).make_sigmas(8, {.image_seq_len = 1024})),
+               "sigmas_linear_8");
 }
 
 TEST_CASE("golden: noise of a seed, bit for bit") {

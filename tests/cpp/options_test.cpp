@@ -15,13 +15,20 @@ namespace {
 // A value of the field's kind that differs from its default.
 OptionValue other_value(const OptionField& field, const OptionValue& current) {
   switch (field.kind) {
-    case OptionKind::boolean: return !std::get<bool>(current);
-    case OptionKind::integer: return std::holds_alternative<int64_t>(current) ? std::get<int64_t>(current) + 1 : int64_t{32};
-    case OptionKind::unsigned_integer: return uint64_t{12345678901234567890u};
-    case OptionKind::number: return 0.5;
-    case OptionKind::text: return std::string("another");
-    case OptionKind::choice: return std::string(field.choices.back());
-    case OptionKind::numbers: return std::vector<double>{1.0, 0.5};
+    case OptionKind::boolean:
+      return !std::get<bool>(current);
+    case OptionKind::integer:
+      return std::holds_alternative<int64_t>(current) ? std::get<int64_t>(current) + 1 : int64_t{32};
+    case OptionKind::unsigned_integer:
+      return uint64_t{12345678901234567890u};
+    case OptionKind::number:
+      return 0.5;
+    case OptionKind::text:
+      return std::string("another");
+    case OptionKind::choice:
+      return std::string(field.choices.back());
+    case OptionKind::numbers:
+      return std::vector<double>{1.0, 0.5};
   }
   return {};
 }
@@ -75,12 +82,18 @@ TEST_CASE("not given differs from zero", "[options]") {
 TEST_CASE("values out of bounds or of another type name field, value and what is allowed", "[options]") {
   GenerateOptions options;
   const double nan = std::numeric_limits<double>::quiet_NaN();
-  const std::pair<const char*, OptionValue> wrong[] = {
-      {"guidance_scale", nan},          {"guidance_scale", -1.0},           {"num_inference_steps", int64_t{0}},
-      {"num_inference_steps", 2.5},     {"width", int64_t{-16}},            {"seed", int64_t{-1}},
-      {"seed", std::string("1")},       {"cfg_truncation", 1.5},            {"strip_quotes", int64_t{1}},
-      {"output_type", std::string("x")}, {"num_images_per_prompt", std::monostate{}},
-      {"sigmas", std::vector<double>{nan}}};
+  const std::pair<const char*, OptionValue> wrong[] = {{"guidance_scale", nan},
+                                                       {"guidance_scale", -1.0},
+                                                       {"num_inference_steps", int64_t{0}},
+                                                       {"num_inference_steps", 2.5},
+                                                       {"width", int64_t{-16}},
+                                                       {"seed", int64_t{-1}},
+                                                       {"seed", std::string("1")},
+                                                       {"cfg_truncation", 1.5},
+                                                       {"strip_quotes", int64_t{1}},
+                                                       {"output_type", std::string("x")},
+                                                       {"num_images_per_prompt", std::monostate{}},
+                                                       {"sigmas", std::vector<double>{nan}}};
   for (const auto& [name, value] : wrong) {
     INFO(name);
     const auto error = thrown_by([&] { set_option(options, name, value); });

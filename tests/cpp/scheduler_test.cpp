@@ -41,7 +41,8 @@ TEST_CASE("dynamic shifting only where the configuration asks for it, through ex
   SchedulerConfig config{.shift = 3.0, .use_dynamic_shifting = true};
   CHECK_THAT(calculate_mu(config, 4096), Catch::Matchers::WithinAbs(1.15, 1e-12));
   const double shift = std::exp(1.15);
-  check_close(FlowMatchScheduler(config).make_sigmas(2, {.image_seq_len = 4096}), {1, shift * .5 / (1 + (shift - 1) * .5), 0});
+  check_close(FlowMatchScheduler(config).make_sigmas(2, {.image_seq_len = 4096}),
+              {1, shift * .5 / (1 + (shift - 1) * .5), 0});
   config.time_shift_type = TimeShiftType::linear;
   check_close(FlowMatchScheduler(config).make_sigmas(2, {.image_seq_len = 4096}), {1, 1.15 * .5 / (1 + .15 * .5), 0});
   // A shift named by the caller is static.
@@ -62,7 +63,9 @@ TEST_CASE("schedules that cannot be are refused", "[scheduler]") {
 
 TEST_CASE("a configuration is read whole or refused", "[scheduler]") {
   const test::TempFolder folder;
-  const auto load = [&](const std::string& json) { return FlowMatchScheduler::load(folder.write("scheduler_config.json", json)); };
+  const auto load = [&](const std::string& json) {
+    return FlowMatchScheduler::load(folder.write("scheduler_config.json", json));
+  };
   CHECK(load("{}").config().shift == 1.0);
   CHECK(load(R"({"shift": 6.0, "use_dynamic_shifting": false})").config().shift == 6.0);
   CHECK(thrown_by([&] { load(R"({"invert_sigmas": true})"); }).says("invert_sigmas"));

@@ -1,4 +1,5 @@
-// The demo model from prompt to picture: what comes out, what is refused, and that a failed call leaves the pipeline as it was.
+// The demo model from prompt to picture: what comes out, what is refused, and that a failed call leaves the pipeline as
+// it was.
 #include <filesystem>
 #include <limits>
 #include <stop_token>
@@ -34,7 +35,8 @@ GenerateOptions quick(uint64_t seed = 7) {
 }
 
 at::Tensor rows(const Image& image) {
-  return at::from_blob(const_cast<uint8_t*>(image.pixels.data()), {image.height, image.width, 3}, at::kByte).to(at::kFloat);
+  return at::from_blob(const_cast<uint8_t*>(image.pixels.data()), {image.height, image.width, 3}, at::kByte)
+      .to(at::kFloat);
 }
 
 std::vector<double> mean_color(const at::Tensor& pixels) {
@@ -169,7 +171,8 @@ TEST_CASE("one pipeline serves threads as it serves one caller", "[pipeline]") {
   std::vector<std::vector<Image>> serial(count), parallel(count);
   for (int i = 0; i < count; ++i) serial[i] = pipeline().generate(prompt, quick(i)).images;
   std::vector<std::thread> threads;
-  for (int i = 0; i < count; ++i) threads.emplace_back([&, i] { parallel[i] = pipeline().generate(prompt, quick(i)).images; });
+  for (int i = 0; i < count; ++i)
+    threads.emplace_back([&, i] { parallel[i] = pipeline().generate(prompt, quick(i)).images; });
   for (std::thread& thread : threads) thread.join();
   CHECK((serial == parallel));
 }
@@ -235,8 +238,9 @@ TEST_CASE("a folder that misses a part or mixes models is refused, naming the fi
     CHECK(error.says("model_index.json"));
   }
   SECTION("missing files") {
-    for (const char* part : {"model_index.json", "scheduler/scheduler_config.json", "text_encoder/config.json", "vae/config.json",
-                             "transformer/diffusion_pytorch_model.safetensors", "tokenizer/tokenizer.json"}) {
+    for (const char* part :
+         {"model_index.json", "scheduler/scheduler_config.json", "text_encoder/config.json", "vae/config.json",
+          "transformer/diffusion_pytorch_model.safetensors", "tokenizer/tokenizer.json"}) {
       INFO(part);
       fs::rename(model / part, model / "aside");
       const auto error = thrown_by([&] { ZImagePipeline::load(model); });
@@ -255,7 +259,8 @@ TEST_CASE("a folder that misses a part or mixes models is refused, naming the fi
     CHECK(error.says("diffusion_pytorch_model.safetensors"));
   }
   SECTION("settings that are not handled are not passed over") {
-    replace_in(model / "scheduler/scheduler_config.json", "\"use_karras_sigmas\": false", "\"use_karras_sigmas\": true");
+    replace_in(model / "scheduler/scheduler_config.json", "\"use_karras_sigmas\": false",
+               "\"use_karras_sigmas\": true");
     const auto error = thrown_by([&] { ZImagePipeline::load(model); });
     CHECK(error.code == ErrorCode::unsupported);
     CHECK(error.says("use_karras_sigmas"));
@@ -280,7 +285,8 @@ TEST_CASE("storage types change the weights' memory, not the picture", "[pipelin
     LoadOptions load;
     load.dtype = dtype;
     const ZImagePipeline other = ZImagePipeline::load(demo, load);
-    CHECK(other.transformer().state_dict().at("layers.0.attention.to_q.weight").itemsize() == (dtype == DType::float32 ? 4 : 2));
+    CHECK(other.transformer().state_dict().at("layers.0.attention.to_q.weight").itemsize() ==
+          (dtype == DType::float32 ? 4 : 2));
     CHECK((rows(other.generate(prompt, quick()).images[0]) - rows(kept.images[0])).abs().max().item<float>() <= 2);
   }
 }

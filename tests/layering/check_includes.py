@@ -21,7 +21,9 @@ RANKS = {
 }
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.MULTILINE)
 PUBLIC_TORCH = {"ATen/core/Tensor.h", "ATen/core/Generator.h"}
-FORBIDDEN = re.compile(r"\b(std::cout|std::cerr|printf|fprintf|puts|std::exit|exit|abort|std::abort|assert|TORCH_CHECK)\s*[(<]")
+FORBIDDEN = re.compile(
+    r"\b(std::cout|std::cerr|printf|fprintf|puts|std::exit|exit|abort|std::abort|assert|TORCH_CHECK)\s*[(<]"
+)
 
 
 def without_comments(text: str) -> str:

@@ -17,6 +17,9 @@ import transformers
 transformers.utils.logging.disable_progress_bar()
 transformers.utils.logging.set_verbosity_error()
 
+# The models are too small for a second thread to pay, and on a busy machine waiting for it costs a hundredfold.
+torch.set_num_threads(1)
+
 
 @pytest.fixture(autouse=True)
 def _no_grad() -> Any:

@@ -128,7 +128,7 @@ def test_longest_caption(pipelines, references):
     assert longest == llmdit.max_caption_len(transformer.config) == (704 - 2) // 32 * 32 == 672
     compare(references("base"), transformer, [(4, 4)], [longest], torch.tensor([0.1]), "longest caption")
     latents, embeds = inputs(transformer, [(4, 4)], [longest + 1])
-    with pytest.raises(llmdit.InvalidArgument, match="673.*672"):
+    with pytest.raises(llmdit.InvalidArgument, match="672.*673"):
         transformer(latents, 0.5, embeds)
 
 

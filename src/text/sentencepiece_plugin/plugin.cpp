@@ -13,7 +13,9 @@ std::string reason(const sentencepiece::util::Status& status) { return status.ok
 
 class Engine final : public SentencePieceEngine {
  public:
-  std::string load(std::string_view model) override { return reason(processor_.LoadFromSerializedProto(as_absl(model))); }
+  std::string load(std::string_view model) override {
+    return reason(processor_.LoadFromSerializedProto(as_absl(model)));
+  }
   std::string encode(std::string_view text, std::vector<int>& ids) const override {
     return reason(processor_.Encode(as_absl(text), &ids));
   }
@@ -35,4 +37,6 @@ class Engine final : public SentencePieceEngine {
 
 }  // namespace
 
-extern "C" __attribute__((visibility("default"))) SentencePieceEngine* llmdit_make_sentencepiece_engine() { return new Engine; }
+extern "C" __attribute__((visibility("default"))) SentencePieceEngine* llmdit_make_sentencepiece_engine() {
+  return new Engine;
+}

@@ -1,7 +1,7 @@
-#include "base/nearest.hpp"
-
 #include <algorithm>
 #include <numeric>
+
+#include "llmdit/options.hpp"
 
 namespace llmdit {
 namespace {
@@ -23,7 +23,7 @@ size_t edit_distance(std::string_view a, std::string_view b) {
 
 }  // namespace
 
-std::string_view nearest(std::string_view word, const std::vector<std::string_view>& candidates) {
+std::string_view nearest_name(std::string_view word, std::span<const std::string_view> candidates) {
   std::string_view best;
   size_t best_distance = std::max<size_t>(2, word.size() / 3) + 1;
   for (std::string_view candidate : candidates) {

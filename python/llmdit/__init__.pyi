@@ -1,0 +1,653 @@
+"""Types of the package. tests/python/test_surface.py compares every name and parameter here with the module itself."""
+
+import enum
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import PIL.Image
+import torch
+from typing_extensions import Buffer, Self
+
+__all__: list[str]
+__version__: str
+torch_version: str
+SEQ_MULTI_OF: int
+
+_Path = str | os.PathLike[str]
+_Device = str | torch.device
+_DType = Literal["auto", "float32", "bfloat16", "float16"] | torch.dtype
+_OutputType = Literal["pil", "np", "pt", "latent"]
+_ImageText = Mapping[str, str] | Sequence[tuple[str, str]]
+_Picture = Image | np.ndarray | PIL.Image.Image
+
+# Errors.
+
+class Error(RuntimeError):
+    code: ClassVar[str]
+
+class InvalidArgument(Error, ValueError): ...
+class NotFound(Error, FileNotFoundError): ...
+class Unsupported(Error, NotImplementedError): ...
+class OutOfMemory(Error, MemoryError): ...
+class Cancelled(Error): ...
+
+# Devices and options.
+
+class DeviceInfo:
+    @property
+    def name(self) -> str: ...
+    @property
+    def description(self) -> str: ...
+    @property
+    def memory_bytes(self) -> int: ...
+    @property
+    def features(self) -> list[str]: ...
+
+def available_devices() -> list[DeviceInfo]: ...
+
+class OptionKind(enum.Enum):
+    boolean = ...
+    integer = ...
+    unsigned_integer = ...
+    number = ...
+    text = ...
+    choice = ...
+    numbers = ...
+
+class OptionField:
+    @property
+    def name(self) -> str: ...
+    @property
+    def section(self) -> str: ...
+    @property
+    def flag(self) -> str: ...
+    @property
+    def unit(self) -> str: ...
+    @property
+    def help(self) -> str: ...
+    @property
+    def kind(self) -> OptionKind: ...
+    @property
+    def optional(self) -> bool: ...
+    @property
+    def minimum(self) -> float: ...
+    @property
+    def maximum(self) -> float: ...
+    @property
+    def choices(self) -> list[str]: ...
+
+class LoadOptions:
+    dtype: str
+    device: str
+    text_encoder_device: str | None
+    dit_device: str | None
+    vae_device: str | None
+    def __init__(
+        self,
+        *,
+        dtype: _DType | None = ...,
+        device: _Device | None = ...,
+        text_encoder_device: _Device | None = ...,
+        dit_device: _Device | None = ...,
+        vae_device: _Device | None = ...,
+    ) -> None: ...
+    @staticmethod
+    def fields() -> list[OptionField]: ...
+
+class GenerateOptions:
+    width: int | None
+    height: int | None
+    num_inference_steps: int
+    seed: int | None
+    num_images_per_prompt: int
+    guidance_scale: float
+    negative_prompt: str
+    cfg_normalization: float
+    cfg_truncation: float
+    shift: float | None
+    sigmas: list[float]
+    hidden_layer: int
+    system_prompt: str
+    thinking_content: str
+    assistant_content: str
+    force_think_block: bool
+    strip_quotes: bool
+    clean_whitespace: bool
+    output_type: str
+    generator: torch.Generator | None
+    latents: torch.Tensor | None
+    negative_prompt_embeds: list[torch.Tensor] | None
+    on_step: Callable[[StepInfo], bool | None] | None
+    prompt_embeds: list[torch.Tensor] | None
+    def __init__(
+        self,
+        *,
+        width: int | None = ...,
+        height: int | None = ...,
+        num_inference_steps: int | None = ...,
+        seed: int | None = ...,
+        num_images_per_prompt: int | None = ...,
+        guidance_scale: float | None = ...,
+        negative_prompt: str | None = ...,
+        cfg_normalization: float | None = ...,
+        cfg_truncation: float | None = ...,
+        shift: float | None = ...,
+        sigmas: Sequence[float] | None = ...,
+        hidden_layer: int | None = ...,
+        system_prompt: str | None = ...,
+        thinking_content: str | None = ...,
+        assistant_content: str | None = ...,
+        force_think_block: bool | None = ...,
+        strip_quotes: bool | None = ...,
+        clean_whitespace: bool | None = ...,
+        output_type: Literal["image", "tensor", "latent"] | None = ...,
+        generator: torch.Generator | None = ...,
+        latents: torch.Tensor | None = ...,
+        negative_prompt_embeds: Sequence[torch.Tensor] | None = ...,
+        on_step: Callable[[StepInfo], bool | None] | None = ...,
+        prompt_embeds: Sequence[torch.Tensor] | None = ...,
+    ) -> None: ...
+    def __copy__(self) -> Self: ...
+    @staticmethod
+    def fields() -> list[OptionField]: ...
+    @staticmethod
+    def runtime_fields() -> dict[str, str]: ...
+
+# Pictures and files.
+
+class Image(Buffer):
+    @property
+    def width(self) -> int: ...
+    @property
+    def height(self) -> int: ...
+    def __init__(self, array: np.ndarray | PIL.Image.Image) -> None: ...
+    def __buffer__(self, flags: int, /) -> memoryview: ...
+
+def encode_png(image: _Picture, *, text: _ImageText | None = ...) -> bytes: ...
+def write_png(path: _Path, image: _Picture, *, text: _ImageText | None = ...) -> None: ...
+
+class PngInfo:
+    @property
+    def width(self) -> int: ...
+    @property
+    def height(self) -> int: ...
+    @property
+    def bit_depth(self) -> int: ...
+    @property
+    def color_type(self) -> int: ...
+    @property
+    def text(self) -> list[tuple[str, str]]: ...
+
+def read_png_info(path: _Path) -> PngInfo: ...
+
+class FileKind(enum.Enum):
+    weights = ...
+    component = ...
+    model_folder = ...
+    tokenizer = ...
+    picture = ...
+
+class TensorInfo:
+    @property
+    def name(self) -> str: ...
+    @property
+    def dtype(self) -> str: ...
+    @property
+    def shape(self) -> list[int]: ...
+    @property
+    def bytes(self) -> int: ...
+    @property
+    def file(self) -> Path: ...
+
+class FileInfo:
+    @property
+    def kind(self) -> FileKind: ...
+    @property
+    def path(self) -> Path: ...
+    @property
+    def model(self) -> str: ...
+    @property
+    def metadata(self) -> dict[str, str]: ...
+    @property
+    def tensors(self) -> list[TensorInfo]: ...
+    @property
+    def components(self) -> list[FileInfo]: ...
+    @property
+    def picture(self) -> PngInfo: ...
+
+def inspect(path: _Path) -> FileInfo: ...
+def demo_model_path() -> Path: ...
+
+# Chat text.
+
+class Role(enum.Enum):
+    system = ...
+    user = ...
+    assistant = ...
+
+class Message:
+    role: Role
+    content: str
+    thinking: str
+    def __init__(self, role: Role | str, content: str = ..., *, thinking: str = ...) -> None: ...
+
+class Conversation:
+    messages: list[Message]
+    enable_thinking: bool
+    is_final: bool
+    def __init__(
+        self,
+        *,
+        messages: Sequence[Message] | None = ...,
+        enable_thinking: bool | None = ...,
+        is_final: bool | None = ...,
+    ) -> None: ...
+    def render(self) -> str: ...
+
+class ChatOptions:
+    system_prompt: str
+    thinking_content: str
+    assistant_content: str
+    force_think_block: bool
+    strip_quotes: bool
+    clean_whitespace: bool
+    def __init__(
+        self,
+        *,
+        system_prompt: str | None = ...,
+        thinking_content: str | None = ...,
+        assistant_content: str | None = ...,
+        force_think_block: bool | None = ...,
+        strip_quotes: bool | None = ...,
+        clean_whitespace: bool | None = ...,
+    ) -> None: ...
+
+def make_conversation(
+    prompt: str,
+    *,
+    system_prompt: str | None = ...,
+    thinking_content: str | None = ...,
+    assistant_content: str | None = ...,
+    force_think_block: bool | None = ...,
+    strip_quotes: bool | None = ...,
+    clean_whitespace: bool | None = ...,
+) -> Conversation: ...
+def render(conversation: Conversation) -> str: ...
+def format_prompt(
+    prompt: str,
+    *,
+    system_prompt: str | None = ...,
+    thinking_content: str | None = ...,
+    assistant_content: str | None = ...,
+    force_think_block: bool | None = ...,
+    strip_quotes: bool | None = ...,
+    clean_whitespace: bool | None = ...,
+) -> str: ...
+def clean_content(text: str) -> str: ...
+def strip_quotes(text: str) -> str: ...
+
+# Tokenizer and text encoder.
+
+class Tokenizer:
+    @staticmethod
+    def from_pretrained(path: _Path) -> Tokenizer: ...
+    def encode(self, text: str | bytes) -> list[int]: ...
+    def decode(self, ids: Sequence[int], *, skip_special_tokens: bool = ...) -> str: ...
+    def token_to_id(self, token: str) -> int | None: ...
+    def id_to_token(self, id: int) -> bytes | None: ...
+    @property
+    def vocab_size(self) -> int: ...
+    @property
+    def path(self) -> Path: ...
+    def __len__(self) -> int: ...
+
+class EncodingOutput:
+    @property
+    def embeddings(self) -> list[torch.Tensor]: ...
+    @property
+    def token_counts(self) -> list[int]: ...
+    @property
+    def formatted_prompts(self) -> list[str]: ...
+
+class Qwen3Config:
+    @property
+    def vocab_size(self) -> int: ...
+    @property
+    def hidden_size(self) -> int: ...
+    @property
+    def intermediate_size(self) -> int: ...
+    @property
+    def num_hidden_layers(self) -> int: ...
+    @property
+    def num_attention_heads(self) -> int: ...
+    @property
+    def num_key_value_heads(self) -> int: ...
+    @property
+    def head_dim(self) -> int: ...
+    @property
+    def max_position_embeddings(self) -> int: ...
+    @property
+    def rms_norm_eps(self) -> float: ...
+    @property
+    def rope_theta(self) -> float: ...
+
+class ZImageTextEncoder:
+    @staticmethod
+    def from_pretrained(
+        path: _Path,
+        *,
+        subfolder: _Path | None = ...,
+        tokenizer_path: _Path | None = ...,
+        dtype: _DType | None = ...,
+        device: _Device | None = ...,
+        text_encoder_device: _Device | None = ...,
+        dit_device: _Device | None = ...,
+        vae_device: _Device | None = ...,
+    ) -> ZImageTextEncoder: ...
+    def encode(self, texts: str | Sequence[str], *, hidden_layer: int | None = ...) -> EncodingOutput: ...
+    def hidden_states(self, input_ids: torch.Tensor | Sequence[int], layer: int) -> torch.Tensor: ...
+    @property
+    def hidden_size(self) -> int: ...
+    @property
+    def config(self) -> Qwen3Config: ...
+    @property
+    def tokenizer(self) -> Tokenizer: ...
+    @property
+    def unused_weights(self) -> list[str]: ...
+
+# Scheduler and guidance.
+
+class TimeShiftType(enum.Enum):
+    exponential = ...
+    linear = ...
+
+class SchedulerConfig:
+    num_train_timesteps: int
+    shift: float
+    use_dynamic_shifting: bool
+    base_shift: float
+    max_shift: float
+    base_image_seq_len: int
+    max_image_seq_len: int
+    time_shift_type: TimeShiftType
+    def __init__(
+        self,
+        *,
+        num_train_timesteps: int | None = ...,
+        shift: float | None = ...,
+        use_dynamic_shifting: bool | None = ...,
+        base_shift: float | None = ...,
+        max_shift: float | None = ...,
+        base_image_seq_len: int | None = ...,
+        max_image_seq_len: int | None = ...,
+        time_shift_type: TimeShiftType | None = ...,
+    ) -> None: ...
+
+class FlowMatchScheduler:
+    def __init__(
+        self,
+        *,
+        num_train_timesteps: int | None = ...,
+        shift: float | None = ...,
+        use_dynamic_shifting: bool | None = ...,
+        base_shift: float | None = ...,
+        max_shift: float | None = ...,
+        base_image_seq_len: int | None = ...,
+        max_image_seq_len: int | None = ...,
+        time_shift_type: TimeShiftType | None = ...,
+    ) -> None: ...
+    @staticmethod
+    def from_pretrained(path: _Path, *, subfolder: _Path | None = ...) -> FlowMatchScheduler: ...
+    def make_sigmas(
+        self,
+        num_inference_steps: int,
+        *,
+        shift: float | None = ...,
+        sigmas: Sequence[float] | None = ...,
+        image_seq_len: int | None = ...,
+    ) -> torch.Tensor: ...
+    @property
+    def config(self) -> SchedulerConfig: ...
+
+def shift_sigma(sigma: float, *, shift: float) -> float: ...
+def calculate_mu(config: SchedulerConfig, *, image_seq_len: int) -> float: ...
+def euler_step(latents: torch.Tensor, *, velocity: torch.Tensor, sigma: float, sigma_next: float) -> torch.Tensor: ...
+def make_noise(shape: Sequence[int], *, seed: int) -> torch.Tensor: ...
+
+class GuidanceOptions:
+    scale: float
+    normalization: float
+    truncation: float
+    def __init__(
+        self, *, scale: float | None = ..., normalization: float | None = ..., truncation: float | None = ...
+    ) -> None: ...
+
+def guidance_scale_at(options: GuidanceOptions, *, t: float) -> float: ...
+def apply_guidance(
+    positive: torch.Tensor, *, negative: torch.Tensor, scale: float, normalization: float
+) -> torch.Tensor: ...
+
+# Transformer and autoencoder.
+
+class ZImageTransformerConfig:
+    @property
+    def patch_size(self) -> int: ...
+    @property
+    def f_patch_size(self) -> int: ...
+    @property
+    def in_channels(self) -> int: ...
+    @property
+    def dim(self) -> int: ...
+    @property
+    def n_layers(self) -> int: ...
+    @property
+    def n_refiner_layers(self) -> int: ...
+    @property
+    def n_heads(self) -> int: ...
+    @property
+    def cap_feat_dim(self) -> int: ...
+    @property
+    def norm_eps(self) -> float: ...
+    @property
+    def qk_norm(self) -> bool: ...
+    @property
+    def rope_theta(self) -> float: ...
+    @property
+    def t_scale(self) -> float: ...
+    @property
+    def axes_dims(self) -> list[int]: ...
+    @property
+    def axes_lens(self) -> list[int]: ...
+
+class Conditioning:
+    @property
+    def captions(self) -> list[torch.Tensor]: ...
+
+def max_caption_len(config: ZImageTransformerConfig) -> int: ...
+
+class ZImageTransformer:
+    @staticmethod
+    def from_pretrained(
+        path: _Path,
+        *,
+        subfolder: _Path | None = ...,
+        dtype: _DType | None = ...,
+        device: _Device | None = ...,
+        text_encoder_device: _Device | None = ...,
+        dit_device: _Device | None = ...,
+        vae_device: _Device | None = ...,
+    ) -> ZImageTransformer: ...
+    def __call__(
+        self,
+        latents: torch.Tensor | Sequence[torch.Tensor],
+        t: torch.Tensor | float | Sequence[float],
+        prompt_embeds: torch.Tensor | Sequence[torch.Tensor] | Conditioning,
+    ) -> Any: ...
+    def condition(self, prompt_embeds: torch.Tensor | Sequence[torch.Tensor]) -> Conditioning: ...
+    def state_dict(self) -> dict[str, torch.Tensor]: ...
+    @property
+    def config(self) -> ZImageTransformerConfig: ...
+    @property
+    def max_caption_len(self) -> int: ...
+    @property
+    def unused_weights(self) -> list[str]: ...
+
+class AutoencoderKLConfig:
+    @property
+    def in_channels(self) -> int: ...
+    @property
+    def out_channels(self) -> int: ...
+    @property
+    def latent_channels(self) -> int: ...
+    @property
+    def layers_per_block(self) -> int: ...
+    @property
+    def norm_num_groups(self) -> int: ...
+    @property
+    def sample_size(self) -> int: ...
+    @property
+    def block_out_channels(self) -> list[int]: ...
+    @property
+    def scaling_factor(self) -> float: ...
+    @property
+    def shift_factor(self) -> float: ...
+    @property
+    def mid_block_add_attention(self) -> bool: ...
+    @property
+    def vae_scale_factor(self) -> int: ...
+
+class LatentDistribution:
+    @property
+    def mean(self) -> torch.Tensor: ...
+    @property
+    def logvar(self) -> torch.Tensor: ...
+
+class AutoencoderKL:
+    @staticmethod
+    def from_pretrained(
+        path: _Path,
+        *,
+        subfolder: _Path | None = ...,
+        dtype: _DType | None = ...,
+        device: _Device | None = ...,
+        text_encoder_device: _Device | None = ...,
+        dit_device: _Device | None = ...,
+        vae_device: _Device | None = ...,
+    ) -> AutoencoderKL: ...
+    def decode(self, latents: torch.Tensor) -> torch.Tensor: ...
+    def encode(self, pixels: torch.Tensor) -> LatentDistribution: ...
+    def unscale(self, latents: torch.Tensor) -> torch.Tensor: ...
+    def scale(self, latents: torch.Tensor) -> torch.Tensor: ...
+    @property
+    def config(self) -> AutoencoderKLConfig: ...
+    @property
+    def unused_weights(self) -> list[str]: ...
+
+# The pipeline.
+
+class StepInfo:
+    @property
+    def step(self) -> int: ...
+    @property
+    def total(self) -> int: ...
+    @property
+    def sigma(self) -> float: ...
+    @property
+    def latents(self) -> torch.Tensor: ...
+
+class Timings:
+    @property
+    def encode(self) -> float: ...
+    @property
+    def denoise(self) -> float: ...
+    @property
+    def decode(self) -> float: ...
+    @property
+    def total(self) -> float: ...
+    @property
+    def steps(self) -> list[float]: ...
+
+class GenerateResult:
+    images: Any
+    latents: torch.Tensor
+    seeds: list[int]
+    sigmas: list[float]
+    token_counts: list[int]
+    formatted_prompts: list[str]
+    warnings: list[str]
+    timings: Timings
+    def parameters(self, index: int = ...) -> dict[str, str]: ...
+    def save(self, path: _Path, index: int = ...) -> None: ...
+    def __len__(self) -> int: ...
+
+class ZImagePipeline:
+    @classmethod
+    def from_pretrained(
+        cls,
+        path: _Path,
+        *,
+        dtype: _DType | None = ...,
+        device: _Device | None = ...,
+        text_encoder_device: _Device | None = ...,
+        dit_device: _Device | None = ...,
+        vae_device: _Device | None = ...,
+    ) -> Self: ...
+    def __call__(
+        self,
+        prompt: str | Sequence[str] | None = ...,
+        *,
+        output_type: _OutputType | None = ...,
+        options: GenerateOptions | None = ...,
+        width: int | None = ...,
+        height: int | None = ...,
+        num_inference_steps: int | None = ...,
+        seed: int | None = ...,
+        num_images_per_prompt: int | None = ...,
+        guidance_scale: float | None = ...,
+        negative_prompt: str | Sequence[str] | None = ...,
+        cfg_normalization: float | bool | None = ...,
+        cfg_truncation: float | None = ...,
+        shift: float | None = ...,
+        sigmas: Sequence[float] | None = ...,
+        hidden_layer: int | None = ...,
+        system_prompt: str | None = ...,
+        thinking_content: str | None = ...,
+        assistant_content: str | None = ...,
+        force_think_block: bool | None = ...,
+        strip_quotes: bool | None = ...,
+        clean_whitespace: bool | None = ...,
+        generator: torch.Generator | Sequence[torch.Generator] | None = ...,
+        latents: torch.Tensor | None = ...,
+        negative_prompt_embeds: Sequence[torch.Tensor] | None = ...,
+        on_step: Callable[[StepInfo], bool | None] | None = ...,
+        prompt_embeds: Sequence[torch.Tensor] | None = ...,
+    ) -> GenerateResult: ...
+    def encode_prompt(
+        self,
+        prompt: str | Sequence[str],
+        *,
+        hidden_layer: int | None = ...,
+        system_prompt: str | None = ...,
+        thinking_content: str | None = ...,
+        assistant_content: str | None = ...,
+        force_think_block: bool | None = ...,
+        strip_quotes: bool | None = ...,
+        clean_whitespace: bool | None = ...,
+    ) -> EncodingOutput: ...
+    @property
+    def text_encoder(self) -> ZImageTextEncoder: ...
+    @property
+    def tokenizer(self) -> Tokenizer: ...
+    @property
+    def transformer(self) -> ZImageTransformer: ...
+    @property
+    def vae(self) -> AutoencoderKL: ...
+    @property
+    def scheduler(self) -> FlowMatchScheduler: ...
+    @property
+    def path(self) -> Path: ...
+    @property
+    def size_multiple(self) -> int: ...
