@@ -1,6 +1,7 @@
 #include "llmdit/autoencoder_kl.hpp"
 
 #include <ATen/ATen.h>
+#include <fmt/format.h>
 
 #include "bindings.hpp"
 #include "models.hpp"
@@ -37,9 +38,8 @@ void bind_autoencoder_kl(py::module_& m) {
   cls.def(
          "decode", [](const AutoencoderKL& self, const at::Tensor& latents) { return ordinary(self.decode(latents)); },
          py::arg("latents"), NoGil(),
-         "Latents [batch, latent_channels, h, w] in the autoencoder's own scale (see unscale) to pixels [batch, 3, "
-         "height, width],\n"
-         "about -1..1.")
+         "Latents [batch, latent_channels, h, w] in the autoencoder's own scale (see unscale) to pixels\n"
+         "[batch, 3, height, width], about -1..1.")
       .def(
           "encode",
           [](const AutoencoderKL& self, const at::Tensor& pixels) {
@@ -57,9 +57,8 @@ void bind_autoencoder_kl(py::module_& m) {
                              "Tensors of the checkpoint that no part of the model asked for.")
       .def("__repr__", [](const AutoencoderKL& self) {
         const AutoencoderKLConfig& c = self.config();
-        return "<llmdit.AutoencoderKL " + std::to_string(c.latent_channels) + " channels, 1/" +
-               std::to_string(c.vae_scale_factor()) + " size, blocks " + short_repr(py::cast(c.block_out_channels)) +
-               ">";
+        return fmt::format("<llmdit.AutoencoderKL {} channels, 1/{} size, blocks {}>", c.latent_channels,
+                           c.vae_scale_factor(), short_repr(py::cast(c.block_out_channels)));
       });
 }
 

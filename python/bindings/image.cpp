@@ -1,5 +1,6 @@
 #include "llmdit/image.hpp"
 
+#include <fmt/format.h>
 #include <pybind11/numpy.h>
 
 #include "bindings.hpp"
@@ -46,10 +47,7 @@ void bind_image(py::module_& m) {
       .def_readonly("height", &Image::height)
       .def(
           "__eq__", [](const Image& self, const Image& other) { return self == other; }, py::is_operator())
-      .def("__repr__",
-           [](const Image& self) {
-             return "<llmdit.Image " + std::to_string(self.width) + "x" + std::to_string(self.height) + ">";
-           })
+      .def("__repr__", [](const Image& self) { return fmt::format("<llmdit.Image {}x{}>", self.width, self.height); })
       .def_buffer([](Image& self) {
         return py::buffer_info(self.pixels.data(), {self.height, self.width, int64_t{3}},
                                {self.width * 3, int64_t{3}, int64_t{1}},

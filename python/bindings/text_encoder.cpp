@@ -1,5 +1,7 @@
 #include "llmdit/text_encoder.hpp"
 
+#include <fmt/format.h>
+
 #include <variant>
 
 #include "bindings.hpp"
@@ -88,9 +90,8 @@ void bind_text_encoder(py::module_& m) {
             return ordinary(self.hidden_states(ids, encode_options(layer)));
           },
           py::arg("input_ids"), py::arg("layer"),
-          "One entry of transformers' hidden_states for one sequence, [tokens, hidden_size]: 0 the embeddings, k after "
-          "block k,\n"
-          "-1 after the final norm.")
+          "One entry of transformers' hidden_states for one sequence, [tokens, hidden_size]: 0 the embeddings,\n"
+          "k after block k, -1 after the final norm.")
       .def_property_readonly("hidden_size", &ZImageTextEncoder::hidden_size)
       .def_property_readonly("config", &ZImageTextEncoder::config)
       .def_property_readonly("tokenizer", &ZImageTextEncoder::tokenizer)
@@ -98,9 +99,8 @@ void bind_text_encoder(py::module_& m) {
                              "Tensors of the checkpoint that no part of the model asked for.")
       .def("__repr__", [](const ZImageTextEncoder& self) {
         const Qwen3Config& c = self.config();
-        return "<llmdit.ZImageTextEncoder " + std::to_string(c.num_hidden_layers) + " layers, " +
-               std::to_string(c.hidden_size) + " wide, " + std::to_string(c.num_attention_heads) + "/" +
-               std::to_string(c.num_key_value_heads) + " heads, " + std::to_string(c.vocab_size) + " tokens>";
+        return fmt::format("<llmdit.ZImageTextEncoder {} layers, {} wide, {}/{} heads, {} tokens>", c.num_hidden_layers,
+                           c.hidden_size, c.num_attention_heads, c.num_key_value_heads, c.vocab_size);
       });
 }
 

@@ -1,5 +1,7 @@
 #include "llmdit/tokenizer.hpp"
 
+#include <fmt/format.h>
+
 #include "bindings.hpp"
 
 namespace llmdit::python {
@@ -34,7 +36,7 @@ void bind_tokenizer(py::module_& m) {
       .def_property_readonly("path", &Tokenizer::path, "The file the tokenizer was read from.")
       .def("__len__", &Tokenizer::vocab_size)
       .def("__repr__", [](const Tokenizer& self) {
-        return "<llmdit.Tokenizer " + std::to_string(self.vocab_size()) + " tokens from " + self.path().string() + ">";
+        return fmt::format("<llmdit.Tokenizer {} tokens from {}>", self.vocab_size(), self.path().string());
       });
 }
 

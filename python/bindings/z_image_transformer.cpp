@@ -1,6 +1,7 @@
 #include "llmdit/z_image_transformer.hpp"
 
 #include <ATen/ATen.h>
+#include <fmt/format.h>
 
 #include <variant>
 
@@ -107,9 +108,9 @@ void bind_z_image_transformer(py::module_& m) {
                              "Tensors of the checkpoint that no part of the model asked for.")
       .def("__repr__", [](const ZImageTransformer& self) {
         const ZImageTransformerConfig& c = self.config();
-        return "<llmdit.ZImageTransformer " + std::to_string(c.n_layers) + " layers and " +
-               std::to_string(c.n_refiner_layers) + " refiners, " + std::to_string(c.dim) + " wide, " +
-               std::to_string(c.n_heads) + " heads, captions to " + std::to_string(max_caption_len(c)) + " tokens>";
+        return fmt::format(
+            "<llmdit.ZImageTransformer {} layers and {} refiners, {} wide, {} heads, captions to {} tokens>",
+            c.n_layers, c.n_refiner_layers, c.dim, c.n_heads, max_caption_len(c));
       });
 }
 

@@ -10,7 +10,7 @@ Every part of the pipeline is usable alone, with tensors in and out: `pipe.token
 import torch  # loads the libtorch that the extension module is linked against
 
 try:
-    from . import _llmdit
+    from . import _llmdit  # noqa: F401
 except ImportError as error:
     raise ImportError(
         f"the compiled part of llmdit does not load beside torch {torch.__version__}: it was built against another "

@@ -4,7 +4,7 @@ import enum
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, overload
 
 import numpy as np
 import PIL.Image
@@ -21,7 +21,7 @@ _Device = str | torch.device
 _DType = Literal["auto", "float32", "bfloat16", "float16"] | torch.dtype
 _OutputType = Literal["pil", "np", "pt", "latent"]
 _ImageText = Mapping[str, str] | Sequence[tuple[str, str]]
-_Picture = Image | np.ndarray | PIL.Image.Image
+_Picture = np.ndarray | PIL.Image.Image  # or an Image of ours
 
 # Errors.
 
@@ -166,8 +166,8 @@ class Image(Buffer):
     def __init__(self, array: np.ndarray | PIL.Image.Image) -> None: ...
     def __buffer__(self, flags: int, /) -> memoryview: ...
 
-def encode_png(image: _Picture, *, text: _ImageText | None = ...) -> bytes: ...
-def write_png(path: _Path, image: _Picture, *, text: _ImageText | None = ...) -> None: ...
+def encode_png(image: Image | _Picture, *, text: _ImageText | None = ...) -> bytes: ...
+def write_png(path: _Path, image: Image | _Picture, *, text: _ImageText | None = ...) -> None: ...
 
 class PngInfo:
     @property
@@ -480,12 +480,20 @@ class ZImageTransformer:
         dit_device: _Device | None = ...,
         vae_device: _Device | None = ...,
     ) -> ZImageTransformer: ...
+    @overload
     def __call__(
         self,
-        latents: torch.Tensor | Sequence[torch.Tensor],
+        latents: torch.Tensor,
         t: torch.Tensor | float | Sequence[float],
         prompt_embeds: torch.Tensor | Sequence[torch.Tensor] | Conditioning,
-    ) -> Any: ...
+    ) -> torch.Tensor: ...
+    @overload
+    def __call__(
+        self,
+        latents: Sequence[torch.Tensor],
+        t: torch.Tensor | float | Sequence[float],
+        prompt_embeds: torch.Tensor | Sequence[torch.Tensor] | Conditioning,
+    ) -> list[torch.Tensor]: ...
     def condition(self, prompt_embeds: torch.Tensor | Sequence[torch.Tensor]) -> Conditioning: ...
     def state_dict(self) -> dict[str, torch.Tensor]: ...
     @property

@@ -34,7 +34,7 @@ _DEFAULT_OUTPUT = {"image": "pil", "tensor": "pt", "latent": "latent"}
 _NEGATIVE_CHAT = ("force_think_block", "strip_quotes", "clean_whitespace")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class GenerateResult:
     """Pictures, and what is to be known about how they came about."""
 

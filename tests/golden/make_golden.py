@@ -1,9 +1,9 @@
-"""Writes tests/golden/tiny_z_image and tests/golden/expected: what the reference makes of one tiny model, for tests without Python.
+"""Writes tests/golden/tiny_z_image and tests/golden/expected: what the reference makes of a tiny model, for C++.
 
     python tests/golden/make_golden.py
 
-Run it when the reference's version or a case changes, and commit what it writes. Each file of `expected` is one array, raw and
-little-endian; its name tells name, shape and type: `hidden_states_2.23x32.f32`.
+Run it when the reference's version or a case changes, and commit what it writes. Each file of `expected` is one array,
+raw and little-endian; its name tells name, shape and type: `hidden_states_2.23x32.f32`.
 """
 
 import json

@@ -1,8 +1,8 @@
 """Tiny models of the reference's own classes, with weights that all matter, as complete diffusers folders.
 
-The reference is diffusers (ZImageTransformer2DModel, AutoencoderKL, FlowMatchEulerDiscreteScheduler, ZImagePipeline) and transformers
-(Qwen3). Default initialisation leaves norms at one and pad tokens, biases and modulations at zero or near it, so that a wrong use of
-them would not show: here every tensor is drawn.
+The reference is diffusers (ZImageTransformer2DModel, AutoencoderKL, FlowMatchEulerDiscreteScheduler, ZImagePipeline)
+and transformers (Qwen3). Default initialisation leaves norms at one and pad tokens, biases and modulations at zero or
+near it, so that a wrong use of them would not show: here every tensor is drawn.
 """
 
 import copy
@@ -81,8 +81,8 @@ def vae_config(channels: list[int], layers: int, groups: int, latent_channels: i
     }
 
 
-# Each setting that the code could mistake for another differs from it in some model: head widths and counts, grouped keys, refiners
-# 0 to 2, a width past 256 (where the modulation's width stops), odd feed-forward widths, epsilons, rope bases.
+# Each setting that the code could mistake for another differs from it in some model: head widths and counts, grouped
+# keys, refiners 0 to 2, a width past 256 (where the modulation's width stops), odd feed-forward widths, epsilons.
 MODELS: dict[str, TinyModel] = {
     "base": TinyModel(
         text_encoder=encoder_config(48, heads=4, kv_heads=2, head_dim=16, layers=3),
@@ -123,7 +123,7 @@ MODELS: dict[str, TinyModel] = {
 
 
 def randomize(module: torch.nn.Module, seed: int) -> None:
-    """Draws every parameter: matrices keep the size of what passes through, norms are near one, the rest near zero but not at it."""
+    """Draws every parameter: matrices keep the size of what passes through, norms are near one, biases near zero."""
     generator = torch.Generator().manual_seed(seed)
     for name, parameter in sorted(module.named_parameters()):
         noise = torch.randn(parameter.shape, generator=generator)

@@ -23,7 +23,7 @@ TABLE: dict[str, Measured] = {}
 
 
 def relative_error(got: torch.Tensor, want: torch.Tensor) -> float:
-    """Largest difference over the largest absolute value of the reference; infinite when shapes or finiteness differ."""
+    """Largest difference over the largest absolute value of the reference; infinite when a shape or NaN differs."""
     got, want = (torch.as_tensor(np.asarray(x)) if not isinstance(x, torch.Tensor) else x for x in (got, want))
     got, want = got.detach().double(), want.detach().double()
     if got.shape != want.shape or not torch.isfinite(got).all() or not torch.isfinite(want).all():
@@ -35,7 +35,7 @@ def record(check: str, value: float, *, bound: float, where: str = "") -> None:
     """Enters a measured error into the table, and fails when it is past its bound."""
     entry = TABLE.setdefault(check, Measured(bound))
     entry.count += 1
-    if value >= entry.worst:
+    if value > entry.worst:
         entry.worst, entry.where, entry.bound = value, where, bound
     assert value <= bound, f"{check} ({where}): error {value:.3g} is past the bound {bound:.3g}"
 

@@ -27,7 +27,7 @@ def seeded(seed: int) -> torch.Generator:
 def run(
     pipeline: Any, prompt: Any, *, max_sequence_length: int = 64, decode: bool = True, **options: Any
 ) -> ReferenceRun:
-    """One generation with guidance off unless given; the prompt is padded to max_sequence_length, which must hold it."""
+    """One generation, guidance off unless given; prompts are padded to max_sequence_length, which must hold them."""
     steps: list[torch.Tensor] = []
 
     def after_step(_: Any, __: int, ___: Any, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:

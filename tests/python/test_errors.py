@@ -87,6 +87,18 @@ def test_latents_that_are_not_finite(pipe, unharmed):
         pipe("a cat", latents=torch.full((1, 16, 4, 4), float("nan")), num_inference_steps=2)
 
 
+@pytest.mark.skipif(
+    Path("/proc/sys/vm/overcommit_memory").exists()
+    and Path("/proc/sys/vm/overcommit_memory").read_text().strip() == "1",
+    reason="this system promises memory that it does not have",
+)
+def test_too_little_memory(pipe, unharmed):
+    latents = torch.zeros(1, 16, 1, 1).expand(1, 16, 200_000, 200_000)
+    with pytest.raises(MemoryError) as caught:
+        pipe.vae.decode(latents)
+    assert isinstance(caught.value, llmdit.OutOfMemory)
+
+
 @pytest.mark.parametrize(
     ("prompt", "options"),
     [

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import llmdit
 import pytest
 import torch
+from parity import assert_close
 
 SIZE = {"width": 48, "height": 48, "num_inference_steps": 6}
 PROMPT = "a red circle above a blue ring"
@@ -42,6 +43,17 @@ def test_threads_share_encoder_transformer_and_autoencoder(pipe):
     with ThreadPoolExecutor(4) as pool:
         for results in pool.map(work, range(16)):
             assert all(torch.equal(one, other) for one, other in zip(results, want))
+
+
+def test_the_number_of_threads_is_no_matter(pipe):
+    want = latents(pipe, seed=4, num_inference_steps=1, guidance_scale=1.0)
+    torch.set_num_threads(2)
+    try:
+        got = latents(pipe, seed=4, num_inference_steps=1, guidance_scale=1.0)
+    finally:
+        torch.set_num_threads(1)
+    assert_close("one thread and two", got.latents, want.latents, where="latents")
+    assert_close("one thread and two", got.images, want.images, where="pixels")
 
 
 def test_callbacks_of_each_thread_are_its_own(pipe):

@@ -38,7 +38,7 @@ def test_caption_lengths(model, length, references, pipelines):
     )
 
 
-# Latent rows and columns: fewer patches than a multiple of 32, exactly 32, more; square, wide, tall, one patch, odd patch counts.
+# Latent rows and columns: fewer than 32 patches, 32, more; square, wide, tall, one patch, odd patch counts.
 @pytest.mark.parametrize("size", [(2, 2), (2, 64), (64, 2), (8, 16), (16, 8), (6, 10), (14, 22), (24, 24), (40, 18)])
 @pytest.mark.parametrize("model", MODELS)
 def test_latent_sizes(model, size, references, pipelines):
