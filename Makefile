@@ -9,9 +9,10 @@ export OMP_WAIT_POLICY := PASSIVE
 
 PROMPT ?= a red circle left of a blue star on a yellow background
 SEED ?= 1
+export PROMPT
 
 demo: build
-	$(BUILD)/bin/llmdit generate "$(PROMPT)" --seed $(SEED) --steps 8 -o out/demo.png
+	$(BUILD)/bin/llmdit generate "$$PROMPT" --seed $(SEED) --steps 8 -o out/demo.png
 
 test: build
 	ctest --test-dir $(BUILD) --output-on-failure --no-tests=error

@@ -7,6 +7,8 @@ if(CCACHE_PROGRAM AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
 endif()
 
 find_program(MOLD_PROGRAM mold)
-if(MOLD_PROGRAM AND CMAKE_CXX_COMPILER_ID MATCHES "GNU|Clang")
+include(CheckLinkerFlag)
+check_linker_flag(CXX -fuse-ld=mold LLMDIT_LINKS_WITH_MOLD)  # GCC before 12 does not know it
+if(MOLD_PROGRAM AND LLMDIT_LINKS_WITH_MOLD)
   add_link_options(-fuse-ld=mold)
 endif()

@@ -1,4 +1,5 @@
-# Gives the target llmdit_torch: libtorch's headers, flags and the two libraries the C++ code needs.
+# Gives the target llmdit_torch: libtorch's headers and the libraries the C++ code needs, from the torch package of the Python that
+# CMake uses, or from a libtorch on CMAKE_PREFIX_PATH.
 set(Python_FIND_VIRTUALENV FIRST)
 if(NOT Python_EXECUTABLE AND EXISTS "${PROJECT_SOURCE_DIR}/.venv/bin/python")
   set(Python_EXECUTABLE "${PROJECT_SOURCE_DIR}/.venv/bin/python")
@@ -7,20 +8,29 @@ find_package(Python 3.10 COMPONENTS Interpreter OPTIONAL_COMPONENTS Development.
 
 if(Python_Interpreter_FOUND)
   execute_process(
-    COMMAND "${Python_EXECUTABLE}" -c "import torch.utils; print(torch.utils.cmake_prefix_path)"
-    OUTPUT_VARIABLE torch_cmake_prefix OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
-  if(torch_cmake_prefix)
-    list(APPEND CMAKE_PREFIX_PATH "${torch_cmake_prefix}")
-  endif()
-endif()
-
-find_package(Torch QUIET)
-if(NOT Torch_FOUND)
-  message(FATAL_ERROR "libtorch was not found: install the Python package torch==2.13.0 into the Python that CMake uses "
-                      "(-DPython_EXECUTABLE=...; the set-up script makes .venv), or point CMAKE_PREFIX_PATH at a libtorch")
+    COMMAND "${Python_EXECUTABLE}" -c "import os, torch; print(os.path.dirname(torch.__file__))"
+    OUTPUT_VARIABLE TORCH_INSTALL_PREFIX OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
 endif()
 
 add_library(llmdit_torch INTERFACE)
+if(TORCH_INSTALL_PREFIX)
+  # Not through the package's own CMake files: those of a CUDA build ask for a CUDA toolkit, which nothing here needs.
+  set(TORCH_INCLUDE_DIRS "${TORCH_INSTALL_PREFIX}/include" "${TORCH_INSTALL_PREFIX}/include/torch/csrc/api/include")
+  foreach(name torch torch_cpu c10)
+    find_library(LLMDIT_${name}_LIBRARY ${name} PATHS "${TORCH_INSTALL_PREFIX}/lib" NO_DEFAULT_PATH REQUIRED)
+    target_link_libraries(llmdit_torch INTERFACE "${LLMDIT_${name}_LIBRARY}")
+  endforeach()
+  if(EXISTS "${TORCH_INSTALL_PREFIX}/lib/libtorch_cuda.so")
+    # Nothing refers to it by name; loaded, it registers the GPU kernels.
+    target_link_libraries(llmdit_torch INTERFACE "-Wl,--no-as-needed,${TORCH_INSTALL_PREFIX}/lib/libtorch_cuda.so")
+  endif()
+else()
+  find_package(Torch)
+  if(NOT Torch_FOUND)
+    message(FATAL_ERROR "libtorch was not found: install the Python package torch==2.13.0 into the Python that CMake uses "
+                        "(-DPython_EXECUTABLE=...; the set-up script makes .venv), or point CMAKE_PREFIX_PATH at a libtorch")
+  endif()
+  target_link_libraries(llmdit_torch INTERFACE torch)
+endif()
 target_include_directories(llmdit_torch SYSTEM INTERFACE ${TORCH_INCLUDE_DIRS})
-target_link_libraries(llmdit_torch INTERFACE torch)
 get_filename_component(LLMDIT_TORCH_LIB_DIR "${TORCH_INSTALL_PREFIX}/lib" ABSOLUTE)

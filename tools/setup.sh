@@ -8,18 +8,23 @@ packages=(build-essential cmake ninja-build ccache mold python3-dev python3-venv
           libsentencepiece-dev libcli11-dev libstb-dev zlib1g-dev pkg-config libcatch2-dev)
 
 say() { printf '[setup] %s\n' "$*" >&2; }
-installed() { dpkg-query -W -f='${Status}' "$1" 2>/dev/null | grep -q 'ok installed'; }
+installed() {
+  local version
+  version=$(dpkg-query -W -f='${Status} ${Version}' "$1" 2>/dev/null) || return 1
+  [[ $version == *"ok installed"* ]] || return 1
+  [ "$1" != libcatch2-dev ] || dpkg --compare-versions "${version##* }" ge 3
+}
+
+on_bookworm() { (. /etc/os-release && [ "${VERSION_CODENAME:-}" = bookworm ]); }
 
 # Debian 12 ships Catch2 2; version 3 is in its backports, reached through the machine's own configured mirror.
 add_backports() {
-  . /etc/os-release
-  [ "${VERSION_CODENAME:-}" = bookworm ] || return 0
   grep -rqs 'bookworm-backports' /etc/apt/sources.list /etc/apt/sources.list.d && return 0
   if [ -f /etc/apt/sources.list.d/debian.sources ]; then
     awk 'BEGIN { RS = ""; ORS = "\n\n" } /Suites:[^\n]*bookworm/ && !/security/ { sub(/Suites:[^\n]*/, "Suites: bookworm-backports"); print; exit }' \
       /etc/apt/sources.list.d/debian.sources > /etc/apt/sources.list.d/llmdit-backports.sources
   else
-    awk '$1 == "deb" && $3 == "bookworm" { $3 = "bookworm-backports"; print; exit }' /etc/apt/sources.list \
+    sed -nE 's/^(deb (\[[^]]*\] )?[^ ]+) bookworm .*/\1 bookworm-backports main/p' /etc/apt/sources.list | head -n 1 \
       > /etc/apt/sources.list.d/llmdit-backports.list
   fi
 }
@@ -36,10 +41,10 @@ system_packages() {
     return 3
   fi
   say "installing ${missing[*]}"
-  add_backports
+  if on_bookworm; then add_backports; fi
   export DEBIAN_FRONTEND=noninteractive
   apt-get update -qq
-  if [[ " ${missing[*]} " == *" libcatch2-dev "* ]] && ls /etc/apt/sources.list.d/llmdit-backports.* >/dev/null 2>&1; then
+  if [[ " ${missing[*]} " == *" libcatch2-dev "* ]] && on_bookworm; then
     apt-get install -y -qq -t bookworm-backports libcatch2-dev >/dev/null
   fi
   apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null

@@ -12,7 +12,9 @@
 
 #include "llmdit/chat.hpp"
 #include "llmdit/export.hpp"
+#include "llmdit/guidance.hpp"
 #include "llmdit/options.hpp"
+#include "llmdit/text_encoder.hpp"
 
 namespace llmdit {
 
@@ -35,28 +37,28 @@ enum class OutputType {
 
 /// The options of one generation.
 struct GenerateOptions {
-  std::optional<int64_t> width;   ///< pixels; not given: the autoencoder's sample_size
-  std::optional<int64_t> height;  ///< pixels; not given: the autoencoder's sample_size
+  std::optional<int64_t> width{};   ///< pixels; not given: the autoencoder's sample_size
+  std::optional<int64_t> height{};  ///< pixels; not given: the autoencoder's sample_size
   int64_t num_inference_steps = 9;
-  double guidance_scale = 0.0;  ///< see GuidanceOptions for this and the next two
-  double cfg_normalization = 0.0;
-  double cfg_truncation = 1.0;
-  std::string negative_prompt;  ///< without the system, thinking and assistant parts of `chat`; used only with guidance
-  std::optional<double> shift;  ///< not given: the scheduler configuration's
-  std::vector<double> sigmas;   ///< own noise levels before the shift; when given, their number is the number of steps
-  std::optional<uint64_t> seed;  ///< of the first picture, the next ones count up; not given: drawn, and reported
+  double guidance_scale = GuidanceOptions{}.scale;  ///< see GuidanceOptions for this and the next two
+  double cfg_normalization = GuidanceOptions{}.normalization;
+  double cfg_truncation = GuidanceOptions{}.truncation;
+  std::string negative_prompt{};  ///< takes no system, thinking or assistant parts from `chat`; used only with guidance
+  std::optional<double> shift{};  ///< not given: the scheduler configuration's
+  std::vector<double> sigmas{};  ///< own noise levels before the shift; when given, their number is the number of steps
+  std::optional<uint64_t> seed{};  ///< of the first picture, the next ones count up; not given: drawn, and reported
   int64_t num_images_per_prompt = 1;
-  int64_t hidden_layer = -2;  ///< see EncodeOptions
-  ChatOptions chat;
+  int64_t hidden_layer = EncodeOptions{}.hidden_layer;  ///< see EncodeOptions
+  ChatOptions chat{};
   OutputType output_type = OutputType::image;
 
   // Below: what is no plain setting and stands in no table.
-  std::optional<at::Tensor> latents;                     ///< initial latents [batch, channels, h, w], sets the size
-  std::optional<std::vector<at::Tensor>> prompt_embeds;  ///< one [tokens, hidden_size] a prompt, instead of the prompts
-  std::optional<std::vector<at::Tensor>> negative_prompt_embeds;  ///< one for all prompts, or one a prompt
-  std::optional<at::Generator> generator;                         ///< draws the whole batch's noise, instead of `seed`
-  StepCallback on_step;
-  std::stop_token stop;  ///< asked in every stage; a stop throws cancelled
+  std::optional<at::Tensor> latents{};  ///< initial latents [batch, channels, h, w], sets the size
+  std::optional<std::vector<at::Tensor>> prompt_embeds{};  ///< one [tokens, hidden_size] a prompt, instead of prompts
+  std::optional<std::vector<at::Tensor>> negative_prompt_embeds{};  ///< one for all prompts, or one a prompt
+  std::optional<at::Generator> generator{};  ///< draws the whole batch's noise, instead of `seed`
+  StepCallback on_step{};
+  std::stop_token stop{};  ///< asked in every stage; a stop throws cancelled
 };
 
 template <>

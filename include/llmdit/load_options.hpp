@@ -11,10 +11,10 @@ namespace llmdit {
 /// Where and how the weights of a model are kept.
 struct LoadOptions {
   DType dtype = DType::automatic;
-  std::string device = "auto";                     ///< "auto" (a GPU when there is one), "cpu", "cuda", "cuda:N"
-  std::optional<std::string> text_encoder_device;  ///< like device, for one component
-  std::optional<std::string> dit_device;
-  std::optional<std::string> vae_device;
+  std::string device = "auto";                       ///< "auto" (a GPU when there is one), "cpu", "cuda", "cuda:N"
+  std::optional<std::string> text_encoder_device{};  ///< like device, for one component
+  std::optional<std::string> dit_device{};
+  std::optional<std::string> vae_device{};
 };
 
 template <>

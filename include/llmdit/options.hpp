@@ -28,7 +28,8 @@ struct OptionField {
   bool optional;   ///< may be "not given"
   double minimum;  ///< inclusive bounds of numbers
   double maximum;
-  std::span<const std::string_view> choices;  ///< of a choice
+  std::span<const std::string_view> choices;               ///< of a choice
+  std::string_view (*canonical)(std::string_view choice);  ///< the listed spelling of any known one; "" for others
   OptionValue (*get)(const void* options);
   void (*set)(void* options, const OptionValue& value);  ///< value has passed check_value
 };

@@ -28,10 +28,10 @@ struct SchedulerConfig {
 };
 
 struct SigmaOptions {
-  std::optional<double> shift;  ///< static shift; not given: the configuration's, or its dynamic shift
+  std::optional<double> shift{};  ///< static shift; not given: the configuration's, or its dynamic shift
   std::vector<double>
       sigmas;  ///< own noise levels before the shift, each above 0 and not rising; empty: 1 down to 1/steps
-  std::optional<int64_t> image_seq_len;  ///< latent patches of the picture, for dynamic shifting
+  std::optional<int64_t> image_seq_len{};  ///< latent patches of the picture, for dynamic shifting
 };
 
 /// Flow matching with Euler steps, as diffusers' FlowMatchEulerDiscreteScheduler. Knows no model; immutable.

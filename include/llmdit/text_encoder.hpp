@@ -18,8 +18,8 @@ namespace llmdit {
 
 struct EncodeOptions {
   int64_t hidden_layer =
-      -2;                ///< entry of hidden_states: 0 the token embeddings, k after block k, -1 after the final norm
-  std::stop_token stop;  ///< asked before each block; a stop throws cancelled
+      -2;                  ///< entry of hidden_states: 0 the token embeddings, k after block k, -1 after the final norm
+  std::stop_token stop{};  ///< asked before each block; a stop throws cancelled
 };
 
 struct EncodingOutput {

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <initializer_list>
 #include <memory>
 #include <span>
 #include <string>
@@ -55,6 +56,8 @@ class LLMDIT_EXPORT ZImagePipeline {
 
   /// Several prompts in one batch. With options.prompt_embeds, `prompts` is empty.
   GenerateResult generate(std::span<const std::string> prompts, const GenerateOptions& options = {}) const;
+
+  GenerateResult generate(std::initializer_list<std::string> prompts, const GenerateOptions& options = {}) const;
 
   /// The text side alone: renders each prompt and encodes it.
   EncodingOutput encode_prompt(std::span<const std::string> prompts, const ChatOptions& chat = {},

@@ -60,7 +60,7 @@ class LLMDIT_EXPORT ZImageTransformer {
 
   /// Prompt embeddings, each [tokens, cap_feat_dim], ready for every step.
   /// Throws invalid_argument for a wrong width, no rows, or more than max_caption_len.
-  Conditioning condition(std::span<const at::Tensor> prompt_embeds) const;
+  Conditioning condition(std::span<const at::Tensor> prompt_embeds, std::stop_token stop = {}) const;
 
   /// The prediction for each item, of its latents' shape and sign as in diffusers' ZImageTransformer2DModel.
   /// latents: per item [in_channels, 1, h, w], sizes may differ; t: [batch] float32, 0 noise to 1 picture; one caption
@@ -74,7 +74,7 @@ class LLMDIT_EXPORT ZImageTransformer {
 
   const ZImageTransformerConfig& config() const;
 
-  /// The weights under their diffusers names, as they are kept.
+  /// The weights under their diffusers names: matrices as they are kept, the rest in the type of computation.
   std::map<std::string, at::Tensor> state_dict() const;
 
   /// Tensors of the checkpoint that no part of the model asked for.

@@ -28,7 +28,7 @@ namespace {
 std::string processor_name() {
   std::ifstream info("/proc/cpuinfo");
   for (std::string line; std::getline(info, line);) {
-    if (line.starts_with("model name")) return line.substr(line.find(':') + 2);
+    if (line.starts_with("model name")) return line.substr(std::min(line.size(), line.find(':') + 2));
   }
   return "CPU";
 }

@@ -23,11 +23,12 @@ size_t edit_distance(std::string_view a, std::string_view b) {
 
 }  // namespace
 
-std::string_view nearest_name(std::string_view word, std::span<const std::string_view> candidates) {
+std::string_view nearest_name(std::string_view full_word, std::span<const std::string_view> candidates) {
+  const std::string_view word = full_word.substr(0, 64);
   std::string_view best;
   size_t best_distance = std::max<size_t>(2, word.size() / 3) + 1;
   for (std::string_view candidate : candidates) {
-    const size_t distance = edit_distance(word.substr(0, 64), candidate);
+    const size_t distance = edit_distance(word, candidate);
     if (distance < best_distance) {
       best = candidate;
       best_distance = distance;

@@ -126,6 +126,10 @@ constexpr OptionField field(const FieldText& text) {
   entry.minimum = text.minimum;
   entry.maximum = text.maximum;
   if constexpr (std::is_enum_v<Value>) {
+    entry.canonical = [](std::string_view choice) {
+      const auto parsed = parse_enum<Value>(choice);
+      return parsed ? enum_name(*parsed) : std::string_view();
+    };
     entry.choices = std::span(enum_choices<Value>.first).first(enum_choices<Value>.second);
   }
   entry.get = [](const void* options) -> OptionValue {

@@ -70,9 +70,7 @@ double to_number(const OptionField& field, const OptionValue& value) {
 std::string to_choice(const OptionField& field, const OptionValue& value) {
   const auto* text = std::get_if<std::string>(&value);
   if (!text) wrong_kind(field, value);
-  for (std::string_view choice : field.choices) {
-    if (choice == *text) return *text;
-  }
+  if (const std::string_view known = field.canonical(*text); !known.empty()) return std::string(known);
   fail(ErrorCode::invalid_argument, field.name, "expected one of {}, got '{}'", fmt::join(field.choices, ", "), *text);
 }
 

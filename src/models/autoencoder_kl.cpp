@@ -15,7 +15,8 @@ at::Tensor channels_last(const at::Tensor& x) { return x.contiguous(at::MemoryFo
 
 Conv2d::Conv2d(const nn::Weights& weights, int64_t in_channels, int64_t out_channels, int64_t kernel, int64_t stride,
                int64_t padding)
-    : weight_(channels_last(weights.get_compute("weight", {out_channels, in_channels, kernel, kernel}))),
+    : weight_(
+          weights.get_compute("weight", {out_channels, in_channels, kernel, kernel}, at::MemoryFormat::ChannelsLast)),
       bias_(weights.get_compute("bias", {out_channels})),
       stride_(stride),
       padding_(padding) {}

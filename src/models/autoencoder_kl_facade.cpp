@@ -1,4 +1,5 @@
 #include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
 
 #include <algorithm>
 #include <optional>
@@ -67,8 +68,7 @@ struct AutoencoderKL::Impl {
     const nn::Weights weights(store);
     if (weights.has("encoder.conv_in.weight")) encoder.emplace(weights.scope("encoder"), config);
     unused = store.unused();
-    const at::Tensor sample = store.given().at("decoder.conv_in.weight");
-    tensor_options = sample.options();
+    tensor_options = at::TensorOptions().device(placement.device).dtype(store.compute());
   }
 
   AutoencoderKLConfig config;
@@ -84,7 +84,7 @@ AutoencoderKL::AutoencoderKL(std::shared_ptr<const Impl> impl) : impl_(std::move
 AutoencoderKL AutoencoderKL::load(const std::filesystem::path& path, const LoadOptions& options) {
   return translate_errors("vae", [&] {
     check_options(options);
-    const at::InferenceMode guard;
+    const c10::NoGradGuard guard;
     const auto config = AutoencoderKLConfig::load(path);
     constexpr std::string_view stems[] = {"diffusion_pytorch_model", "model"};
     return AutoencoderKL(std::make_shared<Impl>(io::Checkpoint::open(path, stems),
@@ -94,7 +94,7 @@ AutoencoderKL AutoencoderKL::load(const std::filesystem::path& path, const LoadO
 
 at::Tensor AutoencoderKL::decode(const at::Tensor& latents, std::stop_token stop) const {
   return translate_errors("vae", [&] {
-    const at::InferenceMode guard;
+    const c10::NoGradGuard guard;
     check(latents.dim() == 4 && latents.size(1) == impl_->config.latent_channels && latents.numel() > 0, "vae",
           "expected latents of [batch, {}, h, w], got [{}]", impl_->config.latent_channels,
           fmt::join(latents.sizes(), ", "));
@@ -104,7 +104,7 @@ at::Tensor AutoencoderKL::decode(const at::Tensor& latents, std::stop_token stop
 
 LatentDistribution AutoencoderKL::encode(const at::Tensor& pixels, std::stop_token stop) const {
   return translate_errors("vae", [&] {
-    const at::InferenceMode guard;
+    const c10::NoGradGuard guard;
     if (!impl_->encoder) {
       fail(ErrorCode::unsupported, "vae",
            "expected an encoder in {}, found only a decoder; use the full autoencoder's file",

@@ -120,7 +120,7 @@ Qwen3Model::Qwen3Model(const nn::Weights& all_weights, const Qwen3Config& config
     : config_(config), norm_(published_scope(all_weights).scope("norm"), config.hidden_size, config.rms_norm_eps) {
   const nn::Weights weights = published_scope(all_weights);
   embed_tokens_ = weights.scope("embed_tokens").get("weight", {config.vocab_size, config.hidden_size});
-  compute_ = weights.placement().compute(embed_tokens_.scalar_type());
+  compute_ = weights.compute();
   for (int64_t i = 0; i < config.num_hidden_layers; ++i) layers_.emplace_back(weights.scope("layers").scope(i), config);
 }
 

@@ -43,8 +43,7 @@ at::Tensor pad_rows(const at::Tensor& x, const at::Tensor& pad) {
 // ---------------------------------------------------------------------------------------------------------------------
 
 ZImageTransformerModel::TimestepEmbedder::TimestepEmbedder(const nn::Weights& weights, int64_t out_size)
-    : compute(weights.placement().compute(
-          weights.scope("mlp.0").get("weight", {t_embedder_hidden, frequency_size}).scalar_type())),
+    : compute(weights.compute()),
       mlp_0(weights.scope("mlp.0"), frequency_size, t_embedder_hidden, Bias::yes),
       mlp_2(weights.scope("mlp.2"), t_embedder_hidden, out_size, Bias::yes) {}
 
@@ -188,7 +187,8 @@ ZImageTransformerModel::ZImageTransformerModel(const nn::Weights& weights, const
   build(layers_, "layers", c.n_layers, Block::Modulation::yes);
 }
 
-Conditioning ZImageTransformerModel::condition(std::span<const at::Tensor> prompt_embeds) const {
+Conditioning ZImageTransformerModel::condition(std::span<const at::Tensor> prompt_embeds,
+                                               const std::stop_token& stop) const {
   // cap_embedder -> pad to a multiple of 32 -> context_refiner; attended rows are those of the own caption
   Conditioning conditioning;
   for (const at::Tensor& embeds : prompt_embeds) {
@@ -201,7 +201,10 @@ Conditioning ZImageTransformerModel::condition(std::span<const at::Tensor> promp
     PackedRows rows{.x = pad_rows(cap_embedder_(cap_norm_(cap_feats)), cap_pad_token_), .freqs_cis = {}, .lengths = {}};
     rows.freqs_cis = caption_freqs(rows.x.size(0)).to(rows.x.device());
     rows.lengths = {rows.x.size(0)};
-    for (const Block& block : context_refiner_) block(rows);
+    for (const Block& block : context_refiner_) {
+      check_stop(stop, "transformer");
+      block(rows);
+    }
     conditioning.captions.push_back(rows.x);
   }
   return conditioning;

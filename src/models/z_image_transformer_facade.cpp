@@ -1,4 +1,5 @@
 #include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
 
 #include "base/check.hpp"
 #include "base/translate.hpp"
@@ -53,6 +54,10 @@ ZImageTransformerConfig ZImageTransformerConfig::load(const std::filesystem::pat
   c.dim = io::positive_or(json, "dim", c.dim);
   c.n_layers = io::positive_or(json, "n_layers", c.n_layers);
   c.n_refiner_layers = json.get_or<int64_t>("n_refiner_layers", c.n_refiner_layers);
+  if (c.n_refiner_layers < 0) {
+    fail(ErrorCode::unsupported, "transformer", "expected n_refiner_layers in {} to be at least 0, found {}",
+         json.path().string(), c.n_refiner_layers);
+  }
   c.n_heads = io::positive_or(json, "n_heads", c.n_heads);
   c.cap_feat_dim = io::positive_or(json, "cap_feat_dim", c.cap_feat_dim);
   c.norm_eps = json.get_or<double>("norm_eps", c.norm_eps);
@@ -97,7 +102,7 @@ ZImageTransformer::ZImageTransformer(std::shared_ptr<const Impl> impl) : impl_(s
 ZImageTransformer ZImageTransformer::load(const std::filesystem::path& path, const LoadOptions& options) {
   return translate_errors("transformer", [&] {
     check_options(options);
-    const at::InferenceMode guard;
+    const c10::NoGradGuard guard;
     const auto config = ZImageTransformerConfig::load(path);
     constexpr std::string_view stems[] = {"diffusion_pytorch_model", "model"};
     return ZImageTransformer(std::make_shared<Impl>(io::Checkpoint::open(path, stems),
@@ -105,22 +110,27 @@ ZImageTransformer ZImageTransformer::load(const std::filesystem::path& path, con
   });
 }
 
-Conditioning ZImageTransformer::condition(std::span<const at::Tensor> prompt_embeds) const {
+Conditioning ZImageTransformer::condition(std::span<const at::Tensor> prompt_embeds, std::stop_token stop) const {
   return translate_errors("transformer", [&] {
-    const at::InferenceMode guard;
-    return impl_->model.condition(prompt_embeds);
+    const c10::NoGradGuard guard;
+    return impl_->model.condition(prompt_embeds, stop);
   });
 }
 
 std::vector<at::Tensor> ZImageTransformer::forward(std::span<const at::Tensor> latents, const at::Tensor& t,
                                                    const Conditioning& conditioning, std::stop_token stop) const {
   return translate_errors("transformer", [&] {
-    const at::InferenceMode guard;
+    const c10::NoGradGuard guard;
     const size_t batch = latents.size();
     check(batch > 0 && conditioning.captions.size() == batch, "transformer",
           "expected one caption for each of {} latents, got {}", batch, conditioning.captions.size());
     check(t.dim() == 1 && t.size(0) == static_cast<int64_t>(batch), "transformer", "expected t of [{}], got [{}]",
           batch, fmt::join(t.sizes(), ", "));
+    for (const at::Tensor& caption : conditioning.captions) {
+      check(caption.defined() && caption.dim() == 2 && caption.size(1) == impl_->config.dim &&
+                caption.size(0) % seq_multi_of == 0 && caption.size(0) > 0,
+            "transformer", "expected captions that condition() of this transformer made, got others");
+    }
     for (const at::Tensor& item : latents) {
       check(item.dim() == 4 && item.size(0) == impl_->config.in_channels && item.size(1) == impl_->config.f_patch_size,
             "transformer", "expected latents of [{}, {}, h, w], got [{}]", impl_->config.in_channels,
@@ -132,10 +142,13 @@ std::vector<at::Tensor> ZImageTransformer::forward(std::span<const at::Tensor> l
 
 at::Tensor ZImageTransformer::forward(const at::Tensor& latents, const at::Tensor& t, const Conditioning& conditioning,
                                       std::stop_token stop) const {
-  check(latents.dim() == 4, "transformer", "expected latents of [batch, {}, h, w], got [{}]", impl_->config.in_channels,
-        fmt::join(latents.sizes(), ", "));
-  const std::vector<at::Tensor> items = latents.unsqueeze(2).unbind(0);
-  return at::stack(forward(items, t, conditioning, std::move(stop))).squeeze(2);
+  return translate_errors("transformer", [&] {
+    const c10::NoGradGuard guard;
+    check(latents.dim() == 4, "transformer", "expected latents of [batch, {}, h, w], got [{}]",
+          impl_->config.in_channels, fmt::join(latents.sizes(), ", "));
+    const std::vector<at::Tensor> items = latents.unsqueeze(2).unbind(0);
+    return at::stack(forward(items, t, conditioning, std::move(stop))).squeeze(2);
+  });
 }
 
 const ZImageTransformerConfig& ZImageTransformer::config() const { return impl_->config; }

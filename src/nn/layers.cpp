@@ -8,8 +8,7 @@ namespace llmdit::nn {
 
 Linear::Linear(const Weights& weights, int64_t in_features, int64_t out_features, Bias bias)
     : in_features_(in_features), out_features_(out_features) {
-  const at::Tensor weight = weights.get("weight", {out_features, in_features});
-  matmul_ = make_matmul(weight, weights.placement().compute(weight.scalar_type()));
+  matmul_ = make_matmul(weights, in_features, out_features);
   if (bias == Bias::yes) bias_ = weights.get_compute("bias", {out_features});
 }
 

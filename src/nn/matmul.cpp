@@ -54,9 +54,13 @@ class WidenedMatMul final : public MatMul {
 
 MatMul::~MatMul() = default;
 
-std::shared_ptr<const MatMul> make_matmul(const at::Tensor& weight, at::ScalarType compute) {
-  if (weight.scalar_type() == compute) return std::make_shared<DenseMatMul>(weight);
-  return std::make_shared<WidenedMatMul>(weight);
+std::shared_ptr<const MatMul> make_matmul(const Weights& weights, int64_t in_features, int64_t out_features) {
+  at::Tensor weight = weights.get("weight", {out_features, in_features});
+  if (weight.scalar_type() == weights.compute()) return std::make_shared<DenseMatMul>(std::move(weight));
+  if (weight.element_size() < at::elementSize(weights.compute()))
+    return std::make_shared<WidenedMatMul>(std::move(weight));
+  // Wider than the computation: a float32 matrix in a bf16 component on a GPU.
+  return std::make_shared<DenseMatMul>(weight.to(weights.compute()));
 }
 
 }  // namespace llmdit::nn

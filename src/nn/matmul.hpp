@@ -4,6 +4,8 @@
 
 #include <memory>
 
+#include "nn/weights.hpp"
+
 namespace llmdit::nn {
 
 /// A weight matrix [out, in] together with the way its storage kind is multiplied.
@@ -16,7 +18,7 @@ class MatMul {
   virtual at::Tensor operator()(const at::Tensor& x, const at::Tensor& bias) const = 0;
 };
 
-/// Chooses by the weight's type and the type of computation.
-std::shared_ptr<const MatMul> make_matmul(const at::Tensor& weight, at::ScalarType compute);
+/// The product with the `weight` of a scope: finds out how it is stored, and what goes with it, and chooses.
+std::shared_ptr<const MatMul> make_matmul(const Weights& weights, int64_t in_features, int64_t out_features);
 
 }  // namespace llmdit::nn

@@ -23,7 +23,7 @@ std::optional<c10::ScalarType> scalar_type(DType dtype) {
 
 c10::Device resolve_device(const std::string& name) {
   const auto devices = available_devices();
-  if (name == "auto") return c10::Device(devices.back().name);
+  if (name == "auto") return c10::Device(devices[devices.size() > 1 ? 1 : 0].name);
   std::vector<std::string_view> names;
   for (const DeviceInfo& device : devices) {
     if (device.name == name || (name == "cuda" && device.name == "cuda:0")) return c10::Device(device.name);

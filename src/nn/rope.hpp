@@ -6,7 +6,7 @@
 
 namespace llmdit::nn {
 
-/// Rotary angles position * theta^(-2k / dim), k = 0 .. dim/2 - 1.
+// Rotary angles are position * theta^(-2k / dim), k = 0 .. dim/2 - 1.
 
 /// exp(i * angle) for positions 0 .. length - 1: complex64 [length, dim / 2]. Angles in float64, rounded to float32
 /// first, as the Z-Image reference does.

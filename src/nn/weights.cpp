@@ -20,6 +20,18 @@ bool is_known_stray(std::string_view name) {
 
 }  // namespace
 
+WeightStore::WeightStore(io::Checkpoint checkpoint, Placement placement)
+    : checkpoint_(std::move(checkpoint)), placement_(placement) {
+  // Files of 16-bit matrices often keep small tensors in float32; they must not make the activations around them so.
+  const io::TensorEntry* largest = nullptr;
+  for (const std::string& name : checkpoint_.names()) {
+    const io::TensorEntry* entry = checkpoint_.find(name);
+    if (!largest || entry->bytes > largest->bytes) largest = entry;
+  }
+  const at::ScalarType stored = largest && largest->dtype ? *largest->dtype : at::kFloat;
+  compute_ = placement_.compute(placement_.storage.value_or(stored));
+}
+
 at::Tensor WeightStore::load(const std::string& name, at::IntArrayRef shape) const {
   const io::TensorEntry* entry = checkpoint_.find(name);
   if (!entry) {
@@ -45,11 +57,11 @@ at::Tensor WeightStore::get(const std::string& name, at::IntArrayRef shape) {
   return given_[name] = tensor.to(placement_.device, type);
 }
 
-at::Tensor WeightStore::get_compute(const std::string& name, at::IntArrayRef shape) {
+at::Tensor WeightStore::get_compute(const std::string& name, at::IntArrayRef shape, at::MemoryFormat format) {
   const at::Tensor tensor = load(name, shape);
   const at::ScalarType stored = placement_.storage.value_or(tensor.scalar_type());
   // Rounded to the storage type first, so that a norm is as exact as a matrix of the same checkpoint, and no more.
-  return given_[name] = tensor.to(placement_.device, stored).to(placement_.compute(stored));
+  return given_[name] = tensor.to(placement_.device, stored).to(compute_).contiguous(format);
 }
 
 std::vector<std::string> WeightStore::unused() const {
@@ -68,8 +80,8 @@ at::Tensor Weights::get(std::string_view name, at::IntArrayRef shape) const {
   return store_->get(full_name(name), shape);
 }
 
-at::Tensor Weights::get_compute(std::string_view name, at::IntArrayRef shape) const {
-  return store_->get_compute(full_name(name), shape);
+at::Tensor Weights::get_compute(std::string_view name, at::IntArrayRef shape, at::MemoryFormat format) const {
+  return store_->get_compute(full_name(name), shape, format);
 }
 
 std::string Weights::full_name(std::string_view name) const { return prefix_ + std::string(name); }

@@ -17,16 +17,18 @@ namespace llmdit::nn {
 /// Layers are made from a Weights, which is a scope in the store, and find their own tensors under the published names.
 class WeightStore {
  public:
-  WeightStore(io::Checkpoint checkpoint, Placement placement)
-      : checkpoint_(std::move(checkpoint)), placement_(placement) {}
+  WeightStore(io::Checkpoint checkpoint, Placement placement);
 
   const io::Checkpoint& checkpoint() const { return checkpoint_; }
   const Placement& placement() const { return placement_; }
+  /// The type of computation: one for the whole component, told by its largest tensor.
+  at::ScalarType compute() const { return compute_; }
 
   /// The tensor as it is kept: a view of the mapped file unless type or device ask for a copy.
   at::Tensor get(const std::string& name, at::IntArrayRef shape);
   /// The tensor in the type of computation; for those that are small or read element by element.
-  at::Tensor get_compute(const std::string& name, at::IntArrayRef shape);
+  at::Tensor get_compute(const std::string& name, at::IntArrayRef shape,
+                         at::MemoryFormat format = at::MemoryFormat::Contiguous);
 
   /// What has been handed out, under the names asked for.
   const std::map<std::string, at::Tensor>& given() const { return given_; }
@@ -38,6 +40,7 @@ class WeightStore {
 
   io::Checkpoint checkpoint_;
   Placement placement_;
+  at::ScalarType compute_;
   std::map<std::string, at::Tensor> given_;
 };
 
@@ -51,9 +54,10 @@ class Weights {
 
   bool has(std::string_view name) const;
   at::Tensor get(std::string_view name, at::IntArrayRef shape) const;
-  at::Tensor get_compute(std::string_view name, at::IntArrayRef shape) const;
+  at::Tensor get_compute(std::string_view name, at::IntArrayRef shape,
+                         at::MemoryFormat format = at::MemoryFormat::Contiguous) const;
 
-  const Placement& placement() const { return store_->placement(); }
+  at::ScalarType compute() const { return store_->compute(); }
 
  private:
   std::string full_name(std::string_view name) const;

@@ -40,6 +40,17 @@ std::vector<std::string> effect_warnings(std::span<const std::string> prompts, c
     if (options.cfg_truncation != defaults.cfg_truncation)
       warnings.push_back("cfg_truncation has no effect while guidance_scale is 0");
   }
+  if (options.negative_prompt_embeds && options.guidance_scale == 0) {
+    warnings.push_back("negative_prompt_embeds has no effect while guidance_scale is 0");
+  }
+  if (options.negative_prompt_embeds && !options.negative_prompt.empty()) {
+    warnings.push_back("negative_prompt has no effect: negative_prompt_embeds is given");
+  }
+  if (options.prompt_embeds &&
+      (options.chat != ChatOptions{} || options.hidden_layer != GenerateOptions{}.hidden_layer)) {
+    warnings.push_back("chat options and hidden_layer have no effect on prompt_embeds that are given");
+  }
+  if (options.generator && options.latents) warnings.push_back("generator has no effect: latents are given");
   if (options.seed && options.latents) warnings.push_back("seed has no effect: latents are given");
   if (options.seed && options.generator && !options.latents)
     warnings.push_back("seed has no effect: a generator is given");
@@ -67,6 +78,7 @@ Noise draw_noise(at::IntArrayRef shape, const GenerateOptions& options) {
     return noise;
   }
   if (options.generator) {
+    check(options.generator->defined(), "generator", "expected a generator, got an empty one");
     noise.latents =
         at::randn(shape, options.generator, at::TensorOptions().dtype(at::kFloat).device(options.generator->device()))
             .cpu();
@@ -204,7 +216,7 @@ class Generation {
 
   // A caption is refined once, however many pictures are made of it.
   Conditioning condition(const std::vector<at::Tensor>& embeds) const {
-    Conditioning conditioning = parts_.transformer.condition(embeds);
+    Conditioning conditioning = parts_.transformer.condition(embeds, options_.stop);
     conditioning.captions = repeat_each(conditioning.captions, options_.num_images_per_prompt);
     return conditioning;
   }

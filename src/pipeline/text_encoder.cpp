@@ -1,6 +1,7 @@
 #include "llmdit/text_encoder.hpp"
 
 #include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
 
 #include "base/check.hpp"
 #include "base/translate.hpp"
@@ -31,7 +32,7 @@ ZImageTextEncoder ZImageTextEncoder::load(const std::filesystem::path& path,
                                           const std::filesystem::path& tokenizer_path, const LoadOptions& options) {
   return translate_errors("text_encoder", [&] {
     check_options(options);
-    const at::InferenceMode guard;
+    const c10::NoGradGuard guard;
     const auto config = Qwen3Config::load(path);
     Tokenizer tokenizer = Tokenizer::load(tokenizer_path);
     if (tokenizer.vocab_size() > config.vocab_size) {
@@ -62,7 +63,7 @@ int64_t ZImageTextEncoder::hidden_size() const { return impl_->config.hidden_siz
 
 at::Tensor ZImageTextEncoder::hidden_states(std::span<const int64_t> input_ids, const EncodeOptions& options) const {
   return translate_errors("text_encoder", [&] {
-    const at::InferenceMode guard;
+    const c10::NoGradGuard guard;
     const at::Tensor states = impl_->model.hidden_states(input_ids, options.hidden_layer, options.stop);
     if (!at::isfinite(states).all().item<bool>()) {
       fail(ErrorCode::internal, "text_encoder", "the hidden states of layer {} are not finite; check the weights in {}",

@@ -1,6 +1,7 @@
 #include "llmdit/z_image_pipeline.hpp"
 
 #include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
 
 #include <algorithm>
 
@@ -24,6 +25,11 @@ void check_parts_fit(const std::filesystem::path& path, const ZImageTextEncoder&
          "and cap_feat_dim {} in {}",
          text_encoder.hidden_size(), config_of("text_encoder"), transformer.config().cap_feat_dim,
          config_of("transformer"));
+  }
+  if (vae.config().in_channels != 3 || vae.config().out_channels != 3) {
+    fail(ErrorCode::unsupported, "pipeline",
+         "expected an autoencoder of RGB pictures in {}, found {} channels in and {} out", config_of("vae"),
+         vae.config().in_channels, vae.config().out_channels);
   }
   if (vae.config().latent_channels != transformer.config().in_channels) {
     fail(ErrorCode::unsupported, "pipeline",
@@ -71,9 +77,14 @@ GenerateResult ZImagePipeline::generate(std::string_view prompt, const GenerateO
 
 GenerateResult ZImagePipeline::generate(std::span<const std::string> prompts, const GenerateOptions& options) const {
   return translate_errors("generate", [&] {
-    const at::InferenceMode guard;
+    const c10::NoGradGuard guard;
     return run_generation(*impl_, prompts, options);
   });
+}
+
+GenerateResult ZImagePipeline::generate(std::initializer_list<std::string> prompts,
+                                        const GenerateOptions& options) const {
+  return generate(std::span(prompts.begin(), prompts.size()), options);
 }
 
 EncodingOutput ZImagePipeline::encode_prompt(std::span<const std::string> prompts, const ChatOptions& chat,

@@ -59,6 +59,8 @@ float dynamic_shift(float sigma, double mu, TimeShiftType type) {
 
 FlowMatchScheduler::FlowMatchScheduler(SchedulerConfig config) : config_(config) {
   check(config_.shift > 0, "scheduler", "expected a positive shift, got {}", config_.shift);
+  check(config_.num_train_timesteps == 1000, "scheduler", "expected num_train_timesteps 1000, got {}",
+        config_.num_train_timesteps);
   check(config_.max_image_seq_len > config_.base_image_seq_len, "scheduler",
         "expected max_image_seq_len above base_image_seq_len, got {} and {}", config_.max_image_seq_len,
         config_.base_image_seq_len);

@@ -114,3 +114,10 @@ TEST_CASE("check_options finds a bad value that was set past the table", "[optio
   options.num_images_per_prompt = -3;
   CHECK(thrown_by([&] { check_options(options); }).code == ErrorCode::invalid_argument);
 }
+
+TEST_CASE("a choice is taken in every spelling, and kept in the listed one", "[options]") {
+  LoadOptions options;
+  set_option(options, "dtype", std::string("bf16"));
+  CHECK(options.dtype == DType::bfloat16);
+  CHECK(get_option(options, "dtype") == OptionValue(std::string("bfloat16")));
+}

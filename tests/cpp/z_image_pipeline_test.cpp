@@ -298,3 +298,30 @@ TEST_CASE("devices that are not there are named", "[pipeline]") {
   CHECK(error.code == ErrorCode::invalid_argument);
   CHECK(error.says("cpu"));
 }
+
+TEST_CASE("prompts may be written as a list", "[pipeline]") {
+  const GenerateResult result = pipeline().generate({"a red circle", "a blue star"}, quick());
+  CHECK(result.images.size() == 2);
+  CHECK(result.formatted_prompts[1] == format_prompt("a blue star"));
+}
+
+TEST_CASE("a stop reaches the text side and the context refiner", "[pipeline]") {
+  std::stop_source source;
+  source.request_stop();
+  const std::vector<at::Tensor> embeds = {at::zeros({4, 128})};
+  CHECK(thrown_by([&] { pipeline().transformer().condition(embeds, source.get_token()); }).code ==
+        ErrorCode::cancelled);
+}
+
+TEST_CASE("results are ordinary tensors that may be written to and trained on", "[pipeline]") {
+  at::Tensor latents = pipeline().generate(prompt, quick()).latents;
+  CHECK(!latents.is_inference());
+  CHECK_NOTHROW(latents.add_(1).requires_grad_(true));
+}
+
+TEST_CASE("captions of another transformer are refused", "[pipeline]") {
+  const Conditioning foreign{.captions = {at::zeros({32, 64})}};
+  CHECK(thrown_by([&] {
+          pipeline().transformer().forward(at::zeros({1, 16, 4, 4}), at::zeros({1}), foreign);
+        }).code == ErrorCode::invalid_argument);
+}

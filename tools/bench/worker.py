@@ -35,7 +35,7 @@ def memory(key: str) -> int:
 
 
 def serve(connection: Connection, job: str, entrant: str, case: Case) -> None:
-    """Prepares, then answers each "run" and "output" until "end". Answers every request, with an error if need be."""
+    """Prepares, then answers each "run" and "output" until "end", or until nobody listens."""
     try:
         import torch
 
@@ -45,6 +45,8 @@ def serve(connection: Connection, job: str, entrant: str, case: Case) -> None:
             connection.send(Answer())
             while (request := connection.recv()) != "end":
                 connection.send(run(stages, keep_output=request == "output"))
+    except (BrokenPipeError, EOFError):
+        pass  # the runner was stopped
     except Exception:
         connection.send(Answer(error=traceback.format_exc()))
 
