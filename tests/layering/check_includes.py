@@ -8,16 +8,16 @@ from pathlib import Path
 RANKS = {
     "base": 0,
     "kernels": 1,
-    "io": 1,
-    "nn": 2,
-    "text": 2,
-    "conditioning": 2,
-    "sampling": 2,
-    "models": 3,
-    "adapters": 3,
-    "pipeline": 4,
-    "remote": 4,
-    "config": 5,
+    "io": 2,
+    "nn": 3,
+    "text": 3,
+    "conditioning": 3,
+    "sampling": 3,
+    "models": 4,
+    "adapters": 4,
+    "pipeline": 5,
+    "remote": 5,
+    "config": 6,
 }
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.MULTILINE)
 PUBLIC_TORCH = {"ATen/core/Tensor.h", "ATen/core/Generator.h"}
