@@ -1,5 +1,5 @@
 # The two commands of the README. Each does all set-up, and is quick when nothing changed.
-.PHONY: demo test setup build format lint clean
+.PHONY: demo test fuzz setup build format lint clean
 
 BUILD := build
 PYTHON := .venv/bin/python
@@ -17,6 +17,14 @@ demo: build
 test: build
 	ctest --test-dir $(BUILD) --output-on-failure --no-tests=error
 	$(PYTHON) -m pytest tests/python
+
+# Malformed files against every reader; longer by hand: make fuzz FUZZ_SECONDS=3600
+FUZZ_SECONDS ?= 60
+fuzz: setup
+	tools/setup.sh fuzz
+	cmake --preset fuzz
+	cmake --build --preset fuzz
+	$(PYTHON) tests/fuzz/run.py $(BUILD)/fuzz --seconds $(FUZZ_SECONDS)
 
 setup:
 	tools/setup.sh

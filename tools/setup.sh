@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
 # Prepares a Debian/Ubuntu machine for building llmdit: system packages (as root), then .venv with torch and the tests' packages.
-# Quick when nothing is missing. Without root or apt it changes nothing and lists what to install.
+# With the argument "fuzz": what the fuzz targets need besides. Quick when nothing is missing. Without root or apt it changes nothing and lists what to install.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 packages=(build-essential cmake ninja-build ccache mold python3-dev python3-venv nlohmann-json3-dev libpcre2-dev libutf8proc-dev
-          libsentencepiece-dev libcli11-dev libstb-dev zlib1g-dev pkg-config libcatch2-dev)
+          libsentencepiece-dev libcli11-dev libstb-dev zlib1g-dev libpng-dev libjpeg-dev libwebp-dev pkg-config libcatch2-dev)
+
+[ "${1:-}" != fuzz ] || packages=(clang-19 libclang-rt-19-dev)
 
 say() { printf '[setup] %s\n' "$*" >&2; }
 installed() {

@@ -53,12 +53,22 @@ Json document(const FileInfo& info, bool with_tensors) {
     out["dtypes"][dtype] = {{"tensors", summary.tensors}, {"elements", summary.elements}, {"bytes", summary.bytes}};
   }
   if (info.kind == FileKind::picture) {
+    out["format"] = image_format_name(info.picture.format);
     out["width"] = info.picture.width;
     out["height"] = info.picture.height;
+    out["color"] = info.picture.color;
     out["bit_depth"] = info.picture.bit_depth;
-    out["color_type"] = info.picture.color_type;
+    out["has_alpha"] = info.picture.has_alpha;
+    out["orientation"] = info.picture.orientation;
     out["text"] = Json::array();
     for (const auto& [keyword, text] : info.picture.text) out["text"].push_back({{"keyword", keyword}, {"text", text}});
+  }
+  for (const ComponentInfo& load : info.loads) {
+    out["loads"].push_back({{"component", load.component},
+                            {"model", load.model},
+                            {"sizes", load.sizes},
+                            {"problems", load.problems},
+                            {"unused", load.unused}});
   }
   for (const FileInfo& component : info.components) out["components"].push_back(document(component, with_tensors));
   if (!with_tensors) return out;
@@ -67,6 +77,7 @@ Json document(const FileInfo& info, bool with_tensors) {
                               {"dtype", tensor.dtype},
                               {"shape", tensor.shape},
                               {"bytes", tensor.bytes},
+                              {"becomes", tensor.becomes},
                               {"file", tensor.file.string()}});
   }
   return out;
@@ -78,9 +89,11 @@ std::string key_value(const std::string& margin, const std::string& key, const s
                      is_long ? fmt::format("... ({} bytes)", value.size()) : "");
 }
 
-std::string picture_lines(const std::string& margin, const PngInfo& picture) {
-  std::string out =
-      fmt::format("{}  {} x {} pixels, {} bits a channel\n", margin, picture.width, picture.height, picture.bit_depth);
+std::string picture_lines(const std::string& margin, const ImageInfo& picture) {
+  std::string out = fmt::format("{}  {}, {} x {} pixels, {}{} of {} bits{}\n", margin,
+                                image_format_name(picture.format), picture.width, picture.height, picture.color,
+                                picture.has_alpha ? " and alpha" : "", picture.bit_depth,
+                                picture.orientation == 1 ? "" : fmt::format(", orientation {}", picture.orientation));
   for (const auto& [keyword, text] : picture.text) out += key_value(margin, keyword, text);
   return out;
 }
@@ -88,10 +101,31 @@ std::string picture_lines(const std::string& margin, const PngInfo& picture) {
 std::string tensor_lines(const std::string& margin, const std::vector<TensorInfo>& tensors) {
   std::string out;
   for (const TensorInfo& tensor : tensors) {
-    out += fmt::format("{}  {} {} [{}] {}\n", margin, escaped(tensor.name), tensor.dtype, fmt::join(tensor.shape, ", "),
-                       bytes_text(tensor.bytes));
+    const bool is_renamed = tensor.becomes != std::vector{tensor.name};
+    const std::string place = is_renamed ? fmt::format(" -> {}", fmt::join(tensor.becomes, ", ")) : "";
+    out += fmt::format("{}  {} {} [{}] {}{}\n", margin, escaped(tensor.name), tensor.dtype,
+                       fmt::join(tensor.shape, ", "), bytes_text(tensor.bytes), tensor.becomes.empty() ? "" : place);
   }
   return out;
+}
+
+std::string some_of(const std::string& margin, const std::string& title, const std::vector<std::string>& lines,
+                    bool all) {
+  constexpr size_t shown = 5;
+  if (lines.empty()) return "";
+  std::string out = fmt::format("{}    {} {}:\n", margin, lines.size(), title);
+  for (size_t i = 0; i < lines.size() && (all || i < shown); ++i)
+    out += fmt::format("{}      {}\n", margin, escaped(lines[i]));
+  if (!all && lines.size() > shown) out += fmt::format("{}      ... (--tensors lists all)\n", margin);
+  return out;
+}
+
+std::string load_lines(const std::string& margin, const ComponentInfo& load, bool all) {
+  std::string out = fmt::format("{}  {} as {}: {}", margin, load.problems.empty() ? "loads" : "does not load",
+                                load.component, load.model);
+  out += load.sizes.empty() ? "\n" : fmt::format(", {}\n", load.sizes);
+  return out + some_of(margin, "problems", load.problems, all) +
+         some_of(margin, "tensors without a place in the model", load.unused, all);
 }
 
 std::string listing(const FileInfo& info, bool with_tensors, size_t depth = 0) {
@@ -105,6 +139,7 @@ std::string listing(const FileInfo& info, bool with_tensors, size_t depth = 0) {
                        bytes_text(summary.bytes));
   }
   if (info.kind == FileKind::picture) out += picture_lines(margin, info.picture);
+  for (const ComponentInfo& load : info.loads) out += load_lines(margin, load, with_tensors);
   if (with_tensors) out += tensor_lines(margin, info.tensors);
   for (const FileInfo& component : info.components) out += listing(component, with_tensors, depth + 1);
   return out;
@@ -121,7 +156,7 @@ class InspectCommand {
              paths_ = given;
              return true;
            },
-           "weights, tokenizers, PNG pictures, or folders of them")
+           "weights, tokenizers, pictures, or folders of them")
         ->group("Files")
         ->expected(kMoreThanEver)
         ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);

@@ -11,14 +11,15 @@
 namespace llmdit::cli {
 
 ModelChoice::ModelChoice(CLI::App& app)
-    : flag_(add_text_flag(app, "--model-path", path_, "FOLDER",
-                          "diffusers folder; default LLMDIT_MODEL of the environment, else the demo model")) {
+    : flag_(add_text_flag(app, "--model-path", path_, "PATH",
+                          "model folder, file, or hub id in the local cache; default LLMDIT_MODEL of the environment, "
+                          "else the demo model")) {
   flag_->group("Model");
 }
 
 std::filesystem::path ModelChoice::resolve(const Console& console) const {
   if (flag_->count() > 0) {
-    if (path_.empty()) throw UsageError("--model-path: expected a folder, got an empty text");
+    if (path_.empty()) throw UsageError("--model-path: expected a path, got an empty text");
     return path_;
   }
   const char* variable = std::getenv("LLMDIT_MODEL");

@@ -47,6 +47,7 @@ std::string value_name(const OptionField& field) {
     case OptionKind::numbers:
       return "X,X,...";
     case OptionKind::text:
+    case OptionKind::texts:
       return "TEXT";
     default:
       return "N";
@@ -96,7 +97,10 @@ CLI::Option* add_switch(CLI::App& app, const OptionField& field, const std::stri
 CLI::Option* add_value(CLI::App& app, const OptionField& field, const std::string& help) {
   const auto accept = [](const CLI::results_t&) { return true; };  // read after parsing, by apply
   CLI::Option* option = app.add_option("--" + fmt::format("{}", fmt::join(spellings(field), ",--")), accept, help);
-  return option->type_name(value_name(field))->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
+  option->type_name(value_name(field))->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
+  // Given several times, a list of texts grows: a comma may be a part of any of them.
+  if (field.kind == OptionKind::texts) option->expected(1)->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  return option;
 }
 
 OptionValue switch_value(const OptionField& field, const CLI::Option& option) {
@@ -106,6 +110,12 @@ OptionValue switch_value(const OptionField& field, const CLI::Option& option) {
     throw UsageError(
         fmt::format("--{}: expected true, false or nothing, got '{}'", field.flag, option.results().back()));
   }
+}
+
+OptionValue value_of(const OptionField& field, const CLI::Option& option) {
+  if (field.kind == OptionKind::boolean) return switch_value(field, option);
+  if (field.kind == OptionKind::texts) return option.results();
+  return parse_value(field, option.results().back());
 }
 
 }  // namespace
@@ -125,8 +135,7 @@ OptionFlags::OptionFlags(CLI::App& app, const std::string& group, std::span<cons
 void OptionFlags::apply_to(void* options) const {
   for (const auto& [field, option] : flags_) {
     if (option->count() == 0) continue;
-    OptionValue value = field->kind == OptionKind::boolean ? switch_value(*field, *option)
-                                                           : parse_value(*field, option->results().back());
+    OptionValue value = value_of(*field, *option);
     try {
       field->set(options, check_value(*field, std::move(value)));
     } catch (const Error& error) {
@@ -158,6 +167,8 @@ OptionValue parse_value(const OptionField& field, std::string_view text) {
       return parse_number<double>(field, text, "a number");
     case OptionKind::numbers:
       return parse_numbers(field, text);
+    case OptionKind::texts:
+      return std::vector<std::string>{std::string(text)};
     case OptionKind::text:
     case OptionKind::choice:
       return std::string(text);

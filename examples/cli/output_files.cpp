@@ -3,29 +3,28 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <algorithm>
-#include <array>
-#include <cctype>
 #include <cerrno>
 #include <system_error>
 
 #include "exit_codes.hpp"
 #include "llmdit/error.hpp"
+#include "llmdit/image.hpp"
 
 namespace llmdit::cli {
 namespace fs = std::filesystem;
 namespace {
 
-constexpr std::array<std::string_view, 10> kOtherFormats = {".jpg", ".jpeg", ".webp", ".gif",  ".bmp",
-                                                            ".tif", ".tiff", ".avif", ".heic", ".jxl"};
-
 [[noreturn]] void cannot_write(const fs::path& path, const std::string& reason) {
   throw Error(ErrorCode::not_found, fmt::format("[output] cannot write {}: {}", path.string(), reason));
 }
 
-std::string lower(std::string text) {
-  std::ranges::transform(text, text.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return text;
+void check_suffix(const fs::path& path) {
+  try {
+    image_format_of(path);
+  } catch (const Error&) {
+    throw UsageError(fmt::format("--output: pictures are written as .png, .jpg, .jpeg or .webp, not as {}",
+                                 path.extension().string()));
+  }
 }
 
 /// The folder that exists and that missing ones would be made in.
@@ -56,9 +55,7 @@ void check_output(const fs::path& path) {
   if (!path.has_filename() || fs::is_directory(path, ignored)) {
     throw UsageError(fmt::format("--output: {} is a folder; name a file in it", path.string()));
   }
-  if (std::ranges::find(kOtherFormats, lower(path.extension().string())) != kOtherFormats.end()) {
-    throw UsageError(fmt::format("--output: pictures are written as .png, not as {}", path.extension().string()));
-  }
+  check_suffix(path);
   const fs::path folder = existing_ancestor(path);
   if (!fs::is_directory(folder, ignored)) cannot_write(path, fmt::format("{} is not a folder", folder.string()));
   if (access(folder.c_str(), W_OK | X_OK) != 0 && !fs::exists(path, ignored)) {

@@ -11,8 +11,8 @@ namespace llmdit::cli {
 std::vector<std::filesystem::path> numbered_paths(const std::filesystem::path& path, int64_t count);
 
 /// Whether pictures could be written to `path` later on, so that a slow command fails before its work and not after it.
-/// Missing folders are fine. Throws UsageError for a folder or another format's extension, not_found for a place that
-/// cannot be written.
+/// Missing folders are fine. Throws UsageError for a folder or the suffix of no format that is written, not_found for a
+/// place that cannot be written.
 void check_output(const std::filesystem::path& path);
 
 /// Makes the folders that `path` lies in. Throws not_found with the system's reason.

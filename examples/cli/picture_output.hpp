@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -35,9 +36,11 @@ class PictureOutput {
   bool to_stdout() const { return path_ == "-"; }
 
  private:
-  WrittenPicture write_one(const std::filesystem::path& path, const Image& image, const ImageText& text) const;
+  WrittenPicture write_one(const std::filesystem::path& path, const Image& image, const ImageText& text,
+                           const Console& console) const;
 
   std::string path_ = "output.png";
+  std::optional<int> quality_;
   bool no_metadata_ = false;
   JsonFlag json_;
 };

@@ -44,8 +44,11 @@ struct LatentDistribution {
 /// weights. Computes in float32 on a CPU, whatever the weights are kept in.
 class LLMDIT_EXPORT AutoencoderKL {
  public:
-  /// A folder with `config.json` and weights; a file without encoder can still decode.
-  static AutoencoderKL load(const std::filesystem::path& path, const LoadOptions& options = {});
+  /// A folder with `config.json` and weights, or a weight file with diffusers' names or those of single files such as
+  /// ae.safetensors; one without encoder can still decode. What a bare file does not tell is taken from `config_path`,
+  /// a folder or `config.json`, or as Flux' autoencoder, which is Z-Image's, has it.
+  static AutoencoderKL load(const std::filesystem::path& path, const LoadOptions& options = {},
+                            const std::filesystem::path& config_path = {});
 
   /// Latents [batch, latent_channels, h, w] in the autoencoder's own scale to pixels [batch, 3, 8h, 8w], about -1..1.
   at::Tensor decode(const at::Tensor& latents, std::stop_token stop = {}) const;

@@ -53,7 +53,7 @@ struct GenerateOptions {
   OutputType output_type = OutputType::image;
 
   // Below: what is no plain setting and stands in no table.
-  std::optional<at::Tensor> latents{};  ///< initial latents [batch, channels, h, w], sets the size
+  std::optional<at::Tensor> latents{};                     ///< initial latents [batch, channels, h, w], sets the size
   std::optional<std::vector<at::Tensor>> prompt_embeds{};  ///< one [tokens, hidden_size] a prompt, instead of prompts
   std::optional<std::vector<at::Tensor>> negative_prompt_embeds{};  ///< one for all prompts, or one a prompt
   std::optional<at::Generator> generator{};  ///< draws the whole batch's noise, instead of `seed`

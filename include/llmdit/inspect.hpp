@@ -13,11 +13,11 @@
 namespace llmdit {
 
 enum class FileKind {
-  weights,       ///< a safetensors file
+  weights,       ///< a safetensors or GGUF file
   component,     ///< a folder with the weights of one model, in one file or in shards
   model_folder,  ///< a diffusers folder with a model_index.json
   tokenizer,     ///< a tokenizer.json, tokenizer.model, or a folder with one
-  picture,       ///< a PNG file
+  picture,       ///< a PNG, JPEG or WebP file
 };
 
 /// The kind's name, e.g. "model_folder".
@@ -25,10 +25,20 @@ LLMDIT_EXPORT std::string_view file_kind_name(FileKind kind) noexcept;
 
 struct TensorInfo {
   std::string name;
-  std::string dtype;  ///< the format's own word, e.g. "BF16"
+  std::string dtype;  ///< the format's own word, e.g. "BF16", "Q4_K"
   std::vector<int64_t> shape;
   uint64_t bytes = 0;
   std::filesystem::path file;
+  std::vector<std::string> becomes;  ///< tensors of the model that it holds, by their published names
+};
+
+/// How the weights of one component would load.
+struct ComponentInfo {
+  std::string component;              ///< "text_encoder", "transformer" or "vae"
+  std::string model;                  ///< the class
+  std::string sizes;                  ///< of the model, in words
+  std::vector<std::string> problems;  ///< why it does not load: refused kinds, tensors that are missing or do not fit
+  std::vector<std::string> unused;    ///< tensors that have no place in the model
 };
 
 struct FileInfo {
@@ -37,8 +47,9 @@ struct FileInfo {
   std::string model;  ///< class named by the configuration or told from the tensors; "" when unknown
   std::map<std::string, std::string> metadata;  ///< of weights and model folders: header metadata, component classes
   std::vector<TensorInfo> tensors;              ///< sorted by name
+  std::vector<ComponentInfo> loads;             ///< of weights: the components they hold
   std::vector<FileInfo> components;             ///< of a model folder, in the order of the flow
-  PngInfo picture;                              ///< of a picture
+  ImageInfo picture;                            ///< of a picture
 };
 
 /// What a file or folder is, from headers alone. All checks of the format are made.

@@ -3,6 +3,7 @@
 // Everything public, in the order of the flow.
 #include "llmdit/autoencoder_kl.hpp"
 #include "llmdit/chat.hpp"
+#include "llmdit/context_refiner.hpp"
 #include "llmdit/demo_model.hpp"
 #include "llmdit/device.hpp"
 #include "llmdit/error.hpp"

@@ -2,19 +2,25 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "llmdit/device.hpp"
 #include "llmdit/options.hpp"
 
 namespace llmdit {
 
-/// Where and how the weights of a model are kept.
+/// Where and how the weights of a model are kept; the paths and adapters are for pipelines, the rest for every part.
 struct LoadOptions {
   DType dtype = DType::automatic;
   std::string device = "auto";                       ///< "auto" (a GPU when there is one), "cpu", "cuda", "cuda:N"
   std::optional<std::string> text_encoder_device{};  ///< like device, for one component
   std::optional<std::string> dit_device{};
   std::optional<std::string> vae_device{};
+  std::optional<std::string> transformer_path{};  ///< a folder or weight file in place of the model's own, UTF-8
+  std::optional<std::string> text_encoder_path{};
+  std::optional<std::string> vae_path{};
+  std::optional<std::string> tokenizer_path{};  ///< not given: the model's, or that beside or inside the text encoder
+  std::vector<std::string> lora{};              ///< adapters fused at load, each "path" or "path:scale"
 };
 
 template <>

@@ -36,9 +36,10 @@ struct UnusedLoraKey {
 
 /// What loading adapters did.
 struct LoraReport {
-  std::vector<std::string> applied;    ///< weights changed, by their diffusers names, sorted; of the encoder with "text_encoder."
-  std::vector<UnusedLoraKey> unused;   ///< keys without use and why
-  std::vector<std::string> warnings;   ///< in words, for people
+  std::vector<std::string>
+      applied;  ///< weights changed, by their diffusers names, sorted; of the encoder with "text_encoder."
+  std::vector<UnusedLoraKey> unused;  ///< keys without use and why
+  std::vector<std::string> warnings;  ///< in words, for people
 };
 
 }  // namespace llmdit

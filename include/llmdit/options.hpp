@@ -12,9 +12,10 @@
 namespace llmdit {
 
 /// A field's value with its type erased; monostate is "not given", which differs from 0 and "".
-using OptionValue = std::variant<std::monostate, bool, int64_t, uint64_t, double, std::string, std::vector<double>>;
+using OptionValue = std::variant<std::monostate, bool, int64_t, uint64_t, double, std::string, std::vector<double>,
+                                 std::vector<std::string>>;
 
-enum class OptionKind { boolean, integer, unsigned_integer, number, text, choice, numbers };
+enum class OptionKind { boolean, integer, unsigned_integer, number, text, choice, numbers, texts };
 
 /// One field of an option struct. Flags, help, JSON and Python arguments are made from these tables; the default stands
 /// in the struct's initialiser and nowhere else.

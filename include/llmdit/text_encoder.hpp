@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <span>
 #include <stop_token>
@@ -15,6 +16,10 @@
 #include "llmdit/tokenizer.hpp"
 
 namespace llmdit {
+
+namespace nn {
+class WeightPatch;
+}
 
 struct EncodeOptions {
   int64_t hidden_layer =
@@ -61,9 +66,11 @@ struct Qwen3Config {
 /// Copies share the weights.
 class LLMDIT_EXPORT ZImageTextEncoder final : public TextEncoder {
  public:
-  /// `path` holds the weights and `config.json`; `tokenizer_path` is the tokenizer's folder or file.
+  /// `path` is a folder with `config.json` and weights, or a weight file, safetensors or GGUF; `tokenizer_path` is the
+  /// tokenizer's folder or file, which may be the same GGUF file. What a bare file does not tell is taken from
+  /// `config_path`, a folder or `config.json`, or as Qwen3-4B has it.
   static ZImageTextEncoder load(const std::filesystem::path& path, const std::filesystem::path& tokenizer_path,
-                                const LoadOptions& options = {});
+                                const LoadOptions& options = {}, const std::filesystem::path& config_path = {});
 
   EncodingOutput encode(std::span<const std::string> texts, const EncodeOptions& options = {}) const override;
   int64_t hidden_size() const override;
@@ -75,10 +82,23 @@ class LLMDIT_EXPORT ZImageTextEncoder final : public TextEncoder {
   const Qwen3Config& config() const;
   const Tokenizer& tokenizer() const;
 
+  /// The weights under transformers' names without "model.": matrices as they are kept, quantised ones as float32
+  /// numbers, the rest in the type of computation.
+  std::map<std::string, at::Tensor> state_dict() const;
+
+  /// Shapes of the weights by name.
+  std::map<std::string, std::vector<int64_t>> weight_shapes() const;
+
   /// Tensors of the checkpoint that no part of the model asked for.
   const std::vector<std::string>& unused_weights() const;
 
  private:
+  friend class LoraLoader;
+  using WeightPatches = std::map<std::string, std::shared_ptr<const nn::WeightPatch>>;
+
+  /// The same model with changed weights; those without a patch are shared, or as in the file.
+  ZImageTextEncoder patched(const WeightPatches& patches) const;
+
   struct Impl;
   explicit ZImageTextEncoder(std::shared_ptr<const Impl> impl);
   std::shared_ptr<const Impl> impl_;

@@ -16,6 +16,7 @@
 #include "llmdit/generate_options.hpp"
 #include "llmdit/image.hpp"
 #include "llmdit/load_options.hpp"
+#include "llmdit/lora.hpp"
 #include "llmdit/scheduler.hpp"
 #include "llmdit/text_encoder.hpp"
 #include "llmdit/z_image_transformer.hpp"
@@ -40,15 +41,19 @@ struct GenerateResult {
   std::vector<int64_t> token_counts;  ///< one a prompt
   std::vector<std::string> formatted_prompts;  ///< the exact chat texts; empty for prompt_embeds of the caller
   std::vector<std::string> warnings;
-  std::string model;  ///< name of the model's folder
+  std::string model;        ///< name of the model's folder or file
+  std::vector<Lora> loras;  ///< that were loaded
   Timings timings;
 };
 
-/// Z-Image from prompt to picture. Immutable after loading: one pipeline serves many threads. Copies share the parts.
+/// Z-Image from prompt to picture. One pipeline serves many threads; calls that run while LoRAs are loaded or unloaded
+/// finish with the weights they began with. Copies share the parts and the LoRAs.
 class LLMDIT_EXPORT ZImagePipeline {
  public:
-  /// A diffusers folder. Weights are mapped, not read. Throws not_found for a missing part, unsupported for one that is
-  /// damaged or does not fit the others.
+  /// `path` is a diffusers folder, a folder of single files as ComfyUI has them, an all-in-one or transformer file, or
+  /// a hub id in the local cache; options put other files in the place of single parts, or name all of them beside an
+  /// empty path. Weights are mapped, not read. Throws not_found for a missing part, unsupported for one that is damaged
+  /// or does not fit the others.
   static ZImagePipeline load(const std::filesystem::path& path, const LoadOptions& options = {});
 
   /// Throws invalid_argument for options that cannot be met, cancelled after a stop; the pipeline stays usable.
@@ -63,25 +68,40 @@ class LLMDIT_EXPORT ZImagePipeline {
   EncodingOutput encode_prompt(std::span<const std::string> prompts, const ChatOptions& chat = {},
                                const EncodeOptions& options = {}) const;
 
-  const ZImageTextEncoder& text_encoder() const;
-  const ZImageTransformer& transformer() const;
-  const AutoencoderKL& vae() const;
-  const FlowMatchScheduler& scheduler() const;
+  /// Fuses adapters into the weights, on top of those that are there; their order does not matter. The changes of plain
+  /// weights are added in float32 and rounded once. Quantised weights stay as they lie in the file with the adapter
+  /// beside them, or become bf16 where the change is no product of small matrices.
+  /// Throws unsupported when a file matches nothing of the model, or any of its keys nothing and options.strict; then
+  /// nothing has changed.
+  LoraReport load_loras(std::span<const Lora> loras, const LoraOptions& options = {});
+  LoraReport load_lora(const std::filesystem::path& path, double scale = 1.0, const LoraOptions& options = {});
 
-  /// The folder the pipeline was loaded from.
-  const std::filesystem::path& path() const;
+  /// Takes all adapters off: the weights are again those of the files, bit for bit.
+  void unload_loras();
+
+  std::vector<Lora> loras() const;
+
+  // Each shares its weights with the pipeline, as they are now.
+  ZImageTextEncoder text_encoder() const;
+  ZImageTransformer transformer() const;
+  AutoencoderKL vae() const;
+  FlowMatchScheduler scheduler() const;
+
+  /// The folder or file the pipeline was loaded from.
+  std::filesystem::path path() const;
 
   /// Sides of a picture are multiples of this many pixels.
   int64_t size_multiple() const;
 
  private:
   struct Impl;
-  explicit ZImagePipeline(std::shared_ptr<const Impl> impl);
-  std::shared_ptr<const Impl> impl_;
+  explicit ZImagePipeline(std::shared_ptr<Impl> impl);
+  std::shared_ptr<Impl> impl_;
 };
 
-/// The parameters of picture `index` of a result as PNG text: the "parameters" line other tools read, and "llmdit" as
-/// JSON.
+/// The texts to store with picture `index` of a result: the "parameters" line other tools read, and "llmdit" as JSON,
+/// from which the picture alone can be made again. What JSON cannot hold, such as latents, is listed under
+/// "unrecorded".
 LLMDIT_EXPORT ImageText picture_parameters(std::string_view prompt, const GenerateOptions& options,
                                            const GenerateResult& result, size_t index);
 

@@ -17,6 +17,10 @@
 
 namespace llmdit {
 
+namespace nn {
+class WeightPatch;
+}
+
 /// Rows of image and caption are padded to a multiple of this; the pads are attended to.
 inline constexpr int64_t seq_multi_of = 32;
 
@@ -55,8 +59,12 @@ struct Conditioning {
 /// The diffusion transformer. Immutable after loading; calls are const and thread-safe. Copies share the weights.
 class LLMDIT_EXPORT ZImageTransformer {
  public:
-  /// A folder with `config.json` and weights. Throws not_found, and unsupported naming file, tensor and both shapes.
-  static ZImageTransformer load(const std::filesystem::path& path, const LoadOptions& options = {});
+  /// A folder with `config.json` and weights, or a weight file in diffusers' or the original layout: safetensors or
+  /// GGUF, under any of the published prefixes. What a bare file does not tell is taken from `config_path`, a folder or
+  /// `config.json`, or as the published model has it. Quantised weights are kept as they lie in the file.
+  /// Throws not_found, and unsupported naming file, tensor and both shapes.
+  static ZImageTransformer load(const std::filesystem::path& path, const LoadOptions& options = {},
+                                const std::filesystem::path& config_path = {});
 
   /// Prompt embeddings, each [tokens, cap_feat_dim], ready for every step.
   /// Throws invalid_argument for a wrong width, no rows, or more than max_caption_len.
@@ -74,13 +82,23 @@ class LLMDIT_EXPORT ZImageTransformer {
 
   const ZImageTransformerConfig& config() const;
 
-  /// The weights under their diffusers names: matrices as they are kept, the rest in the type of computation.
+  /// The weights under their diffusers names: matrices as they are kept, quantised ones as float32 numbers, the rest in
+  /// the type of computation.
   std::map<std::string, at::Tensor> state_dict() const;
+
+  /// Shapes of the weights by name.
+  std::map<std::string, std::vector<int64_t>> weight_shapes() const;
 
   /// Tensors of the checkpoint that no part of the model asked for.
   const std::vector<std::string>& unused_weights() const;
 
  private:
+  friend class LoraLoader;
+  using WeightPatches = std::map<std::string, std::shared_ptr<const nn::WeightPatch>>;
+
+  /// The same model with changed weights; those without a patch are shared, or as in the file.
+  ZImageTransformer patched(const WeightPatches& patches) const;
+
   struct Impl;
   explicit ZImageTransformer(std::shared_ptr<const Impl> impl);
   std::shared_ptr<const Impl> impl_;

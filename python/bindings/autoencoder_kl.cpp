@@ -32,9 +32,12 @@ void bind_autoencoder_kl(py::module_& m) {
   py::class_<AutoencoderKL> cls(m, "AutoencoderKL",
                                 "The variational autoencoder between pixels and latents.\n"
                                 "Immutable after loading; one autoencoder serves many threads.");
-  def_loader(
-      cls, "From a folder with config.json and weights; a file without encoder can still decode.",
-      [](const std::filesystem::path& path, const LoadOptions& options) { return AutoencoderKL::load(path, options); });
+  def_loader(cls,
+             "From a folder with config.json and weights, or a weight file such as ae.safetensors; one without encoder "
+             "can still\n"
+             "decode.",
+             [](const std::filesystem::path& path, const LoadOptions& options,
+                const std::filesystem::path& config_path) { return AutoencoderKL::load(path, options, config_path); });
   cls.def(
          "decode", [](const AutoencoderKL& self, const at::Tensor& latents) { return ordinary(self.decode(latents)); },
          py::arg("latents"), NoGil(),

@@ -3,6 +3,9 @@
 #include <fmt/format.h>
 #include <pybind11/numpy.h>
 
+#include <array>
+#include <span>
+
 #include "bindings.hpp"
 #include "image.hpp"
 #include "record.hpp"
@@ -31,12 +34,121 @@ Image to_image(const py::object& source) {
   return py::isinstance<Image>(source) ? py::cast<const Image&>(source) : image_from(source);
 }
 
+/// A format, or its name.
+ImageFormat format_from(const py::object& source) {
+  return py::isinstance<py::str>(source) ? parse_image_format(py::cast<std::string>(source))
+                                         : py::cast<ImageFormat>(source);
+}
+
+py::bytes to_bytes(const std::vector<uint8_t>& bytes) {
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
 }  // namespace
 
 ImageText text_from(const py::object& source) {
   if (source.is_none()) return {};
   return py::cast<ImageText>(py::hasattr(source, "items") ? py::list(source.attr("items")()) : source);
 }
+
+namespace {
+
+void bind_reading(py::module_& m) {
+  const ReadImageOptions defaults;
+  m.def(
+      "decode_image",
+      [](const py::buffer& data, std::array<uint8_t, 3> background, int64_t max_pixels) {
+        const py::buffer_info info = data.request();
+        if (info.ndim != 1 || info.itemsize != 1 || info.strides[0] != 1) {
+          throw py::value_error("data are bytes one behind the other");
+        }
+        const std::span bytes(static_cast<const uint8_t*>(info.ptr), static_cast<size_t>(info.size));
+        py::gil_scoped_release released;
+        return decode_image(bytes, {background, max_pixels});
+      },
+      py::arg("data"), py::kw_only(), py::arg("background") = defaults.background,
+      py::arg("max_pixels") = defaults.max_pixels,
+      "The picture in the bytes of a PNG, JPEG or WebP file, told by content: every color type brought to 8-bit RGB, "
+      "alpha laid over the background, the orientation of its EXIF applied. Color profiles are not applied; animated "
+      "WebP is refused.");
+  m.def(
+      "read_image",
+      [](const std::filesystem::path& path, std::array<uint8_t, 3> background, int64_t max_pixels) {
+        return read_image(path, {background, max_pixels});
+      },
+      py::arg("path"), py::kw_only(), py::arg("background") = defaults.background,
+      py::arg("max_pixels") = defaults.max_pixels, NoGil(), "decode_image of a file, whatever its name.");
+
+  Record<ImageInfo>(m, "ImageInfo", "What is in a picture file, without its pixels.")
+      .read_only("format", &ImageInfo::format)
+      .read_only("width", &ImageInfo::width, "Pixels, as read_image gives the picture.")
+      .read_only("height", &ImageInfo::height, "Pixels, as read_image gives the picture.")
+      .read_only("color", &ImageInfo::color, "'gray', 'RGB', 'palette' or 'CMYK'.")
+      .read_only("bit_depth", &ImageInfo::bit_depth, "Of a sample, or of a palette's index.")
+      .read_only("has_alpha", &ImageInfo::has_alpha)
+      .read_only("orientation", &ImageInfo::orientation, "Of EXIF, 1 to 8; 1 is upright.")
+      .read_only("text", &ImageInfo::text,
+                 "(keyword, text) pairs in file order. PNG: all its text chunks; JPEG, WebP: 'parameters' of the "
+                 "UserComment, and 'llmdit'.");
+  m.def("read_image_info", &read_image_info, py::arg("path"), NoGil(),
+        "What is in a picture file, without its pixels.");
+}
+
+void bind_writing(py::module_& m) {
+  m.def(
+      "encode_image",
+      [](const py::object& image, const py::object& format, const py::object& text, std::optional<int> quality) {
+        const Image picture = to_image(image);
+        const ImageFormat chosen = format_from(format);
+        const ImageText texts = text_from(text);
+        std::vector<uint8_t> bytes;
+        {
+          py::gil_scoped_release released;
+          bytes = encode_image(picture, chosen, texts, quality);
+        }
+        return to_bytes(bytes);
+      },
+      py::arg("image"), py::arg("format"), py::kw_only(), py::arg("text") = py::none(), py::arg("quality") = py::none(),
+      "The bytes of a picture file of format 'png', 'jpeg' or 'webp'. `text` is a mapping, or (keyword, text) pairs; "
+      "JPEG and WebP take 'parameters' and 'llmdit'. `quality`, 1 to 100, is for JPEG and WebP; WebP of 100 is "
+      "lossless.");
+  m.def(
+      "write_image",
+      [](const std::filesystem::path& path, const py::object& image, const py::object& text,
+         std::optional<int> quality) {
+        const Image picture = to_image(image);
+        const ImageText texts = text_from(text);
+        py::gil_scoped_release released;
+        write_image(path, picture, texts, quality);
+      },
+      py::arg("path"), py::arg("image"), py::kw_only(), py::arg("text") = py::none(), py::arg("quality") = py::none(),
+      "Writes a picture file of the format that the suffix names, whole or not at all; see encode_image.");
+  m.def(
+      "encode_png",
+      [](const py::object& image, const py::object& text) {
+        const Image picture = to_image(image);
+        const ImageText texts = text_from(text);
+        std::vector<uint8_t> bytes;
+        {
+          py::gil_scoped_release released;
+          bytes = encode_png(picture, texts);
+        }
+        return to_bytes(bytes);
+      },
+      py::arg("image"), py::kw_only(), py::arg("text") = py::none(), "encode_image as PNG.");
+  m.def(
+      "write_png",
+      [](const std::filesystem::path& path, const py::object& image, const py::object& text) {
+        const Image picture = to_image(image);
+        const ImageText texts = text_from(text);
+        py::gil_scoped_release released;
+        write_png(path, picture, texts);
+      },
+      py::arg("path"), py::arg("image"), py::kw_only(), py::arg("text") = py::none(),
+      "write_image as PNG, whatever the path's suffix.");
+}
+
+}  // namespace
 
 void bind_image(py::module_& m) {
   py::class_<Image>(m, "Image", py::buffer_protocol(),
@@ -55,39 +167,13 @@ void bind_image(py::module_& m) {
       });
   m.attr("Image").attr("__hash__") = py::none();
 
-  m.def(
-      "encode_png",
-      [](const py::object& image, const py::object& text) {
-        const Image picture = to_image(image);
-        const ImageText chunks = text_from(text);
-        std::vector<uint8_t> bytes;
-        {
-          py::gil_scoped_release released;
-          bytes = encode_png(picture, chunks);
-        }
-        return py::bytes(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-      },
-      py::arg("image"), py::kw_only(), py::arg("text") = py::none(),
-      "The bytes of a PNG file. `text` is a mapping, or (keyword, text) pairs, for its text chunks.");
-  m.def(
-      "write_png",
-      [](const std::filesystem::path& path, const py::object& image, const py::object& text) {
-        const Image picture = to_image(image);
-        const ImageText chunks = text_from(text);
-        py::gil_scoped_release released;
-        write_png(path, picture, chunks);
-      },
-      py::arg("path"), py::arg("image"), py::kw_only(), py::arg("text") = py::none(),
-      "Writes a PNG file whole or not at all.");
-
-  Record<PngInfo>(m, "PngInfo", "Size and text chunks of a PNG file.")
-      .read_only("width", &PngInfo::width)
-      .read_only("height", &PngInfo::height)
-      .read_only("bit_depth", &PngInfo::bit_depth)
-      .read_only("color_type", &PngInfo::color_type, "0 gray, 2 RGB, 3 palette, 4 gray and alpha, 6 RGBA.")
-      .read_only("text", &PngInfo::text, "(keyword, text) pairs in file order.");
-  m.def("read_png_info", &read_png_info, py::arg("path"), NoGil(),
-        "Size and text chunks of a PNG file, without its pixels.");
+  py::native_enum<ImageFormat>(m, "ImageFormat", "enum.Enum", "A kind of picture file.")
+      .value("png", ImageFormat::png)
+      .value("jpeg", ImageFormat::jpeg)
+      .value("webp", ImageFormat::webp)
+      .finalize();
+  bind_reading(m);
+  bind_writing(m);
 }
 
 }  // namespace llmdit::python

@@ -6,7 +6,7 @@
 
 namespace llmdit::python {
 
-/// Text chunks from a mapping, a sequence of pairs, or None.
+/// Texts of a picture from a mapping, a sequence of pairs, or None.
 ImageText text_from(const py::object& source);
 
 }  // namespace llmdit::python

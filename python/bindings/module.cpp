@@ -20,7 +20,9 @@ PYBIND11_MODULE(_llmdit, m) {
   bind_scheduler(m);
   bind_guidance(m);
   bind_z_image_transformer(m);
+  bind_context_refiner(m);
   bind_autoencoder_kl(m);
+  bind_lora(m);
   bind_generate_options(m);
   bind_z_image_pipeline(m);
   bind_demo_model(m);

@@ -21,6 +21,8 @@ const char* wanted(OptionKind kind) {
       return "a string";
     case OptionKind::numbers:
       return "a sequence of numbers";
+    case OptionKind::texts:
+      return "a sequence of strings";
   }
   return "a value";
 }
@@ -64,6 +66,7 @@ std::string text_from(const OptionField& field, py::handle value) {
     return name.substr(name.find('.') + 1);
   }
   if (THPDevice_Check(value.ptr())) return py::cast<std::string>(py::str(value));
+  if (py::hasattr(value, "__fspath__")) return py::cast<std::string>(py::str(value.attr("__fspath__")()));
   if (!py::isinstance<py::str>(value)) wrong_type(field, value);
   return py::cast<std::string>(value);
 }
@@ -75,6 +78,14 @@ std::vector<double> numbers_from(const OptionField& field, py::handle value) {
   std::vector<double> numbers;
   for (py::handle item : py::reinterpret_borrow<py::iterable>(value)) numbers.push_back(number_from(field, item));
   return numbers;
+}
+
+std::vector<std::string> texts_from(const OptionField& field, py::handle value) {
+  if (py::isinstance<py::str>(value)) return {py::cast<std::string>(value)};
+  if (py::isinstance<py::bytes>(value) || !py::isinstance<py::iterable>(value)) wrong_type(field, value);
+  std::vector<std::string> texts;
+  for (py::handle item : py::reinterpret_borrow<py::iterable>(value)) texts.push_back(text_from(field, item));
+  return texts;
 }
 
 bool flag_from(const OptionField& field, py::handle value) {
@@ -119,6 +130,8 @@ OptionValue from_python(const OptionField& field, py::handle value) {
       return text_from(field, value);
     case OptionKind::numbers:
       return numbers_from(field, value);
+    case OptionKind::texts:
+      return texts_from(field, value);
   }
   wrong_type(field, value);
 }
@@ -157,6 +170,7 @@ void bind_options(py::module_& m) {
       .value("text", OptionKind::text)
       .value("choice", OptionKind::choice)
       .value("numbers", OptionKind::numbers)
+      .value("texts", OptionKind::texts)
       .finalize();
 
   py::class_<OptionField>(m, "OptionField", "One field of an option class: what front ends are made from.")

@@ -63,11 +63,14 @@ void bind_text_encoder(py::module_& m) {
       "Immutable after loading; one encoder serves many threads.");
   def_loader(
       cls,
-      "From a folder with config.json and weights. tokenizer_path: the tokenizer's folder or file; when it is not\n"
-      "given, the folder `tokenizer` beside the encoder's, else the encoder's own.",
-      [](const std::filesystem::path& path, const std::optional<std::filesystem::path>& tokenizer_path,
-         const LoadOptions& options) {
-        return ZImageTextEncoder::load(path, tokenizer_path ? *tokenizer_path : tokenizer_beside(path), options);
+      "From a folder with config.json and weights, or a weight file, safetensors or GGUF. tokenizer_path: the\n"
+      "tokenizer's folder or file; when it is not given, the folder `tokenizer` beside the encoder's, else the "
+      "encoder's\n"
+      "own, which may be inside a GGUF file.",
+      [](const std::filesystem::path& path, const LoadOptions& options, const std::filesystem::path& config_path,
+         const OptionalPath& tokenizer_path) {
+        return ZImageTextEncoder::load(path, tokenizer_path ? *tokenizer_path : tokenizer_beside(path), options,
+                                       config_path);
       },
       py::arg("tokenizer_path") = py::none());
   cls.def(
@@ -92,6 +95,8 @@ void bind_text_encoder(py::module_& m) {
           py::arg("input_ids"), py::arg("layer"),
           "One entry of transformers' hidden_states for one sequence, [tokens, hidden_size]: 0 the embeddings,\n"
           "k after block k, -1 after the final norm.")
+      .def("state_dict", &ZImageTextEncoder::state_dict, NoGil(),
+           "The weights under transformers' names without 'model.', as they are kept; quantised ones as float32.")
       .def_property_readonly("hidden_size", &ZImageTextEncoder::hidden_size)
       .def_property_readonly("config", &ZImageTextEncoder::config)
       .def_property_readonly("tokenizer", &ZImageTextEncoder::tokenizer)

@@ -64,15 +64,28 @@ void bind_z_image_pipeline(py::module_& m) {
       .read_only("formatted_prompts", &GenerateResult::formatted_prompts)
       .read_only("warnings", &GenerateResult::warnings)
       .read_only("model", &GenerateResult::model)
+      .read_only("loras", &GenerateResult::loras)
       .read_only("timings", &GenerateResult::timings);
 
   py::class_<ZImagePipeline> cls(m, "ZImagePipeline", "Z-Image from prompt to picture; wrapped by the package.");
-  def_loader(cls, "From a diffusers folder. Weights are mapped, not read.",
-             [](const std::filesystem::path& path, const LoadOptions& options) {
-               return ZImagePipeline::load(path, options);
-             });
+  cls.def_static(
+      "from_pretrained",
+      [](const std::optional<std::filesystem::path>& path, const py::kwargs& keywords) {
+        const auto options = options_from<LoadOptions>(keywords);
+        py::gil_scoped_release released;
+        return ZImagePipeline::load(path.value_or(""), options);
+      },
+      py::arg("path") = py::none());
   cls.def("generate", &generate, py::arg("prompts"), py::arg("options"))
       .def("encode_prompt", &encode_prompt, py::arg("prompts"), py::kw_only(), py::arg("hidden_layer") = py::none())
+      .def(
+          "load_loras",
+          [](ZImagePipeline& self, const std::vector<Lora>& loras, bool text_encoder, bool strict) {
+            return self.load_loras(loras, {.text_encoder = text_encoder, .strict = strict});
+          },
+          py::arg("loras"), py::arg("text_encoder"), py::arg("strict"), NoGil())
+      .def("unload_loras", &ZImagePipeline::unload_loras, NoGil())
+      .def_property_readonly("loras", &ZImagePipeline::loras)
       .def_property_readonly("text_encoder", &ZImagePipeline::text_encoder)
       .def_property_readonly("transformer", &ZImagePipeline::transformer)
       .def_property_readonly("vae", &ZImagePipeline::vae)

@@ -82,10 +82,11 @@ void bind_z_image_transformer(py::module_& m) {
   py::class_<ZImageTransformer> cls(
       m, "ZImageTransformer",
       "The diffusion transformer. Immutable after loading; one transformer serves many threads.");
-  def_loader(cls, "From a folder with config.json and weights.",
-             [](const std::filesystem::path& path, const LoadOptions& options) {
-               return ZImageTransformer::load(path, options);
-             });
+  def_loader(
+      cls, "From a folder with config.json and weights, or a weight file of any published layout, safetensors or GGUF.",
+      [](const std::filesystem::path& path, const LoadOptions& options, const std::filesystem::path& config_path) {
+        return ZImageTransformer::load(path, options, config_path);
+      });
   cls.def("__call__", &forward, py::arg("latents"), py::arg("t"), py::arg("prompt_embeds"),
           "The prediction for each item, with the sign and shape of diffusers' ZImageTransformer2DModel.\n"
           "latents: a list of [channels, 1, h, w], whose sizes may differ, or a batch [batch, channels, h, w].\n"
@@ -99,7 +100,7 @@ void bind_z_image_transformer(py::module_& m) {
           },
           py::arg("prompt_embeds"), NoGil(), "Prompt embeddings made ready for every step.")
       .def("state_dict", &ZImageTransformer::state_dict, NoGil(),
-           "The weights under their diffusers names, as they are kept.")
+           "The weights under their diffusers names, as they are kept; quantised ones as float32.")
       .def_property_readonly("config", &ZImageTransformer::config)
       .def_property_readonly(
           "max_caption_len", [](const ZImageTransformer& self) { return max_caption_len(self.config()); },

@@ -16,6 +16,7 @@ _TYPES: dict[OptionKind, Any] = {
     OptionKind.text: str,
     OptionKind.choice: str,
     OptionKind.numbers: list[float],
+    OptionKind.texts: list[str],
 }
 
 

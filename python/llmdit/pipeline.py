@@ -16,6 +16,8 @@ from ._llmdit import (
     FlowMatchScheduler,
     GenerateOptions,
     LoadOptions,
+    Lora,
+    LoraReport,
     Timings,
     Tokenizer,
     ZImageTextEncoder,
@@ -63,11 +65,17 @@ class GenerateResult:
         prompt = self._prompts[index // per_prompt] if self._prompts else ""
         return dict(_llmdit.picture_parameters(prompt, self._options, self._native, index))
 
-    def save(self, path: str | os.PathLike[str], index: int = 0) -> None:
-        """Writes picture `index` as a PNG file, with its parameters."""
+    def save(
+        self, path: str | os.PathLike[str], index: int = 0, *, quality: int | None = None, metadata: bool = True
+    ) -> None:
+        """Writes picture `index` as .png, .jpg, .jpeg or .webp, with its parameters unless `metadata` is off.
+
+        quality: 1 to 100, for JPEG and WebP; WebP of 100 is lossless.
+        """
         if not self._native.images:
             raise ValueError("there is no picture to save: output_type was 'latent'")
-        _llmdit.write_png(path, self._native.images[index], text=self.parameters(index))
+        text = self.parameters(index) if metadata else None
+        _llmdit.write_image(path, self._native.images[index], text=text, quality=quality)
 
     def __len__(self) -> int:
         return self.latents.shape[0]
@@ -81,7 +89,7 @@ class GenerateResult:
 
 
 class ZImagePipeline:
-    """Z-Image from prompt to picture. Immutable after loading: one pipeline serves many threads.
+    """Z-Image from prompt to picture. One pipeline serves many threads.
 
     pipe = ZImagePipeline.from_pretrained(path)
     result = pipe("a cat", width=512, height=512, seed=42)
@@ -95,9 +103,43 @@ class ZImagePipeline:
 
     @classmethod
     @with_options(LoadOptions)
-    def from_pretrained(cls, path: str | os.PathLike[str], **options: Any) -> "ZImagePipeline":
-        """Loads a diffusers folder. Weights are mapped, not read; dtype and device may be torch's own objects."""
+    def from_pretrained(cls, path: str | os.PathLike[str] | None = None, **options: Any) -> "ZImagePipeline":
+        """Loads a diffusers folder, a folder of single files as ComfyUI has them, an all-in-one or transformer file, or
+        a hub id in the local cache; the `_path` options put other files in the place of single parts, or name them all.
+
+        Weights are mapped, not read; dtype and device may be torch's own objects.
+        """
         return cls(_llmdit.ZImagePipeline.from_pretrained(path, **options))
+
+    def load_lora(
+        self,
+        path: "str | os.PathLike[str] | Sequence[str | os.PathLike[str]]",
+        scale: float | Sequence[float] = 1.0,
+        *,
+        text_encoder: bool = False,
+        strict: bool = False,
+    ) -> LoraReport:
+        """Fuses one LoRA file, or several, into the weights, on top of those that are there.
+
+        scale: strength, one for all or one a file; 0 changes nothing, negative turns the effect round.
+        text_encoder: apply the keys for the text encoder as well, which are only listed otherwise.
+        strict: a key without use is an error. A file of which nothing matches always is.
+        """
+        paths = [path] if isinstance(path, (str, os.PathLike)) else list(path)
+        scales = [float(scale)] * len(paths) if isinstance(scale, (int, float)) else [float(s) for s in scale]
+        if len(scales) != len(paths):
+            raise ValueError(f"expected one scale, or one for each of {len(paths)} files, got {len(scales)}")
+        loras = [Lora(path=Path(p), scale=s) for p, s in zip(paths, scales, strict=True)]
+        return self._native.load_loras(loras, text_encoder, strict)
+
+    def unload_loras(self) -> None:
+        """Takes all LoRAs off: the weights are again those of the files, bit for bit."""
+        self._native.unload_loras()
+
+    @property
+    def loras(self) -> list[Lora]:
+        """The LoRAs that are loaded."""
+        return self._native.loras
 
     @with_options(GenerateOptions)
     def __call__(

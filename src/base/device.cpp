@@ -9,6 +9,7 @@
 
 #include "base/check.hpp"
 #include "base/enum_table.hpp"
+#include "base/load_options.hpp"
 #include "base/option_table.hpp"
 #include "llmdit/load_options.hpp"
 
@@ -67,6 +68,17 @@ constexpr OptionField load_fields[] = {
         {.section = "pipeline", .help = "device of the transformer, when it is another"}),
     field<LoadOptions, "vae_device", &LoadOptions::vae_device>(
         {.section = "pipeline", .help = "device of the autoencoder, when it is another"}),
+    field<LoadOptions, "transformer_path", &LoadOptions::transformer_path>(
+        {.section = "pipeline", .help = "transformer from this file or folder; safetensors or GGUF"}),
+    field<LoadOptions, "text_encoder_path", &LoadOptions::text_encoder_path>(
+        {.section = "encoder", .help = "text encoder from this file or folder; safetensors or GGUF"}),
+    field<LoadOptions, "vae_path", &LoadOptions::vae_path>(
+        {.section = "pipeline", .help = "autoencoder from this file or folder"}),
+    field<LoadOptions, "tokenizer_path", &LoadOptions::tokenizer_path>(
+        {.section = "encoder", .help = "tokenizer from this file or folder"}),
+    field<LoadOptions, "lora", &LoadOptions::lora>(
+        {.section = "lora",
+         .help = "LoRA file, FILE or FILE:SCALE, fused into the weights; may be given several times"}),
 };
 
 }  // namespace
@@ -87,6 +99,25 @@ std::vector<DeviceInfo> available_devices() {
 template <>
 std::span<const OptionField> option_fields<LoadOptions>() {
   return load_fields;
+}
+
+void check_component_options(const LoadOptions& options) {
+  check_options(options);
+  const std::pair<const char*, bool> given[] = {{"transformer_path", options.transformer_path.has_value()},
+                                                {"text_encoder_path", options.text_encoder_path.has_value()},
+                                                {"vae_path", options.vae_path.has_value()},
+                                                {"tokenizer_path", options.tokenizer_path.has_value()},
+                                                {"lora", !options.lora.empty()}};
+  for (const auto& [name, is_given] : given) {
+    check(!is_given, name, "expected this option where a pipeline is loaded; a single part takes its path as argument");
+  }
+}
+
+LoadOptions component_options(const LoadOptions& options) {
+  LoadOptions own = options;
+  for (auto* path : {&own.transformer_path, &own.text_encoder_path, &own.vae_path, &own.tokenizer_path}) path->reset();
+  own.lora.clear();
+  return own;
 }
 
 }  // namespace llmdit

@@ -75,6 +75,7 @@ constexpr OptionKind kind_of() {
   if constexpr (std::is_same_v<T, double>) return OptionKind::number;
   if constexpr (std::is_same_v<T, std::string>) return OptionKind::text;
   if constexpr (std::is_same_v<T, std::vector<double>>) return OptionKind::numbers;
+  if constexpr (std::is_same_v<T, std::vector<std::string>>) return OptionKind::texts;
   if constexpr (std::is_enum_v<T>) return OptionKind::choice;
 }
 

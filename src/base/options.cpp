@@ -23,6 +23,8 @@ std::string_view kind_text(OptionKind kind) {
       return "one of a list";
     case OptionKind::numbers:
       return "a list of numbers";
+    case OptionKind::texts:
+      return "a list of texts";
   }
   return "a value";
 }
@@ -111,6 +113,9 @@ OptionValue check_value(const OptionField& field, OptionValue value) {
       for (double number : *numbers) check_bounds(field, number, fmt::format("{}", number));
       return value;
     }
+    case OptionKind::texts:
+      if (!std::holds_alternative<std::vector<std::string>>(value)) wrong_kind(field, value);
+      return value;
   }
   return value;
 }
@@ -138,6 +143,9 @@ std::string to_string(const OptionValue& value) {
     std::string operator()(const std::string& text) const { return text; }
     std::string operator()(const std::vector<double>& numbers) const {
       return fmt::format("{}", fmt::join(numbers, ","));
+    }
+    std::string operator()(const std::vector<std::string>& texts) const {
+      return fmt::format("{}", fmt::join(texts, ","));
     }
   };
   return std::visit(Writer{}, value);

@@ -7,6 +7,7 @@
 #include <atomic>
 #include <cerrno>
 #include <system_error>
+#include <utility>
 
 #include "base/check.hpp"
 #include "io/encoding.hpp"
@@ -16,22 +17,39 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// 0, or the errno of the failing call; the descriptor is closed in every case.
-int write_and_close(int fd, std::span<const std::byte> bytes, bool sync) {
-  int error = 0;
-  while (!bytes.empty() && error == 0) {
-    const ssize_t written = ::write(fd, bytes.data(), bytes.size());
-    if (written >= 0) {
-      bytes = bytes.subspan(static_cast<size_t>(written));
-    } else if (errno != EINTR) {
-      error = errno;
+[[noreturn]] void fail_to_write(const fs::path& path, int error) {
+  fail(ErrorCode::not_found, "file", "cannot write {}: {}", printable_path(path),
+       std::generic_category().message(error));
+}
+
+/// An open file, closed in every case.
+class OutputFile {
+ public:
+  OutputFile(int fd, fs::path path) : fd_(fd), path_(std::move(path)) {}
+  ~OutputFile() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  OutputFile(const OutputFile&) = delete;
+  OutputFile& operator=(const OutputFile&) = delete;
+
+  void write(std::span<const std::byte> bytes) {
+    while (!bytes.empty()) {
+      const ssize_t written = ::write(fd_, bytes.data(), bytes.size());
+      if (written < 0 && errno != EINTR) fail_to_write(path_, errno);
+      if (written > 0) bytes = bytes.subspan(static_cast<size_t>(written));
     }
   }
-  if (error == 0 && sync && ::fsync(fd) != 0) error = errno;
-  // Network file systems report a full disk as late as here.
-  if (::close(fd) != 0 && error == 0) error = errno;
-  return error;
-}
+
+  void finish(bool sync) {
+    if (sync && ::fsync(fd_) != 0) fail_to_write(path_, errno);
+    // Network file systems report a full disk as late as here.
+    if (::close(std::exchange(fd_, -1)) != 0) fail_to_write(path_, errno);
+  }
+
+ private:
+  int fd_;
+  fs::path path_;  // for messages
+};
 
 /// A new file in `folder`, with the permissions of an ordinary new file; -1 and errno when there is none.
 int create_temporary(const fs::path& folder, fs::path& created) {
@@ -44,37 +62,42 @@ int create_temporary(const fs::path& folder, fs::path& created) {
   return fd;
 }
 
-int replace_file(const fs::path& path, std::span<const std::byte> bytes, const struct stat* old) {
+void replace_file(const fs::path& path, const std::function<void(const ByteSink&)>& produce, const struct stat* old) {
   fs::path temporary;
   const int fd = create_temporary(path.parent_path().empty() ? fs::path(".") : path.parent_path(), temporary);
-  if (fd < 0) return errno;
+  if (fd < 0) fail_to_write(path, errno);
   if (old) (void)::fchmod(fd, old->st_mode & 0777);  // a courtesy that some file systems refuse
-  int error = write_and_close(fd, bytes, /*sync=*/true);
-  if (error == 0 && ::rename(temporary.c_str(), path.c_str()) != 0) error = errno;
-  if (error != 0) ::unlink(temporary.c_str());
-  return error;
+  try {
+    OutputFile file(fd, path);
+    produce([&](std::span<const std::byte> bytes) { file.write(bytes); });
+    file.finish(/*sync=*/true);
+    if (::rename(temporary.c_str(), path.c_str()) != 0) fail_to_write(path, errno);
+  } catch (...) {
+    ::unlink(temporary.c_str());
+    throw;
+  }
 }
 
 }  // namespace
 
-void write_file_atomically(const fs::path& path, std::span<const std::byte> bytes) {
+void write_file_atomically(const fs::path& path, const std::function<void(const ByteSink&)>& produce) {
   struct stat old{};
   const bool exists = ::stat(path.c_str(), &old) == 0;
-  int error = 0;
-  if (exists && S_ISDIR(old.st_mode)) {
-    error = EISDIR;
-  } else if (exists && !S_ISREG(old.st_mode)) {
+  if (exists && S_ISDIR(old.st_mode)) fail_to_write(path, EISDIR);
+  if (exists && !S_ISREG(old.st_mode)) {
     const int fd = ::open(path.c_str(), O_WRONLY | O_CLOEXEC);
-    error = fd < 0 ? errno : write_and_close(fd, bytes, /*sync=*/false);
-  } else {
-    std::error_code ignored;
-    const fs::path real = exists ? fs::canonical(path, ignored) : path;
-    error = replace_file(real.empty() ? path : real, bytes, exists ? &old : nullptr);
+    if (fd < 0) fail_to_write(path, errno);
+    OutputFile file(fd, path);
+    produce([&](std::span<const std::byte> bytes) { file.write(bytes); });
+    return file.finish(/*sync=*/false);
   }
-  if (error != 0) {
-    fail(ErrorCode::not_found, "file", "cannot write {}: {}", printable_path(path),
-         std::generic_category().message(error));
-  }
+  std::error_code ignored;
+  const fs::path real = exists ? fs::canonical(path, ignored) : path;
+  replace_file(real.empty() ? path : real, produce, exists ? &old : nullptr);
+}
+
+void write_file_atomically(const fs::path& path, std::span<const std::byte> bytes) {
+  write_file_atomically(path, [&](const ByteSink& sink) { sink(bytes); });
 }
 
 }  // namespace llmdit::io

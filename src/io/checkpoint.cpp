@@ -13,6 +13,8 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::string_view file_suffix = ".safetensors";
+/// Those of diffusers, then those of transformers.
+constexpr std::string_view stems[] = {"diffusion_pytorch_model", "model"};
 constexpr std::string_view index_suffix = ".safetensors.index.json";
 
 /// What an index.json says: shard of each tensor.
@@ -68,6 +70,18 @@ std::vector<fs::path> find_variants(const fs::path& folder, std::string_view ste
   return result;
 }
 
+/// Safetensors and GGUF files of any name.
+std::vector<fs::path> find_weight_files(const fs::path& folder) {
+  std::vector<fs::path> result;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(folder, error)) {
+    const fs::path extension = entry.path().extension();
+    if ((extension == file_suffix || extension == ".gguf") && is_file(entry.path())) result.push_back(entry.path());
+  }
+  std::sort(result.begin(), result.end());
+  return result;
+}
+
 std::string list_names(const std::vector<fs::path>& files) {
   std::string result;
   for (const auto& file : files) result += (result.empty() ? "" : ", ") + printable_path(file.filename());
@@ -75,7 +89,7 @@ std::string list_names(const std::vector<fs::path>& files) {
 }
 
 /// The file or index in `folder` that Checkpoint::open's rule picks.
-fs::path choose_file(const fs::path& folder, std::span<const std::string_view> stems) {
+fs::path choose_file(const fs::path& folder) {
   std::error_code error;
   fs::directory_iterator(folder, error);  // a folder that may not be read is not an empty one
   if (error) fail(ErrorCode::not_found, "checkpoint", "cannot read {}: {}", printable_path(folder), error.message());
@@ -102,15 +116,21 @@ fs::path choose_file(const fs::path& folder, std::span<const std::string_view> s
     }
     if (!variants.empty()) return variants.front();
   }
+  const auto others = find_weight_files(folder);
+  if (others.size() > 1) {
+    fail_checkpoint(folder, fmt::format("holds several weight files ({}); name one of them instead of the folder",
+                                        list_names(others)));
+  }
+  if (!others.empty()) return others.front();
   fail(ErrorCode::not_found, "checkpoint", "{}: expected one of {}, found none", printable_path(folder),
        list_names(looked_for));
 }
 
 }  // namespace
 
-Checkpoint Checkpoint::open(const fs::path& path, std::span<const std::string_view> stems) {
+Checkpoint Checkpoint::open(const fs::path& path) {
   std::error_code ignored;
-  const fs::path chosen = fs::is_directory(path, ignored) ? choose_file(path, stems) : path;
+  const fs::path chosen = fs::is_directory(path, ignored) ? choose_file(path) : path;
   Checkpoint result;
   result.path_ = path;
   if (chosen.extension() != ".json") {
@@ -130,7 +150,7 @@ Checkpoint Checkpoint::open(const fs::path& path, std::span<const std::string_vi
     result.add_file(file);
   }
   for (const auto& [name, shard] : weight_map) {
-    const SafetensorsFile& file = result.files_[std::distance(shards.begin(), shards.find(shard))];
+    const WeightFile& file = *result.files_[std::distance(shards.begin(), shards.find(shard))];
     if (!file.find(name)) {
       fail_checkpoint(chosen, fmt::format("says that tensor \"{}\" is in {}, which does not hold it", printable(name),
                                           printable_path(file.path())));
@@ -140,12 +160,12 @@ Checkpoint Checkpoint::open(const fs::path& path, std::span<const std::string_vi
 }
 
 void Checkpoint::add_file(const fs::path& path) {
-  files_.push_back(SafetensorsFile::open(path));
-  for (const TensorEntry& entry : files_.back().entries()) {
+  files_.push_back(WeightFile::open(path));
+  for (const TensorEntry& entry : files_.back()->entries()) {
     const auto [found, is_new] = file_index_.emplace(entry.name, files_.size() - 1);
     if (!is_new) {
       fail_checkpoint(path_, fmt::format("tensor \"{}\" stands in both {} and {}", printable(entry.name),
-                                         printable_path(files_[found->second].path()), printable_path(path)));
+                                         printable_path(files_[found->second]->path()), printable_path(path)));
     }
   }
 }
@@ -161,12 +181,12 @@ bool Checkpoint::contains(std::string_view name) const { return file_index_.find
 
 const TensorEntry* Checkpoint::find(std::string_view name) const {
   const auto found = file_index_.find(name);
-  return found == file_index_.end() ? nullptr : files_[found->second].find(name);
+  return found == file_index_.end() ? nullptr : files_[found->second]->find(name);
 }
 
 const fs::path& Checkpoint::file_of(std::string_view name) const {
   const auto found = file_index_.find(name);
-  return found == file_index_.end() ? path_ : files_[found->second].path();
+  return found == file_index_.end() ? path_ : files_[found->second]->path();
 }
 
 at::Tensor Checkpoint::tensor(std::string_view name) const {
@@ -174,19 +194,19 @@ at::Tensor Checkpoint::tensor(std::string_view name) const {
   if (found == file_index_.end()) {
     fail_checkpoint(path_, fmt::format("expected a tensor \"{}\", found none of that name", printable(name)));
   }
-  const SafetensorsFile& file = files_[found->second];
+  const WeightFile& file = *files_[found->second];
   return file.tensor(*file.find(name));
 }
 
 std::vector<fs::path> Checkpoint::files() const {
   std::vector<fs::path> result;
-  for (const SafetensorsFile& file : files_) result.push_back(file.path());
+  for (const auto& file : files_) result.push_back(file->path());
   return result;
 }
 
 std::map<std::string, std::string> Checkpoint::metadata() const {
   std::map<std::string, std::string> result;
-  for (const SafetensorsFile& file : files_) result.insert(file.metadata().begin(), file.metadata().end());
+  for (const auto& file : files_) result.insert(file->metadata().begin(), file->metadata().end());
   return result;
 }
 

@@ -2,26 +2,27 @@
 
 #include <filesystem>
 #include <map>
-#include <span>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "io/safetensors.hpp"
+#include "io/weight_file.hpp"
 
 namespace llmdit::io {
 
-/// The tensors of one model component: a safetensors file, or a folder with one file or with shards and their index.
+/// The tensors of weight files that belong together: a safetensors or GGUF file, or a folder with one file or with
+/// shards and their index.
 class Checkpoint {
  public:
-  /// `path` is a safetensors file, an index, or a folder that holds `<stem>.safetensors` or
-  /// `<stem>.safetensors.index.json` for one of `stems` (e.g. "diffusion_pytorch_model", "model"). An earlier stem goes
-  /// before a later one, and any of them before a variant such as `<stem>.fp16.safetensors`, which is taken when it is
-  /// the only one. A file next to an index that names other files, or two variants, is an error: pass the file itself.
+  /// `path` is a weight file, an index, or a folder that holds `<stem>.safetensors` or `<stem>.safetensors.index.json`
+  /// for one of the published stems ("diffusion_pytorch_model", "model", in this order). They go before a variant such
+  /// as `<stem>.fp16.safetensors`, and that before any other weight file, each taken when it is the only one. A file
+  /// next to an index that names other files, or two of a kind, is an error: pass the file itself.
   /// Tensors that the index does not name belong to the checkpoint too.
   /// Throws not_found naming every file looked for, or a missing shard; unsupported for an index that names a key its
   /// shard lacks or a file outside the folder, and for a key that stands in two shards.
-  static Checkpoint open(const std::filesystem::path& path, std::span<const std::string_view> stems);
+  static Checkpoint open(const std::filesystem::path& path);
 
   /// Names in sorted order.
   std::vector<std::string> names() const;
@@ -41,7 +42,7 @@ class Checkpoint {
   void add_file(const std::filesystem::path& path);
 
   std::filesystem::path path_;
-  std::vector<SafetensorsFile> files_;
+  std::vector<std::shared_ptr<const WeightFile>> files_;
   std::map<std::string, size_t, std::less<>> file_index_;  // tensor name -> files_
 };
 

@@ -48,7 +48,7 @@ class StrictParse {
   std::vector<std::unordered_set<std::string>> keys_;  // of the objects that are open
 };
 
-nlohmann::json parse(const std::filesystem::path& path, const std::string& text) {
+nlohmann::json parse_strictly(const std::filesystem::path& path, const std::string& text) {
   // The parser takes a NUL for the end of the text and would pass over what follows.
   if (text.find('\0') != std::string::npos) fail_json(path, "expected JSON text, found a NUL byte");
   StrictParse callback(path);
@@ -114,7 +114,11 @@ T convert_or_fail(const nlohmann::json& value, const std::filesystem::path& path
 }  // namespace
 
 JsonObject JsonObject::read(const std::filesystem::path& path) {
-  return {path, parse(path, read_text_file(path, max_file_bytes))};
+  return {path, parse_strictly(path, read_text_file(path, max_file_bytes))};
+}
+
+JsonObject JsonObject::parse(const std::filesystem::path& path, const std::string& text) {
+  return JsonObject(path, parse_strictly(path, text));
 }
 
 JsonObject::JsonObject(std::filesystem::path path, nlohmann::json value)

@@ -15,6 +15,8 @@ class JsonObject {
  public:
   /// Throws not_found when the file cannot be read, unsupported when it is not a JSON object.
   static JsonObject read(const std::filesystem::path& path);
+  /// Of JSON text that is a part of the file `path`.
+  static JsonObject parse(const std::filesystem::path& path, const std::string& text);
   JsonObject(std::filesystem::path path, nlohmann::json value);
 
   bool has(std::string_view key) const;  ///< present and not null

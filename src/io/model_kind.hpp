@@ -1,14 +1,14 @@
 #pragma once
 
 #include <string>
-#include <vector>
 
-#include "llmdit/inspect.hpp"
+#include "io/checkpoint.hpp"
 
 namespace llmdit::io {
 
-/// The class whose tensors these are, e.g. "ZImageTransformer2DModel"; "LoRA" for every kind of adapter; several joined
-/// with " + " for an all-in-one file; "" when unknown. `tensors` are sorted by name.
-std::string tell_model(const std::vector<TensorInfo>& tensors);
+/// What the tensors are of, told by their names and shapes: a class such as "ZImageTransformer2DModel"; "LoRA" for
+/// every kind of adapter; several joined with " + " for an all-in-one file; the name of a model that is not handled; ""
+/// when unknown.
+std::string tell_model(const Checkpoint& checkpoint);
 
 }  // namespace llmdit::io

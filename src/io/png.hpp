@@ -4,6 +4,9 @@
 #include <cstdint>
 #include <string_view>
 
+#include "io/image_source.hpp"
+#include "llmdit/image.hpp"
+
 namespace llmdit::io {
 
 // What both the writer and the reader of PNG files need to know of the format.
@@ -17,5 +20,8 @@ bool is_png_keyword(std::string_view latin1) noexcept;
 
 /// CRC-32 of a chunk's type and data, which lie one behind the other in the file.
 uint32_t png_crc(std::string_view type_and_data) noexcept;
+
+/// Checks the header and the checksum of every chunk; reads what read_png_info reads, but for the texts.
+ImageInfo check_png(const ImageSource& source);
 
 }  // namespace llmdit::io

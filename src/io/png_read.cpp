@@ -1,197 +1,93 @@
-#include <zlib.h>
+#include <png.h>
 
-#include <algorithm>
-#include <cctype>
-
-#include "base/check.hpp"
-#include "io/encoding.hpp"
-#include "io/mapped_file.hpp"
+#include "io/image_codec.hpp"
+#include "io/image_guard.hpp"
 #include "io/png.hpp"
-#include "llmdit/image.hpp"
 
-namespace llmdit {
+namespace llmdit::io {
 namespace {
 
-constexpr size_t max_inflated_bytes = size_t{64} << 20;  // of all compressed texts of a file together
-
-uint32_t big_endian(std::string_view bytes) {
-  uint32_t value = 0;
-  for (int i = 0; i < 4; ++i) value = value << 8 | static_cast<uint8_t>(bytes[i]);
-  return value;
-}
-
-/// Walks the chunks of one file; every complaint names the file.
-class PngReader {
+/// One libpng reader; see Note [Errors of C codecs].
+class PngDecoder {
  public:
-  PngReader(std::string_view bytes, const std::filesystem::path& path)
-      : rest_(bytes), size_(bytes.size()), path_(path) {}
+  explicit PngDecoder(const ImageSource& source) : source_(source), rest_(source.bytes) {}
+  ~PngDecoder() { png_destroy_read_struct(&png_, &info_, nullptr); }
+  PngDecoder(const PngDecoder&) = delete;
+  PngDecoder& operator=(const PngDecoder&) = delete;
 
-  PngInfo read();
+  Raster read(int64_t max_pixels);
 
  private:
-  struct Chunk {
-    std::string_view type;
-    std::string_view data;
-  };
+  [[noreturn]] static void on_error(png_structp png, png_const_charp message) {
+    static_cast<CodecFailure*>(png_get_error_ptr(png))->raise(message);
+  }
+  static void on_warning(png_structp, png_const_charp) {}
+  static void take_bytes(png_structp png, png_bytep out, size_t count);
 
-  [[noreturn]] void fail_png(std::string_view problem) const {
-    fail(ErrorCode::unsupported, "png", "{}: {}", io::printable_path(path_), problem);
+  template <class Calls>
+  void run(const Calls& calls) {
+    if (!run_guarded(failure_, calls)) source_.fail(fmt::format("the PNG data are damaged: {}", failure_.message));
   }
 
-  Chunk next_chunk();
-  void read_header(const Chunk& chunk);
-  void read_text(const Chunk& chunk);
-  void read_compressed_text(const Chunk& chunk);
-  void read_international_text(const Chunk& chunk);
-  void add_text(std::string_view keyword, std::string text);
-  std::string inflate(std::string_view data);
+  void open();
+  void read_header(Raster& raster);
 
-  /// What stands before the next NUL, which is passed over too.
-  std::string_view take_field(std::string_view& data, const Chunk& chunk) const {
-    const size_t end = data.find('\0');
-    if (end == data.npos) fail_png(fmt::format("a {} chunk ends too early", chunk.type));
-    const std::string_view field = data.substr(0, end);
-    data.remove_prefix(end + 1);
-    return field;
-  }
-
+  const ImageSource& source_;
   std::string_view rest_;
-  size_t size_;
-  const std::filesystem::path& path_;
-  size_t inflated_bytes_ = 0;
-  PngInfo info_;
+  CodecFailure failure_;
+  png_structp png_ = nullptr;
+  png_infop info_ = nullptr;
 };
 
-PngReader::Chunk PngReader::next_chunk() {
-  const size_t at = size_ - rest_.size();
-  if (rest_.size() < io::png_chunk_overhead) {
-    fail_png(fmt::format("the file is cut off: expected another chunk at byte {}, found the end", at));
-  }
-  const uint32_t length = big_endian(rest_);
-  const Chunk chunk{rest_.substr(4, 4), rest_.substr(8, length)};
-  const bool is_named = std::all_of(chunk.type.begin(), chunk.type.end(),
-                                    [](char c) { return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z'); });
-  if (!is_named || length > io::png_max_length)
-    fail_png(fmt::format("expected a chunk at byte {}, found other data", at));
-  if (length > rest_.size() - io::png_chunk_overhead) {
-    fail_png(fmt::format("the file is cut off: expected at least {} bytes for its {} chunk, found {}",
-                         at + io::png_chunk_overhead + length, chunk.type, size_));
-  }
-  if (io::png_crc(rest_.substr(4, 4 + length)) != big_endian(rest_.substr(8 + length))) {
-    fail_png(fmt::format("the {} chunk at byte {} is damaged: its checksum differs", chunk.type, at));
-  }
-  rest_.remove_prefix(io::png_chunk_overhead + length);
-  return chunk;
+void PngDecoder::take_bytes(png_structp png, png_bytep out, size_t count) {
+  auto& rest = *static_cast<std::string_view*>(png_get_io_ptr(png));
+  if (count > rest.size()) png_error(png, "the file is cut off");
+  std::memcpy(out, rest.data(), count);
+  rest.remove_prefix(count);
 }
 
-void PngReader::read_header(const Chunk& chunk) {
-  if (chunk.type != "IHDR" || chunk.data.size() != io::png_header_bytes) {
-    fail_png(fmt::format("expected an IHDR chunk of {} bytes first, found {} of {}", io::png_header_bytes, chunk.type,
-                         chunk.data.size()));
-  }
-  info_.width = big_endian(chunk.data);
-  info_.height = big_endian(chunk.data.substr(4));
-  info_.bit_depth = static_cast<uint8_t>(chunk.data[8]);
-  info_.color_type = static_cast<uint8_t>(chunk.data[9]);
-  if (std::min(info_.width, info_.height) < 1 || std::max(info_.width, info_.height) > io::png_max_length) {
-    fail_png(fmt::format("expected a width and height of 1 to 2^31 - 1, found {} x {}", info_.width, info_.height));
-  }
-  // Bit depths that each color type may have, as a sum of powers of two; no types 1 and 5.
-  constexpr int depths[] = {1 | 2 | 4 | 8 | 16, 0, 8 | 16, 1 | 2 | 4 | 8, 8 | 16, 0, 8 | 16};
-  const bool is_power = info_.bit_depth != 0 && (info_.bit_depth & (info_.bit_depth - 1)) == 0;
-  if (info_.color_type > 6 || !is_power || (depths[info_.color_type] & info_.bit_depth) == 0) {
-    fail_png(fmt::format("no PNG has color type {} with bit depth {}", info_.color_type, info_.bit_depth));
-  }
-  if (chunk.data[10] != 0 || chunk.data[11] != 0 || static_cast<uint8_t>(chunk.data[12]) > 1) {
-    fail_png("unknown compression, filter or interlace method");
-  }
+void PngDecoder::open() {
+  png_ = png_create_read_struct(PNG_LIBPNG_VER_STRING, &failure_, &on_error, &on_warning);
+  info_ = png_ ? png_create_info_struct(png_) : nullptr;
+  if (!info_) fail(ErrorCode::out_of_memory, "image", "no memory to read {}", source_.name);
+  png_set_read_fn(png_, &rest_, &take_bytes);
 }
 
-void PngReader::add_text(std::string_view keyword, std::string text) {
-  if (!io::is_png_keyword(keyword)) {
-    fail_png(fmt::format("\"{}\" is no keyword of a text", io::printable(io::latin1_to_utf8(keyword))));
-  }
-  info_.text.emplace_back(io::latin1_to_utf8(keyword), std::move(text));
+void PngDecoder::read_header(Raster& raster) {
+  run([&] {
+    png_set_user_limits(png_, PNG_UINT_31_MAX, PNG_UINT_31_MAX);  // pixels are counted by Raster::allocate
+    // Of ancillary chunks only tRNS matters here.
+    png_set_keep_unknown_chunks(png_, PNG_HANDLE_CHUNK_NEVER, nullptr, -1);
+    png_read_info(png_, info_);
+    png_set_expand(png_);  // palettes, fewer than 8 bits, and tRNS as alpha
+    png_set_scale_16(png_);
+    png_set_gray_to_rgb(png_);
+    png_set_interlace_handling(png_);
+    png_read_update_info(png_, info_);
+    raster.width = png_get_image_width(png_, info_);
+    raster.height = png_get_image_height(png_, info_);
+    raster.channels = png_get_channels(png_, info_);
+  });
 }
 
-void PngReader::read_text(const Chunk& chunk) {
-  std::string_view data = chunk.data;
-  const std::string_view keyword = take_field(data, chunk);
-  add_text(keyword, io::latin1_to_utf8(data));
-}
-
-void PngReader::read_compressed_text(const Chunk& chunk) {
-  std::string_view data = chunk.data;
-  const std::string_view keyword = take_field(data, chunk);
-  if (data.empty() || data[0] != 0) fail_png("unknown compression method of a zTXt chunk");
-  add_text(keyword, io::latin1_to_utf8(inflate(data.substr(1))));
-}
-
-void PngReader::read_international_text(const Chunk& chunk) {
-  std::string_view data = chunk.data;
-  const std::string_view keyword = take_field(data, chunk);
-  if (data.size() < 2 || static_cast<uint8_t>(data[0]) > 1 || (data[0] == 1 && data[1] != 0)) {
-    fail_png("unknown compression of an iTXt chunk");
-  }
-  const bool is_compressed = data[0] == 1;
-  data.remove_prefix(2);
-  take_field(data, chunk);  // language
-  take_field(data, chunk);  // translated keyword
-  std::string text = is_compressed ? inflate(data) : std::string(data);
-  if (!io::is_utf8(text))
-    fail_png(fmt::format("the text of \"{}\" is not UTF-8", io::printable(io::latin1_to_utf8(keyword))));
-  add_text(keyword, std::move(text));
-}
-
-std::string PngReader::inflate(std::string_view data) {
-  z_stream stream{};
-  if (inflateInit(&stream) != Z_OK) fail(ErrorCode::out_of_memory, "png", "no memory for a compressed text");
-  const struct Guard {
-    z_stream& stream;
-    ~Guard() { inflateEnd(&stream); }
-  } guard{stream};
-  stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(data.data()));
-  stream.avail_in = static_cast<uInt>(data.size());
-  std::string result;
-  int status = Z_OK;
-  while (status == Z_OK) {
-    char block[16384];
-    stream.next_out = reinterpret_cast<Bytef*>(block);
-    stream.avail_out = sizeof(block);
-    status = ::inflate(&stream, Z_NO_FLUSH);
-    const size_t produced = sizeof(block) - stream.avail_out;
-    inflated_bytes_ += produced;
-    if (inflated_bytes_ > max_inflated_bytes) {
-      fail_png(fmt::format("its compressed texts grow beyond {} bytes", max_inflated_bytes));
-    }
-    result.append(block, produced);
-  }
-  if (status != Z_STREAM_END) fail_png("a compressed text is damaged");
-  return result;
-}
-
-PngInfo PngReader::read() {
-  if (!rest_.starts_with(io::png_signature)) fail_png("expected the signature of a PNG file, found other data");
-  rest_.remove_prefix(io::png_signature.size());
-  read_header(next_chunk());
-  bool has_pixels = false;
-  for (Chunk chunk = next_chunk(); chunk.type != "IEND"; chunk = next_chunk()) {
-    if (chunk.type == "IHDR") fail_png("found a second IHDR chunk");
-    if (chunk.type == "IDAT") has_pixels = true;
-    if (chunk.type == "tEXt") read_text(chunk);
-    if (chunk.type == "zTXt") read_compressed_text(chunk);
-    if (chunk.type == "iTXt") read_international_text(chunk);
-  }
-  if (!has_pixels) fail_png("expected an IDAT chunk, found none");
-  return std::move(info_);
+Raster PngDecoder::read(int64_t max_pixels) {
+  Raster raster;
+  const ImageInfo header = check_png(source_);
+  raster.orientation = header.orientation;
+  open();
+  read_header(raster);
+  raster.allocate(source_, max_pixels);
+  std::vector<png_bytep> rows(static_cast<size_t>(raster.height));
+  for (int64_t y = 0; y < raster.height; ++y) rows[y] = raster.row(y);
+  run([&] {
+    png_read_image(png_, rows.data());
+    png_read_end(png_, nullptr);
+  });
+  return raster;
 }
 
 }  // namespace
 
-PngInfo read_png_info(const std::filesystem::path& path) {
-  const auto file = io::MappedFile::open(path);
-  const auto bytes = file->bytes();
-  return PngReader({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, path).read();
-}
+Raster read_png(const ImageSource& source, int64_t max_pixels) { return PngDecoder(source).read(max_pixels); }
 
-}  // namespace llmdit
+}  // namespace llmdit::io

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "io/safetensors.hpp"
+#include "io/weight_file.hpp"
 
 namespace llmdit::io {
 

@@ -19,11 +19,12 @@ namespace llmdit::io {
 /// One tensor of a weight file, as the file's header describes it.
 struct TensorEntry {
   std::string name;
-  std::string dtype_name;                   ///< as written, e.g. "BF16", "Q4_K"
-  std::optional<at::ScalarType> dtype{};    ///< of the elements; nothing for blocks and for kinds libtorch has no type for
+  std::string dtype_name;  ///< as written, e.g. "BF16", "Q4_K"
+  std::optional<at::ScalarType>
+      dtype{};  ///< of the elements; nothing for blocks and for kinds libtorch has no type for
   std::optional<kernels::BlockType> block{};  ///< of quantised blocks
-  std::vector<int64_t> shape{};             ///< in values, outermost first: F4 and blocks count single values
-  uint64_t offset = 0;                      ///< bytes from the file's start
+  std::vector<int64_t> shape{};               ///< in values, outermost first: F4 and blocks count single values
+  uint64_t offset = 0;                        ///< bytes from the file's start
   uint64_t bytes = 0;
 };
 

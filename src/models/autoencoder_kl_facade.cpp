@@ -5,12 +5,13 @@
 #include <optional>
 
 #include "base/check.hpp"
+#include "base/load_options.hpp"
 #include "base/translate.hpp"
 #include "io/model_config.hpp"
 #include "models/autoencoder_kl.hpp"
+#include "models/model_files.hpp"
 
-namespace llmdit {
-namespace {
+namespace llmdit::models {
 
 void check_config(const AutoencoderKLConfig& c, const std::filesystem::path& path) {
   if (c.block_out_channels.empty() || c.block_out_channels.size() > 8) {
@@ -30,10 +31,7 @@ void check_config(const AutoencoderKLConfig& c, const std::filesystem::path& pat
   }
 }
 
-}  // namespace
-
-AutoencoderKLConfig AutoencoderKLConfig::load(const std::filesystem::path& path) {
-  const auto json = io::read_config(path);
+AutoencoderKLConfig parse_autoencoder_config(const io::JsonObject& json) {
   io::expect_class(json, "AutoencoderKL");
   io::expect_value<std::string>(json, "act_fn", "silu");
   for (const char* key : {"latents_mean", "latents_std"}) {
@@ -62,9 +60,17 @@ AutoencoderKLConfig AutoencoderKLConfig::load(const std::filesystem::path& path)
   return c;
 }
 
+}  // namespace llmdit::models
+
+namespace llmdit {
+
+AutoencoderKLConfig AutoencoderKLConfig::load(const std::filesystem::path& path) {
+  return models::parse_autoencoder_config(io::read_config(path));
+}
+
 struct AutoencoderKL::Impl {
-  Impl(io::Checkpoint checkpoint, const nn::Placement& placement, const AutoencoderKLConfig& config)
-      : config(config), store(std::move(checkpoint), placement), decoder(nn::Weights(store).scope("decoder"), config) {
+  Impl(io::TensorTable table, const nn::Placement& placement, const AutoencoderKLConfig& config)
+      : config(config), store(std::move(table), placement), decoder(nn::Weights(store).scope("decoder"), config) {
     const nn::Weights weights(store);
     if (weights.has("encoder.conv_in.weight")) encoder.emplace(weights.scope("encoder"), config);
     unused = store.unused();
@@ -81,14 +87,14 @@ struct AutoencoderKL::Impl {
 
 AutoencoderKL::AutoencoderKL(std::shared_ptr<const Impl> impl) : impl_(std::move(impl)) {}
 
-AutoencoderKL AutoencoderKL::load(const std::filesystem::path& path, const LoadOptions& options) {
+AutoencoderKL AutoencoderKL::load(const std::filesystem::path& path, const LoadOptions& options,
+                                  const std::filesystem::path& config_path) {
   return translate_errors("vae", [&] {
-    check_options(options);
+    check_component_options(options);
     const c10::NoGradGuard guard;
-    const auto config = AutoencoderKLConfig::load(path);
-    constexpr std::string_view stems[] = {"diffusion_pytorch_model", "model"};
-    return AutoencoderKL(std::make_shared<Impl>(io::Checkpoint::open(path, stems),
-                                                nn::resolve_placement(options, options.vae_device), config));
+    auto files = models::open_autoencoder(path, config_path);
+    return AutoencoderKL(std::make_shared<Impl>(std::move(files.table),
+                                                nn::resolve_placement(options, options.vae_device), files.config));
   });
 }
 
@@ -108,7 +114,7 @@ LatentDistribution AutoencoderKL::encode(const at::Tensor& pixels, std::stop_tok
     if (!impl_->encoder) {
       fail(ErrorCode::unsupported, "vae",
            "expected an encoder in {}, found only a decoder; use the full autoencoder's file",
-           impl_->store.checkpoint().path().string());
+           impl_->store.table().checkpoint().path().string());
     }
     const int64_t multiple = impl_->config.vae_scale_factor();
     check(pixels.dim() == 4 && pixels.size(1) == impl_->config.in_channels && pixels.numel() > 0, "vae",

@@ -7,8 +7,9 @@
 #include "base/check.hpp"
 #include "base/stop.hpp"
 #include "io/model_config.hpp"
+#include "models/model_files.hpp"
 
-namespace llmdit {
+namespace llmdit::models {
 namespace {
 
 // transformers 4 writes rope_theta and rope_scaling, transformers 5 writes rope_parameters; some files carry both.
@@ -47,8 +48,7 @@ void refuse_unhandled(const io::JsonObject& json) {
 
 }  // namespace
 
-Qwen3Config Qwen3Config::load(const std::filesystem::path& path) {
-  const auto json = io::read_config(path);
+Qwen3Config parse_qwen3_config(const io::JsonObject& json) {
   refuse_unhandled(json);
   Qwen3Config config;
   config.vocab_size = io::positive(json, "vocab_size");
@@ -62,16 +62,27 @@ Qwen3Config Qwen3Config::load(const std::filesystem::path& path) {
   config.max_position_embeddings = io::positive(json, "max_position_embeddings");
   config.rms_norm_eps = json.get_or<double>("rms_norm_eps", config.rms_norm_eps);
   config.rope_theta = read_rope_theta(json);
+  check_config(config, json.path());
+  return config;
+}
+
+void check_config(const Qwen3Config& config, const std::filesystem::path& path) {
   if (config.num_attention_heads % config.num_key_value_heads != 0) {
     fail(ErrorCode::unsupported, "qwen3",
-         "expected num_attention_heads to be a multiple of num_key_value_heads in {}, found {} and {}",
-         json.path().string(), config.num_attention_heads, config.num_key_value_heads);
+         "expected num_attention_heads to be a multiple of num_key_value_heads in {}, found {} and {}", path.string(),
+         config.num_attention_heads, config.num_key_value_heads);
   }
   if (config.head_dim <= 0 || config.head_dim % 2 != 0) {
-    fail(ErrorCode::unsupported, "qwen3", "expected an even head_dim in {}, found {}", json.path().string(),
-         config.head_dim);
+    fail(ErrorCode::unsupported, "qwen3", "expected an even head_dim in {}, found {}", path.string(), config.head_dim);
   }
-  return config;
+}
+
+}  // namespace llmdit::models
+
+namespace llmdit {
+
+Qwen3Config Qwen3Config::load(const std::filesystem::path& path) {
+  return models::parse_qwen3_config(io::read_config(path));
 }
 
 }  // namespace llmdit
@@ -80,11 +91,6 @@ namespace llmdit::models {
 namespace {
 
 using Bias = nn::Linear::Bias;
-
-// Published files name everything "model.x"; a saved Qwen3Model leaves the prefix out.
-nn::Weights published_scope(const nn::Weights& weights) {
-  return weights.has("model.embed_tokens.weight") ? weights.scope("model") : weights;
-}
 
 }  // namespace
 
@@ -116,9 +122,8 @@ at::Tensor Qwen3Model::Block::operator()(const at::Tensor& x, const nn::RopeHalv
   return y + mlp(post_attention_layernorm(y));
 }
 
-Qwen3Model::Qwen3Model(const nn::Weights& all_weights, const Qwen3Config& config)
-    : config_(config), norm_(published_scope(all_weights).scope("norm"), config.hidden_size, config.rms_norm_eps) {
-  const nn::Weights weights = published_scope(all_weights);
+Qwen3Model::Qwen3Model(const nn::Weights& weights, const Qwen3Config& config)
+    : config_(config), norm_(weights.scope("norm"), config.hidden_size, config.rms_norm_eps) {
   embed_tokens_ = weights.scope("embed_tokens").get("weight", {config.vocab_size, config.hidden_size});
   compute_ = weights.compute();
   for (int64_t i = 0; i < config.num_hidden_layers; ++i) layers_.emplace_back(weights.scope("layers").scope(i), config);
@@ -135,7 +140,7 @@ at::Tensor Qwen3Model::embed(std::span<const int64_t> input_ids) const {
           id);
   }
   const at::Tensor ids = at::tensor(at::ArrayRef<int64_t>(input_ids.data(), input_ids.size()), at::kLong);
-  return at::embedding(embed_tokens_, ids.to(embed_tokens_.device())).to(compute_);
+  return embed_tokens_.rows(ids, compute_);
 }
 
 at::Tensor Qwen3Model::hidden_states(std::span<const int64_t> input_ids, int64_t layer,

@@ -15,7 +15,7 @@ namespace llmdit::models {
 /// The Qwen3 language model without its head: token ids to hidden states.
 class Qwen3Model {
  public:
-  /// `weights` may carry the names with or without the published prefix "model.".
+  /// Names are transformers' without the prefix "model.".
   Qwen3Model(const nn::Weights& weights, const Qwen3Config& config);
 
   /// Entry `layer` of transformers' hidden_states (0 .. num_hidden_layers, negative from the end): [tokens,
@@ -45,7 +45,7 @@ class Qwen3Model {
 
   Qwen3Config config_;
   at::ScalarType compute_;
-  at::Tensor embed_tokens_;  // [vocab_size, hidden_size], as stored
+  nn::StoredTensor embed_tokens_;  // [vocab_size, hidden_size]
   std::vector<Block> layers_;
   nn::RmsNorm norm_;
 };

@@ -2,11 +2,13 @@
 #include <c10/core/GradMode.h>
 
 #include "base/check.hpp"
+#include "base/load_options.hpp"
 #include "base/translate.hpp"
 #include "io/model_config.hpp"
+#include "models/model_files.hpp"
 #include "models/z_image_transformer.hpp"
 
-namespace llmdit {
+namespace llmdit::models {
 namespace {
 
 std::array<int64_t, 3> three(const io::JsonObject& json, std::string_view key, const std::array<int64_t, 3>& fallback) {
@@ -18,6 +20,8 @@ std::array<int64_t, 3> three(const io::JsonObject& json, std::string_view key, c
   }
   return {values[0], values[1], values[2]};
 }
+
+}  // namespace
 
 void check_config(const ZImageTransformerConfig& c, const std::filesystem::path& path) {
   const int64_t head_dim = c.dim / c.n_heads, axes = c.axes_dims[0] + c.axes_dims[1] + c.axes_dims[2];
@@ -37,10 +41,7 @@ void check_config(const ZImageTransformerConfig& c, const std::filesystem::path&
   }
 }
 
-}  // namespace
-
-ZImageTransformerConfig ZImageTransformerConfig::load(const std::filesystem::path& path) {
-  const auto json = io::read_config(path);
+ZImageTransformerConfig parse_z_image_config(const io::JsonObject& json) {
   io::expect_class(json, "ZImageTransformer2DModel");
   io::expect_value<std::vector<int64_t>>(json, "all_patch_size", {2});
   io::expect_value<std::vector<int64_t>>(json, "all_f_patch_size", {1});
@@ -70,6 +71,14 @@ ZImageTransformerConfig ZImageTransformerConfig::load(const std::filesystem::pat
   return c;
 }
 
+}  // namespace llmdit::models
+
+namespace llmdit {
+
+ZImageTransformerConfig ZImageTransformerConfig::load(const std::filesystem::path& path) {
+  return models::parse_z_image_config(io::read_config(path));
+}
+
 int64_t max_caption_len(const ZImageTransformerConfig& config) {
   // The image stands at the padded caption's length + 1, the last index is axes_lens[0] - 1.
   return std::max<int64_t>(0, config.axes_lens[0] - 2) / seq_multi_of * seq_multi_of;
@@ -85,11 +94,8 @@ void check_latent_size(const ZImageTransformerConfig& config, int64_t h, int64_t
 }
 
 struct ZImageTransformer::Impl {
-  Impl(io::Checkpoint checkpoint, const nn::Placement& placement, const ZImageTransformerConfig& config)
-      : config(config),
-        store(std::move(checkpoint), placement),
-        model(nn::Weights(store), config),
-        unused(store.unused()) {}
+  Impl(nn::WeightStore weights, const ZImageTransformerConfig& config)
+      : config(config), store(std::move(weights)), model(nn::Weights(store), config), unused(store.unused()) {}
 
   ZImageTransformerConfig config;
   nn::WeightStore store;
@@ -99,16 +105,25 @@ struct ZImageTransformer::Impl {
 
 ZImageTransformer::ZImageTransformer(std::shared_ptr<const Impl> impl) : impl_(std::move(impl)) {}
 
-ZImageTransformer ZImageTransformer::load(const std::filesystem::path& path, const LoadOptions& options) {
+ZImageTransformer ZImageTransformer::load(const std::filesystem::path& path, const LoadOptions& options,
+                                          const std::filesystem::path& config_path) {
   return translate_errors("transformer", [&] {
-    check_options(options);
+    check_component_options(options);
     const c10::NoGradGuard guard;
-    const auto config = ZImageTransformerConfig::load(path);
-    constexpr std::string_view stems[] = {"diffusion_pytorch_model", "model"};
-    return ZImageTransformer(std::make_shared<Impl>(io::Checkpoint::open(path, stems),
-                                                    nn::resolve_placement(options, options.dit_device), config));
+    auto files = models::open_z_image(path, config_path);
+    nn::WeightStore store(std::move(files.table), nn::resolve_placement(options, options.dit_device));
+    return ZImageTransformer(std::make_shared<Impl>(std::move(store), files.config));
   });
 }
+
+ZImageTransformer ZImageTransformer::patched(const WeightPatches& patches) const {
+  return translate_errors("transformer", [&] {
+    const c10::NoGradGuard guard;
+    return ZImageTransformer(std::make_shared<Impl>(nn::WeightStore(impl_->store, patches), impl_->config));
+  });
+}
+
+std::map<std::string, std::vector<int64_t>> ZImageTransformer::weight_shapes() const { return impl_->store.shapes(); }
 
 Conditioning ZImageTransformer::condition(std::span<const at::Tensor> prompt_embeds, std::stop_token stop) const {
   return translate_errors("transformer", [&] {
@@ -152,7 +167,9 @@ at::Tensor ZImageTransformer::forward(const at::Tensor& latents, const at::Tenso
 }
 
 const ZImageTransformerConfig& ZImageTransformer::config() const { return impl_->config; }
-std::map<std::string, at::Tensor> ZImageTransformer::state_dict() const { return impl_->store.given(); }
+std::map<std::string, at::Tensor> ZImageTransformer::state_dict() const {
+  return translate_errors("transformer", [&] { return impl_->store.state_dict(); });
+}
 const std::vector<std::string>& ZImageTransformer::unused_weights() const { return impl_->unused; }
 
 }  // namespace llmdit

@@ -17,9 +17,10 @@ struct Placement {
 
   /// The type activations are computed in, for weights stored as `stored`.
   /// A CPU computes in float32, whose speed and accuracy 16-bit types rarely reach there. A GPU computes in bf16 where
-  /// weights are bf16, but never in fp16: Z-Image's activations pass its largest number.
+  /// weights are bf16 or fewer bits, but never in fp16: Z-Image's activations pass its largest number.
   c10::ScalarType compute(c10::ScalarType stored) const {
-    return !device.is_cpu() && stored == c10::kBFloat16 ? c10::kBFloat16 : c10::kFloat;
+    const bool is_wider = stored == c10::kFloat || stored == c10::kDouble || stored == c10::kHalf;
+    return device.is_cpu() || is_wider ? c10::kFloat : c10::kBFloat16;
   }
 };
 

@@ -5,8 +5,12 @@
 namespace llmdit::nn {
 
 at::Tensor rope_table(int64_t length, int64_t dim, double theta) {
+  return rope_factors(at::arange(length, at::kDouble), dim, theta);
+}
+
+at::Tensor rope_factors(const at::Tensor& positions, int64_t dim, double theta) {
   const at::Tensor frequencies = 1.0 / at::pow(theta, at::arange(0, dim, 2, at::kDouble) / dim);
-  const at::Tensor angles = at::outer(at::arange(length, at::kDouble), frequencies).to(at::kFloat);
+  const at::Tensor angles = at::outer(positions.to(at::kDouble), frequencies).to(at::kFloat);
   return at::polar(at::ones_like(angles), angles);
 }
 

@@ -12,8 +12,11 @@ namespace llmdit::nn {
 /// first, as the Z-Image reference does.
 at::Tensor rope_table(int64_t length, int64_t dim, double theta);
 
+/// The same for any positions [rows]: complex64 [rows, dim / 2].
+at::Tensor rope_factors(const at::Tensor& positions, int64_t dim, double theta);
+
 /// Rotates adjacent pairs (x0, x1), (x2, x3), ... in place: x float32 [rows, heads, dim], freqs_cis complex64 [rows,
-/// dim / 2]. For another type of x the result is a new tensor.
+/// dim / 2]. For another type of x the result is a new tensor. Differentiable, unless x is a leaf.
 at::Tensor rotate_pairs(at::Tensor x, const at::Tensor& freqs_cis);
 
 /// cos and sin of the angles of positions 0 .. length - 1, each [length, dim], the second half repeating the first, in

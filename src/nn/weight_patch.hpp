@@ -23,8 +23,8 @@ class WeightPatch {
   /// The changed weight, a new float32 tensor; `weight` is the original in float32.
   virtual at::Tensor merge(const at::Tensor& weight) const = 0;
 
-  /// The whole change as a product of two small matrices, for weights that must stay as they lie in a file; nothing when
-  /// it is no such product.
+  /// The whole change as a product of two small matrices, for weights that must stay as they lie in a file; nothing
+  /// when it is no such product.
   virtual std::optional<LowRank> low_rank() const = 0;
 };
 

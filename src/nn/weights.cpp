@@ -1,82 +1,228 @@
 #include "nn/weights.hpp"
 
+#include <ATen/ATen.h>
+
 #include <algorithm>
-#include <array>
+#include <set>
 
 #include "base/check.hpp"
+#include "io/encoding.hpp"
 
 namespace llmdit::nn {
 namespace {
 
-bool is_dense_float(at::ScalarType type) {
-  return type == at::kFloat || type == at::kBFloat16 || type == at::kHalf || type == at::kDouble;
+using Place = io::TensorTable::Place;
+
+/// The types numbers of weights may have: floats, 8-bit floats, and integers that a scale makes numbers of.
+bool is_handled(const io::TensorEntry& entry) {
+  if (entry.block) return true;
+  if (!entry.dtype) return false;
+  switch (*entry.dtype) {
+    case at::kFloat:
+    case at::kDouble:
+    case at::kBFloat16:
+    case at::kHalf:
+    case at::kFloat8_e4m3fn:
+    case at::kFloat8_e5m2:
+    case at::kChar:
+      return true;
+    default:
+      return false;
+  }
 }
 
-// Tensors that published files hold and no computation reads: a head tied to the embeddings, an abandoned norm.
-bool is_known_stray(std::string_view name) {
-  constexpr std::array strays = {std::string_view("lm_head.weight"), std::string_view("norm_final.weight")};
-  return std::ranges::any_of(strays, [&](std::string_view stray) { return name == stray; });
+bool is_quantized(const StoredTensor& stored) { return stored.block || stored.data.element_size() == 1; }
+
+/// The sizes that are not 1; a file may have a vector as a matrix of one row, or a matrix as a 1 x 1 convolution.
+std::vector<int64_t> essential(at::IntArrayRef shape) {
+  std::vector<int64_t> result;
+  std::ranges::copy_if(shape, std::back_inserter(result), [](int64_t size) { return size != 1; });
+  return result;
+}
+
+/// The type of the largest tensor: files of 16-bit matrices often keep small tensors in float32, and these must not
+/// make the activations around them so.
+at::ScalarType told_type(const io::TensorTable& table) {
+  const io::TensorEntry* largest = nullptr;
+  for (const auto& [name, place] : table.places()) {
+    if (!largest || place.entry->bytes > largest->bytes) largest = place.entry;
+  }
+  if (!largest) return at::kFloat;
+  return largest->dtype.value_or(at::kByte);  // blocks are narrower than any float
 }
 
 }  // namespace
 
-WeightStore::WeightStore(io::Checkpoint checkpoint, Placement placement)
-    : checkpoint_(std::move(checkpoint)), placement_(placement) {
-  // Files of 16-bit matrices often keep small tensors in float32; they must not make the activations around them so.
-  const io::TensorEntry* largest = nullptr;
-  for (const std::string& name : checkpoint_.names()) {
-    const io::TensorEntry* entry = checkpoint_.find(name);
-    if (!largest || entry->bytes > largest->bytes) largest = entry;
-  }
-  const at::ScalarType stored = largest && largest->dtype ? *largest->dtype : at::kFloat;
-  compute_ = placement_.compute(placement_.storage.value_or(stored));
+WeightStore::WeightStore(io::TensorTable table, Placement placement)
+    : WeightStore(std::move(table), placement, Purpose::load) {}
+
+WeightStore::WeightStore(io::TensorTable table, Placement placement, Purpose purpose)
+    : table_(std::move(table)), placement_(placement), purpose_(purpose) {
+  compute_ = placement_.compute(placement_.storage.value_or(told_type(table_)));
 }
 
-at::Tensor WeightStore::load(const std::string& name, at::IntArrayRef shape) const {
-  const io::TensorEntry* entry = checkpoint_.find(name);
-  if (!entry) {
-    fail(ErrorCode::unsupported, "weights",
-         "expected a tensor '{}' in {}, found none; is this the right model, and is it whole?", name,
-         checkpoint_.path().string());
+WeightStore::WeightStore(const WeightStore& base, WeightPatches patches)
+    : table_(base.table_),
+      placement_(base.placement_),
+      purpose_(Purpose::load),
+      compute_(base.compute_),
+      patches_(std::move(patches)) {
+  for (const auto& [name, stored] : base.given_) {
+    if (!patches_.contains(name) && !base.patches_.contains(name)) shared_.emplace(name, stored);
   }
-  if (at::IntArrayRef(entry->shape) != shape) {
-    fail(ErrorCode::unsupported, "weights", "expected '{}' in {} to be [{}] by its configuration, found [{}]", name,
-         checkpoint_.file_of(name).string(), fmt::join(shape, ", "), fmt::join(entry->shape, ", "));
-  }
-  if (!entry->dtype || !is_dense_float(*entry->dtype)) {
-    fail(ErrorCode::unsupported, "weights", "expected '{}' in {} to be F32, BF16 or F16, found {}", name,
-         checkpoint_.file_of(name).string(), entry->dtype_name);
-  }
-  return checkpoint_.tensor(name);
 }
 
-at::Tensor WeightStore::get(const std::string& name, at::IntArrayRef shape) {
-  const at::Tensor tensor = load(name, shape);
-  at::ScalarType type = placement_.storage.value_or(tensor.scalar_type());
-  if (type == at::kDouble) type = at::kFloat;  // nothing computes in double
-  return given_[name] = tensor.to(placement_.device, type);
+WeightStore WeightStore::for_inspection(io::TensorTable table) {
+  return WeightStore(std::move(table), {}, Purpose::inspection);
+}
+
+void WeightStore::report(const std::string& name, std::string text) {
+  if (purpose_ == Purpose::load) fail(ErrorCode::unsupported, "weights", std::string_view(text));
+  problems_.push_back({name, std::move(text)});
+}
+
+const Place* WeightStore::find_place(const std::string& name, at::IntArrayRef shape) {
+  const Place* place = table_.find(name);
+  if (!place) {
+    report(name, fmt::format("expected a tensor '{}' of the {} in {}, found none; is this the right model, and is it "
+                             "whole?",
+                             name, table_.component(), io::printable_path(table_.checkpoint().path())));
+    return nullptr;
+  }
+  const auto found = io::TensorTable::shape_of(*place);
+  if (essential(found) != essential(shape)) {
+    report(name, fmt::format("expected '{}' in {} to be [{}] by its configuration, found [{}]",
+                             io::printable(place->entry->name),
+                             io::printable_path(table_.checkpoint().file_of(place->entry->name)),
+                             fmt::join(shape, ", "), fmt::join(found, ", ")));
+    return nullptr;
+  }
+  if (!is_handled(*place->entry)) {
+    report(name, fmt::format("expected '{}' in {} to be F32, BF16, F16, F8, I8 or GGUF blocks, found {}", name,
+                             io::printable_path(table_.checkpoint().file_of(place->entry->name)),
+                             io::printable(place->entry->dtype_name, 40)));
+    return nullptr;
+  }
+  if (place->entry->dtype == at::kChar && !place->scale) {
+    report(name, fmt::format("expected a scale beside the I8 tensor '{}' in {}, found none", name,
+                             io::printable_path(table_.checkpoint().file_of(place->entry->name))));
+    return nullptr;
+  }
+  return place;
+}
+
+/// As it lies in the file, in the model's shape.
+StoredTensor WeightStore::read(const std::string& name, const Place& place, at::IntArrayRef shape) const {
+  const io::TensorEntry& entry = *place.entry;
+  StoredTensor stored{.data = table_.checkpoint().tensor(entry.name), .block = entry.block, .shape = shape.vec()};
+  const int64_t rows = entry.shape.empty() ? 1 : entry.shape[0];
+  if (stored.block) {
+    const int64_t columns = rows == 0 ? 0 : c10::multiply_integers(entry.shape) / rows;
+    if (columns % kernels::block_format(*stored.block).weights != 0) {  // blocks run across rows
+      StoredTensor flat{.data = stored.data.unsqueeze(0), .block = stored.block, .shape = entry.shape};
+      flat.shape.insert(flat.shape.begin(), 1);
+      stored.data = flat.widen(at::kFloat).view(entry.shape);
+      stored.block.reset();
+    } else {
+      stored.data = stored.data.view({rows, -1});
+    }
+  }
+  if (place.scale) {
+    const at::Tensor scale = table_.checkpoint().tensor(place.scale->name).to(at::kFloat).flatten();
+    if (scale.numel() != 1 && scale.numel() != rows) {
+      fail(ErrorCode::unsupported, "weights",
+           "expected the scale of '{}' to be one number, or one for each of {} rows, "
+           "found {}; scales of groups are not handled",
+           name, rows, scale.numel());
+    }
+    stored.scale = scale;
+  }
+  if (place.parts > 1) {
+    const int64_t part_rows = rows / place.parts;
+    stored.data = stored.data.narrow(0, place.part * part_rows, part_rows);
+    if (stored.scale.defined() && stored.scale.numel() > 1)
+      stored.scale = stored.scale.narrow(0, place.part * part_rows, part_rows);
+  }
+  if (!stored.block) stored.data = stored.data.reshape(shape);
+  return stored;
+}
+
+StoredTensor WeightStore::patched(const std::string& name, const StoredTensor& stored) const {
+  const auto patch = patches_.find(name);
+  if (patch == patches_.end()) return stored;
+  if (is_quantized(stored)) {
+    // Quantising the sum again would lose most of a small change.
+    if (auto low_rank = patch->second->low_rank()) {
+      StoredTensor result = stored;
+      result.adapter = LowRank{low_rank->up.to(placement_.device), low_rank->down.to(placement_.device)};
+      return result;
+    }
+  }
+  const at::Tensor merged = patch->second->merge(stored.widen(at::kFloat));
+  const at::ScalarType type = is_quantized(stored) ? at::kBFloat16 : stored.data.scalar_type();
+  return {.data = merged.to(type), .shape = stored.shape};
+}
+
+/// In the type and on the device of the component.
+StoredTensor WeightStore::convert(const std::string& name, StoredTensor stored) const {
+  const bool is_plain = stored.is_plain();
+  // Blocks have no kernel on a GPU.
+  const bool widen = (placement_.storage && !is_plain) || (stored.block && !placement_.device.is_cpu());
+  if (widen) stored = {.data = stored.widen(placement_.storage.value_or(at::kBFloat16)), .shape = stored.shape};
+  if (placement_.storage) stored.data = stored.data.to(*placement_.storage);
+  if (!stored.block && stored.data.scalar_type() == at::kDouble) stored.data = stored.data.to(at::kFloat);
+  stored = patched(name, stored);
+  stored.data = stored.data.to(placement_.device);
+  if (stored.scale.defined()) stored.scale = stored.scale.to(placement_.device);
+  return stored;
+}
+
+StoredTensor WeightStore::get(const std::string& name, at::IntArrayRef shape) {
+  if (const auto shared = shared_.find(name); shared != shared_.end()) return given_[name] = shared->second;
+  const Place* place = find_place(name, shape);
+  if (purpose_ == Purpose::inspection) {
+    const auto nothing = at::empty(shape, at::TensorOptions().device(at::kMeta).dtype(compute_));
+    return given_[name] = {.data = nothing, .shape = shape.vec()};
+  }
+  return given_[name] = convert(name, read(name, *place, shape));
 }
 
 at::Tensor WeightStore::get_compute(const std::string& name, at::IntArrayRef shape, at::MemoryFormat format) {
-  const at::Tensor tensor = load(name, shape);
-  const at::ScalarType stored = placement_.storage.value_or(tensor.scalar_type());
-  // Rounded to the storage type first, so that a norm is as exact as a matrix of the same checkpoint, and no more.
-  return given_[name] = tensor.to(placement_.device, stored).to(compute_).contiguous(format);
+  const StoredTensor stored = get(name, shape);
+  if (stored.is_plain() && stored.data.scalar_type() == compute_ && stored.data.is_contiguous(format))
+    return stored.data;
+  // Through the storage type, so that a norm is as exact as a matrix of the same checkpoint, and no more.
+  const at::Tensor computed = stored.widen(compute_).contiguous(format);
+  given_[name] = {.data = computed, .shape = shape.vec()};
+  return computed;
+}
+
+std::map<std::string, std::vector<int64_t>> WeightStore::shapes() const {
+  std::map<std::string, std::vector<int64_t>> result;
+  for (const auto& [name, stored] : given_) result.emplace(name, stored.shape);
+  return result;
+}
+
+std::map<std::string, at::Tensor> WeightStore::state_dict() const {
+  std::map<std::string, at::Tensor> result;
+  for (const auto& [name, stored] : given_)
+    result.emplace(name, stored.is_plain() ? stored.data : stored.widen(at::kFloat));
+  return result;
 }
 
 std::vector<std::string> WeightStore::unused() const {
-  std::vector<std::string> names;
-  for (const std::string& name : checkpoint_.names()) {
-    if (!given_.contains(name) && !is_known_stray(name)) names.push_back(name);
-  }
-  return names;
+  std::set<std::string> names(table_.unknown().begin(), table_.unknown().end());
+  std::set<std::string> used;
+  for (const auto& [name, place] : table_.places()) (given_.contains(name) ? used : names).insert(place.entry->name);
+  for (const std::string& name : used) names.erase(name);
+  return {names.begin(), names.end()};
 }
 
 Weights Weights::scope(std::string_view part) const { return Weights(*store_, full_name(part) + "."); }
 
-bool Weights::has(std::string_view name) const { return store_->checkpoint().contains(full_name(name)); }
+bool Weights::has(std::string_view name) const { return store_->table().find(full_name(name)) != nullptr; }
 
-at::Tensor Weights::get(std::string_view name, at::IntArrayRef shape) const {
+StoredTensor Weights::get(std::string_view name, at::IntArrayRef shape) const {
   return store_->get(full_name(name), shape);
 }
 

@@ -8,40 +8,71 @@
 #include <string_view>
 #include <vector>
 
-#include "io/checkpoint.hpp"
+#include "io/tensor_table.hpp"
 #include "nn/placement.hpp"
+#include "nn/stored_tensor.hpp"
+#include "nn/weight_patch.hpp"
 
 namespace llmdit::nn {
+
+/// A tensor the model asked for and the files do not give.
+struct WeightProblem {
+  std::string name;
+  std::string text;  ///< what was expected and found
+};
 
 /// The tensors of one component, handed out by name while its model is being built.
 /// Layers are made from a Weights, which is a scope in the store, and find their own tensors under the published names.
 class WeightStore {
  public:
-  WeightStore(io::Checkpoint checkpoint, Placement placement);
+  WeightStore(io::TensorTable table, Placement placement);
 
-  const io::Checkpoint& checkpoint() const { return checkpoint_; }
-  const Placement& placement() const { return placement_; }
+  /// The same files with adapters on top: weights without a patch are shared with `base`, the others are made anew from
+  /// the files, so that nothing has to be kept for taking adapters off again.
+  WeightStore(const WeightStore& base, WeightPatches patches);
+
+  /// A store that hands out tensors without data and notes what is wrong instead of throwing: for looking into files.
+  static WeightStore for_inspection(io::TensorTable table);
+
+  const io::TensorTable& table() const { return table_; }
   /// The type of computation: one for the whole component, told by its largest tensor.
   at::ScalarType compute() const { return compute_; }
 
   /// The tensor as it is kept: a view of the mapped file unless type or device ask for a copy.
-  at::Tensor get(const std::string& name, at::IntArrayRef shape);
+  StoredTensor get(const std::string& name, at::IntArrayRef shape);
   /// The tensor in the type of computation; for those that are small or read element by element.
   at::Tensor get_compute(const std::string& name, at::IntArrayRef shape,
                          at::MemoryFormat format = at::MemoryFormat::Contiguous);
 
   /// What has been handed out, under the names asked for.
-  const std::map<std::string, at::Tensor>& given() const { return given_; }
-  /// Names never asked for, less those that published files are known to carry in vain.
+  const std::map<std::string, StoredTensor>& given() const { return given_; }
+  std::map<std::string, std::vector<int64_t>> shapes() const;
+  /// The same as plain numbers: as kept, or float32 where they are quantised.
+  std::map<std::string, at::Tensor> state_dict() const;
+  /// Tensors of the component that were never asked for: those no rule knows, and those beyond the model's size.
   std::vector<std::string> unused() const;
+  /// Of a store for inspection.
+  const std::vector<WeightProblem>& problems() const { return problems_; }
 
  private:
-  at::Tensor load(const std::string& name, at::IntArrayRef shape) const;
+  enum class Purpose { load, inspection };
 
-  io::Checkpoint checkpoint_;
+  WeightStore(io::TensorTable table, Placement placement, Purpose purpose);
+
+  const io::TensorTable::Place* find_place(const std::string& name, at::IntArrayRef shape);
+  StoredTensor read(const std::string& name, const io::TensorTable::Place& place, at::IntArrayRef shape) const;
+  StoredTensor convert(const std::string& name, StoredTensor stored) const;
+  StoredTensor patched(const std::string& name, const StoredTensor& stored) const;
+  void report(const std::string& name, std::string text);
+
+  io::TensorTable table_;
   Placement placement_;
+  Purpose purpose_;
   at::ScalarType compute_;
-  std::map<std::string, at::Tensor> given_;
+  WeightPatches patches_;
+  std::map<std::string, StoredTensor> shared_;  // of the store this one is made from
+  std::map<std::string, StoredTensor> given_;
+  std::vector<WeightProblem> problems_;
 };
 
 class Weights {
@@ -53,7 +84,7 @@ class Weights {
   Weights scope(int64_t index) const { return scope(std::to_string(index)); }
 
   bool has(std::string_view name) const;
-  at::Tensor get(std::string_view name, at::IntArrayRef shape) const;
+  StoredTensor get(std::string_view name, at::IntArrayRef shape) const;
   at::Tensor get_compute(std::string_view name, at::IntArrayRef shape,
                          at::MemoryFormat format = at::MemoryFormat::Contiguous) const;
 

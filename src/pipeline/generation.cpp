@@ -136,8 +136,10 @@ class Generation {
           "sigmas", "expected one noise level for each of {} steps, got {}; leave num_inference_steps out",
           options_.num_inference_steps, options_.sigmas.size());
     result_.warnings = parts_.load_warnings;
+    result_.warnings.insert(result_.warnings.end(), parts_.lora_warnings.begin(), parts_.lora_warnings.end());
+    result_.loras = parts_.loras;
     std::ranges::move(effect_warnings(texts_, options_), std::back_inserter(result_.warnings));
-    result_.model = std::filesystem::weakly_canonical(parts_.path).filename().string();
+    result_.model = parts_.name;
     size_ = choose_size();
     prompt_count_ = options_.prompt_embeds ? options_.prompt_embeds->size() : texts_.size();
   }

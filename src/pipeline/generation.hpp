@@ -12,11 +12,14 @@ namespace llmdit {
 /// What a loaded pipeline is made of.
 struct PipelineParts {
   std::filesystem::path path;
+  std::string name;  ///< of the model, for people
   ZImageTextEncoder text_encoder;
   ZImageTransformer transformer;
   AutoencoderKL vae;
   FlowMatchScheduler scheduler;
   std::vector<std::string> load_warnings;
+  std::vector<Lora> loras;
+  std::vector<std::string> lora_warnings;
 
   int64_t size_multiple() const { return vae.config().vae_scale_factor() * transformer.config().patch_size; }
 };

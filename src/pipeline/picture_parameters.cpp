@@ -20,7 +20,18 @@ nlohmann::json to_json(const OptionValue& value) {
       value);
 }
 
-// What the run really used stands in place of "not given".
+/// What a run was given besides its settings, and a rerun from them lacks.
+std::vector<std::string> unrecorded_inputs(const GenerateOptions& options) {
+  std::vector<std::string> names;
+  if (options.latents) names.push_back("latents");
+  if (options.prompt_embeds) names.push_back("prompt_embeds");
+  if (options.negative_prompt_embeds) names.push_back("negative_prompt_embeds");
+  if (options.generator) names.push_back("generator");
+  return names;
+}
+
+// What the run really used stands in place of "not given"; `seed` and `num_images_per_prompt` are those that make this
+// picture alone.
 nlohmann::json settings(std::string_view prompt, const GenerateOptions& options, const GenerateResult& result,
                         size_t index) {
   nlohmann::json json;
@@ -33,7 +44,15 @@ nlohmann::json settings(std::string_view prompt, const GenerateOptions& options,
   json["height"] = result.images[index].height;
   json["num_inference_steps"] = result.sigmas.size() - 1;
   json["seed"] = index < result.seeds.size() ? nlohmann::json(result.seeds[index]) : nullptr;
+  json["num_images_per_prompt"] = 1;
+  if (const auto names = unrecorded_inputs(options); !names.empty()) json["unrecorded"] = names;
   return json;
+}
+
+/// A value of the line below: quoted where its own characters would end it.
+std::string line_value(std::string_view value) {
+  if (value.find_first_of(",:\n") == value.npos) return std::string(value);
+  return nlohmann::json(value).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
 // The one-line form that A1111 began and most galleries read; its CFG scale is the classic one.
@@ -46,8 +65,8 @@ std::string parameters_line(std::string_view prompt, const GenerateOptions& opti
       fmt::format("\nSteps: {}, Sampler: Euler, CFG scale: {}", result.sigmas.size() - 1, options.guidance_scale + 1);
   if (index < result.seeds.size()) text += fmt::format(", Seed: {}", result.seeds[index]);
   const Image& image = result.images[index];
-  return text + fmt::format(", Size: {}x{}, Model: {}, Version: llmdit {}", image.width, image.height, result.model,
-                            version());
+  return text + fmt::format(", Size: {}x{}, Model: {}, Version: llmdit {}", image.width, image.height,
+                            line_value(result.model), version());
 }
 
 // A prompt may be any bytes; a text chunk may not. Losing a letter there is better than losing the picture.

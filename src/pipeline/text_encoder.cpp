@@ -4,7 +4,9 @@
 #include <c10/core/GradMode.h>
 
 #include "base/check.hpp"
+#include "base/load_options.hpp"
 #include "base/translate.hpp"
+#include "models/model_files.hpp"
 #include "models/qwen3.hpp"
 
 namespace llmdit {
@@ -12,10 +14,10 @@ namespace llmdit {
 TextEncoder::~TextEncoder() = default;
 
 struct ZImageTextEncoder::Impl {
-  Impl(io::Checkpoint checkpoint, const nn::Placement& placement, const Qwen3Config& config, Tokenizer tokenizer)
+  Impl(nn::WeightStore weights, const Qwen3Config& config, Tokenizer tokenizer)
       : config(config),
         tokenizer(std::move(tokenizer)),
-        store(std::move(checkpoint), placement),
+        store(std::move(weights)),
         model(nn::Weights(store), config),
         unused(store.unused()) {}
 
@@ -29,23 +31,36 @@ struct ZImageTextEncoder::Impl {
 ZImageTextEncoder::ZImageTextEncoder(std::shared_ptr<const Impl> impl) : impl_(std::move(impl)) {}
 
 ZImageTextEncoder ZImageTextEncoder::load(const std::filesystem::path& path,
-                                          const std::filesystem::path& tokenizer_path, const LoadOptions& options) {
+                                          const std::filesystem::path& tokenizer_path, const LoadOptions& options,
+                                          const std::filesystem::path& config_path) {
   return translate_errors("text_encoder", [&] {
-    check_options(options);
+    check_component_options(options);
     const c10::NoGradGuard guard;
-    const auto config = Qwen3Config::load(path);
+    auto files = models::open_qwen3(path, config_path);
     Tokenizer tokenizer = Tokenizer::load(tokenizer_path);
-    if (tokenizer.vocab_size() > config.vocab_size) {
+    if (tokenizer.vocab_size() > files.config.vocab_size) {
       fail(ErrorCode::unsupported, "text_encoder",
            "expected the tokenizer's ids to lie below vocab_size {} of {}, but {} has {}; they belong "
            "to different models",
-           config.vocab_size, path.string(), tokenizer.path().string(), tokenizer.vocab_size());
+           files.config.vocab_size, path.string(), tokenizer.path().string(), tokenizer.vocab_size());
     }
-    constexpr std::string_view stems[] = {"model", "diffusion_pytorch_model"};
-    return ZImageTextEncoder(std::make_shared<Impl>(io::Checkpoint::open(path, stems),
-                                                    nn::resolve_placement(options, options.text_encoder_device), config,
-                                                    std::move(tokenizer)));
+    nn::WeightStore store(std::move(files.table), nn::resolve_placement(options, options.text_encoder_device));
+    return ZImageTextEncoder(std::make_shared<Impl>(std::move(store), files.config, std::move(tokenizer)));
   });
+}
+
+ZImageTextEncoder ZImageTextEncoder::patched(const WeightPatches& patches) const {
+  return translate_errors("text_encoder", [&] {
+    const c10::NoGradGuard guard;
+    return ZImageTextEncoder(
+        std::make_shared<Impl>(nn::WeightStore(impl_->store, patches), impl_->config, impl_->tokenizer));
+  });
+}
+
+std::map<std::string, std::vector<int64_t>> ZImageTextEncoder::weight_shapes() const { return impl_->store.shapes(); }
+
+std::map<std::string, at::Tensor> ZImageTextEncoder::state_dict() const {
+  return translate_errors("text_encoder", [&] { return impl_->store.state_dict(); });
 }
 
 EncodingOutput ZImageTextEncoder::encode(std::span<const std::string> texts, const EncodeOptions& options) const {
@@ -67,7 +82,7 @@ at::Tensor ZImageTextEncoder::hidden_states(std::span<const int64_t> input_ids, 
     const at::Tensor states = impl_->model.hidden_states(input_ids, options.hidden_layer, options.stop);
     if (!at::isfinite(states).all().item<bool>()) {
       fail(ErrorCode::internal, "text_encoder", "the hidden states of layer {} are not finite; check the weights in {}",
-           options.hidden_layer, impl_->store.checkpoint().path().string());
+           options.hidden_layer, impl_->store.table().checkpoint().path().string());
     }
     return states;
   });

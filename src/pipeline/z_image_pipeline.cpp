@@ -4,38 +4,40 @@
 #include <c10/core/GradMode.h>
 
 #include <algorithm>
+#include <mutex>
 
 #include "base/check.hpp"
+#include "base/load_options.hpp"
 #include "base/translate.hpp"
-#include "io/model_config.hpp"
+#include "io/encoding.hpp"
 #include "pipeline/generation.hpp"
+#include "pipeline/lora_loader.hpp"
+#include "pipeline/model_sources.hpp"
 
 namespace llmdit {
-
-struct ZImagePipeline::Impl : PipelineParts {};
-
 namespace {
 
-void check_parts_fit(const std::filesystem::path& path, const ZImageTextEncoder& text_encoder,
-                     const ZImageTransformer& transformer, const AutoencoderKL& vae) {
-  const auto config_of = [&](const char* part) { return (path / part / "config.json").string(); };
-  if (text_encoder.hidden_size() != transformer.config().cap_feat_dim) {
+void check_parts_fit(const ModelSources& sources, const PipelineParts& parts) {
+  const auto& transformer = parts.transformer.config();
+  const auto& vae = parts.vae.config();
+  if (parts.text_encoder.hidden_size() != transformer.cap_feat_dim) {
     fail(ErrorCode::unsupported, "pipeline",
          "expected the text encoder's width to be the transformer's cap_feat_dim, found hidden_size {} in {} "
          "and cap_feat_dim {} in {}",
-         text_encoder.hidden_size(), config_of("text_encoder"), transformer.config().cap_feat_dim,
-         config_of("transformer"));
+         parts.text_encoder.hidden_size(), io::printable_path(sources.text_encoder), transformer.cap_feat_dim,
+         io::printable_path(sources.transformer));
   }
-  if (vae.config().in_channels != 3 || vae.config().out_channels != 3) {
+  if (vae.in_channels != 3 || vae.out_channels != 3) {
     fail(ErrorCode::unsupported, "pipeline",
-         "expected an autoencoder of RGB pictures in {}, found {} channels in and {} out", config_of("vae"),
-         vae.config().in_channels, vae.config().out_channels);
+         "expected an autoencoder of RGB pictures in {}, found {} channels in and {} out",
+         io::printable_path(sources.vae), vae.in_channels, vae.out_channels);
   }
-  if (vae.config().latent_channels != transformer.config().in_channels) {
+  if (vae.latent_channels != transformer.in_channels) {
     fail(ErrorCode::unsupported, "pipeline",
          "expected the autoencoder's latents to be the transformer's, found latent_channels {} in {} and "
          "in_channels {} in {}",
-         vae.config().latent_channels, config_of("vae"), transformer.config().in_channels, config_of("transformer"));
+         vae.latent_channels, io::printable_path(sources.vae), transformer.in_channels,
+         io::printable_path(sources.transformer));
   }
 }
 
@@ -48,25 +50,108 @@ void warn_unused(std::vector<std::string>& warnings, const char* part, const std
                                  fmt::join(first, ", "), names.size() > shown ? ", ..." : ""));
 }
 
+std::vector<std::string> load_warnings(const ModelSources& sources, const PipelineParts& parts) {
+  std::vector<std::string> warnings;
+  warn_unused(warnings, "text_encoder", parts.text_encoder.unused_weights());
+  warn_unused(warnings, "transformer", parts.transformer.unused_weights());
+  warn_unused(warnings, "vae", parts.vae.unused_weights());
+  if (sources.scheduler.empty()) {
+    warnings.push_back(
+        fmt::format("scheduler: there is no scheduler_config.json; the shift is {}, that of Z-Image-Turbo",
+                    parts.scheduler.config().shift));
+  }
+  return warnings;
+}
+
+/// A folder by its own name, a file without its suffix; behind links, as the hub's cache has them.
+std::string model_name(const std::filesystem::path& path) {
+  std::error_code ignored;
+  const auto real = std::filesystem::weakly_canonical(path, ignored);
+  return (std::filesystem::is_directory(real, ignored) ? real.filename() : real.stem()).string();
+}
+
+PipelineParts load_parts(const std::filesystem::path& path, const LoadOptions& options) {
+  constexpr SchedulerConfig turbo{.shift = 3.0};
+  const ModelSources sources = find_sources(path, options);
+  const LoadOptions own = component_options(options);
+  // Small parts first, so that a wrong folder is told before anything large is mapped.
+  auto scheduler = sources.scheduler.empty() ? FlowMatchScheduler(turbo) : FlowMatchScheduler::load(sources.scheduler);
+  auto text_encoder =
+      ZImageTextEncoder::load(sources.text_encoder, sources.tokenizer, own, sources.config_of("text_encoder"));
+  auto transformer = ZImageTransformer::load(sources.transformer, own, sources.config_of("transformer"));
+  auto vae = AutoencoderKL::load(sources.vae, own, sources.config_of("vae"));
+  PipelineParts parts{.path = sources.model,
+                      .name = model_name(options.transformer_path ? sources.transformer : sources.model),
+                      .text_encoder = std::move(text_encoder),
+                      .transformer = std::move(transformer),
+                      .vae = std::move(vae),
+                      .scheduler = std::move(scheduler)};
+  check_parts_fit(sources, parts);
+  parts.load_warnings = load_warnings(sources, parts);
+  return parts;
+}
+
 }  // namespace
 
-ZImagePipeline::ZImagePipeline(std::shared_ptr<const Impl> impl) : impl_(std::move(impl)) {}
+/// The parts as they are now. Loading adapters puts others in their place; calls keep those they began with.
+struct ZImagePipeline::Impl {
+  explicit Impl(PipelineParts parts) : parts_(std::make_shared<const PipelineParts>(std::move(parts))) {}
+
+  std::shared_ptr<const PipelineParts> parts() const {
+    const std::lock_guard lock(mutex_);
+    return parts_;
+  }
+
+  LoraReport load_loras(std::span<const Lora> loras, const LoraOptions& options) {
+    const std::lock_guard changing(changes_);
+    std::vector<LoraLoader::Request> added;
+    for (const Lora& lora : loras) added.push_back({lora, options.text_encoder});
+    LoraReport report;
+    auto next = std::make_shared<PipelineParts>(*parts());
+    auto models = LoraLoader::apply({next->transformer, next->text_encoder}, requests_, added, options.strict, report);
+    next->transformer = std::move(models.transformer);
+    next->text_encoder = std::move(models.text_encoder);
+    next->loras.insert(next->loras.end(), loras.begin(), loras.end());
+    next->lora_warnings.insert(next->lora_warnings.end(), report.warnings.begin(), report.warnings.end());
+    requests_.insert(requests_.end(), added.begin(), added.end());
+    set(std::move(next));
+    return report;
+  }
+
+  void unload_loras() {
+    const std::lock_guard changing(changes_);
+    auto next = std::make_shared<PipelineParts>(*parts());
+    auto models = LoraLoader::remove({next->transformer, next->text_encoder});
+    next->transformer = std::move(models.transformer);
+    next->text_encoder = std::move(models.text_encoder);
+    next->loras.clear();
+    next->lora_warnings.clear();
+    requests_.clear();
+    set(std::move(next));
+  }
+
+ private:
+  void set(std::shared_ptr<const PipelineParts> parts) {
+    const std::lock_guard lock(mutex_);
+    parts_ = std::move(parts);
+  }
+
+  std::mutex changes_;        // one change after another
+  mutable std::mutex mutex_;  // of parts_
+  std::shared_ptr<const PipelineParts> parts_;
+  std::vector<LoraLoader::Request> requests_;
+};
+
+ZImagePipeline::ZImagePipeline(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
 ZImagePipeline ZImagePipeline::load(const std::filesystem::path& path, const LoadOptions& options) {
   return translate_errors("pipeline", [&] {
-    io::expect_class(io::read_config(path, "model_index.json"), "ZImagePipeline");
-    // Small parts first, so that a wrong folder is told before anything large is mapped.
-    const auto scheduler = FlowMatchScheduler::load(path / "scheduler");
-    auto text_encoder = ZImageTextEncoder::load(path / "text_encoder", path / "tokenizer", options);
-    auto transformer = ZImageTransformer::load(path / "transformer", options);
-    auto vae = AutoencoderKL::load(path / "vae", options);
-    check_parts_fit(path, text_encoder, transformer, vae);
-    std::vector<std::string> warnings;
-    warn_unused(warnings, "text_encoder", text_encoder.unused_weights());
-    warn_unused(warnings, "transformer", transformer.unused_weights());
-    warn_unused(warnings, "vae", vae.unused_weights());
-    return ZImagePipeline(std::make_shared<const Impl>(
-        Impl{{path, std::move(text_encoder), std::move(transformer), std::move(vae), scheduler, std::move(warnings)}}));
+    check_options(options);
+    ZImagePipeline pipeline(std::make_shared<Impl>(load_parts(path, options)));
+    std::vector<Lora> loras;
+    for (const std::string& text : options.lora) loras.push_back(parse_lora(text));
+    if (!loras.empty()) pipeline.load_loras(loras);
+    return pipeline;
   });
 }
 
@@ -78,7 +163,7 @@ GenerateResult ZImagePipeline::generate(std::string_view prompt, const GenerateO
 GenerateResult ZImagePipeline::generate(std::span<const std::string> prompts, const GenerateOptions& options) const {
   return translate_errors("generate", [&] {
     const c10::NoGradGuard guard;
-    return run_generation(*impl_, prompts, options);
+    return run_generation(*impl_->parts(), prompts, options);
   });
 }
 
@@ -91,14 +176,35 @@ EncodingOutput ZImagePipeline::encode_prompt(std::span<const std::string> prompt
                                              const EncodeOptions& options) const {
   std::vector<std::string> formatted;
   for (const std::string& prompt : prompts) formatted.push_back(format_prompt(prompt, chat));
-  return impl_->text_encoder.encode(formatted, options);
+  return impl_->parts()->text_encoder.encode(formatted, options);
 }
 
-const ZImageTextEncoder& ZImagePipeline::text_encoder() const { return impl_->text_encoder; }
-const ZImageTransformer& ZImagePipeline::transformer() const { return impl_->transformer; }
-const AutoencoderKL& ZImagePipeline::vae() const { return impl_->vae; }
-const FlowMatchScheduler& ZImagePipeline::scheduler() const { return impl_->scheduler; }
-const std::filesystem::path& ZImagePipeline::path() const { return impl_->path; }
-int64_t ZImagePipeline::size_multiple() const { return impl_->size_multiple(); }
+LoraReport ZImagePipeline::load_loras(std::span<const Lora> loras, const LoraOptions& options) {
+  return translate_errors("lora", [&] {
+    const c10::NoGradGuard guard;
+    check(!loras.empty(), "lora", "expected at least one file, got none");
+    return impl_->load_loras(loras, options);
+  });
+}
+
+LoraReport ZImagePipeline::load_lora(const std::filesystem::path& path, double scale, const LoraOptions& options) {
+  const Lora lora{.path = path, .scale = scale};
+  return load_loras(std::span(&lora, 1), options);
+}
+
+void ZImagePipeline::unload_loras() {
+  translate_errors("lora", [&] {
+    const c10::NoGradGuard guard;
+    impl_->unload_loras();
+  });
+}
+
+std::vector<Lora> ZImagePipeline::loras() const { return impl_->parts()->loras; }
+ZImageTextEncoder ZImagePipeline::text_encoder() const { return impl_->parts()->text_encoder; }
+ZImageTransformer ZImagePipeline::transformer() const { return impl_->parts()->transformer; }
+AutoencoderKL ZImagePipeline::vae() const { return impl_->parts()->vae; }
+FlowMatchScheduler ZImagePipeline::scheduler() const { return impl_->parts()->scheduler; }
+std::filesystem::path ZImagePipeline::path() const { return impl_->parts()->path; }
+int64_t ZImagePipeline::size_multiple() const { return impl_->parts()->size_multiple(); }
 
 }  // namespace llmdit

@@ -53,6 +53,11 @@ def generate(tmp_path, *arguments, prompt="a red circle on a white background"):
     return json.loads(done.stdout)
 
 
+def inspected(path):
+    """What `llmdit inspect` says of one file."""
+    return json.loads(llmdit("inspect", path, "--json").stdout)["files"][0]
+
+
 def files_in(folder):
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if not path.is_dir())
 
@@ -382,13 +387,35 @@ def test_parameters_beyond_latin_letters(tmp_path):
         assert json.loads(picture.text["llmdit"])["prompt"] == "猫 🐈"
 
 
-def test_without_metadata_nothing_is_left(tmp_path):
-    document = generate(tmp_path, *FAST, "--no-metadata", prompt="a secret wish")
-    with Image.open(document["pictures"][0]["path"]) as picture:
-        assert picture.text == {} and "exif" not in picture.info
-    data = Path(document["pictures"][0]["path"]).read_bytes()
+@pytest.mark.parametrize("suffix", ["png", "jpg", "webp"])
+def test_without_metadata_nothing_is_left(tmp_path, suffix):
+    output = tmp_path / f"plain.{suffix}"
+    assert llmdit("generate", "a secret wish", *FAST, "--no-metadata", "-o", output, cwd=tmp_path).returncode == 0
+    with Image.open(output) as picture:
+        assert "exif" not in picture.info and not getattr(picture, "text", {})
+    data = output.read_bytes()
     assert b"secret" not in data and b"llmdit" not in data
-    assert set(re.findall(rb"tEXt|iTXt|zTXt|eXIf|tIME", data)) == set()
+    assert set(re.findall(rb"tEXt|iTXt|zTXt|eXIf|tIME|Exif|EXIF", data)) == set()
+
+
+@pytest.mark.parametrize("suffix,kind", [("jpg", "JPEG"), ("JPEG", "JPEG"), ("webp", "WEBP")])
+def test_the_suffix_gives_the_format(tmp_path, suffix, kind):
+    command = ["generate", "красный круг", *FAST, "--seed", 7, "--quiet"]
+    for quality in (20, 90):
+        done = llmdit(*command, "-o", f"{quality}.{suffix}", "--quality", quality, cwd=tmp_path)
+        assert done.stdout == f"{quality}.{suffix}\n"
+    coarse, fine = (tmp_path / f"{quality}.{suffix}" for quality in (20, 90))
+    assert Image.open(fine).format == kind and coarse.stat().st_size < fine.stat().st_size
+    text = {entry["keyword"]: entry["text"] for entry in inspected(fine)["text"]}
+    assert text["parameters"].startswith("красный круг\nSteps: 1")
+    assert json.loads(text["llmdit"])["seed"] == 7
+
+
+def test_texts_too_long_for_jpeg_are_left_out_with_a_warning(tmp_path):
+    (tmp_path / "prompt.txt").write_text("a red circle" + " " * 40000)
+    done = llmdit("generate", "--prompt-file", "prompt.txt", *FAST, "-o", "a.jpg", cwd=tmp_path)
+    assert done.returncode == 0 and "left prompt and settings out of a.jpg" in done.stderr
+    assert inspected(tmp_path / "a.jpg")["text"] == []
 
 
 # --- refusals ---------------------------------------------------------------------------------------------------------
@@ -428,7 +455,10 @@ BAD_USAGE = {
     "output is a folder": (["generate", "a", "-o", "."], "is a folder"),
     "output ends in a slash": (["generate", "a", "-o", "new/"], "is a folder"),
     "output empty": (["generate", "a", "-o", ""], "--output"),
-    "output of another format": (["generate", "a", "-o", "a.jpg"], "written as .png"),
+    "output of another format": (["generate", "a", "-o", "a.gif"], ".png, .jpg, .jpeg or .webp, not as .gif"),
+    "quality of a PNG": (["generate", "a", "--quality", "80"], "PNG is lossless"),
+    "quality of a PNG on stdout": (["generate", "a", "-o", "-", "--quality", "80"], "PNG is lossless"),
+    "quality out of range": (["generate", "a", "-o", "a.jpg", "--quality", "101"], "--quality"),
     "two results on stdout": (["generate", "a", "--json", "-o", "-"], "--json and --output -"),
     "several pictures on stdout": (["generate", "a", "-o", "-", "--num-images-per-prompt", "2"], "takes one picture"),
     "model path empty": (["generate", "a", "--model-path", ""], "--model-path"),
@@ -816,8 +846,10 @@ def test_inspect_for_people():
 
 def test_inspect_a_picture(tmp_path):
     path = generate(tmp_path, *FAST, prompt="a cat")["pictures"][0]["path"]
-    document = json.loads(llmdit("inspect", path, "--json").stdout)["files"][0]
+    document = inspected(path)
     assert (document["kind"], document["width"], document["height"]) == ("picture", 128, 128)
+    assert (document["format"], document["color"], document["has_alpha"]) == ("png", "RGB", False)
+    assert "png, 128 x 128 pixels, RGB of 8 bits" in llmdit("inspect", path).stdout
     assert {entry["keyword"] for entry in document["text"]} == {"parameters", "llmdit"}
 
 

@@ -244,7 +244,26 @@ def test_saved_picture_tells_how_it_was_made(pipe, tmp_path):
     settings = json.loads(text["llmdit"])
     assert settings["prompt"] == "a dog" and settings["seed"] == 9
     assert (settings["width"], settings["height"], settings["num_inference_steps"]) == (32, 48, 2)
+    assert settings["num_images_per_prompt"] == 1 and "unrecorded" not in settings
     assert text["parameters"].startswith("a dog\nSteps: 2")
+    for suffix in ("jpg", "webp"):
+        result.save(tmp_path / f"dog.{suffix}", 2, quality=80)
+        assert dict(llmdit.read_image_info(tmp_path / f"dog.{suffix}").text) == text
+        result.save(tmp_path / f"plain.{suffix}", 2, metadata=False)
+        assert llmdit.read_image_info(tmp_path / f"plain.{suffix}").text == []
+
+
+def test_the_picture_alone_is_made_again_from_its_settings(pipe):
+    import json
+
+    result = pipe("a dog", width=32, height=32, num_inference_steps=2, num_images_per_prompt=2, guidance_scale=1.5)
+    settings = json.loads(result.parameters(1)["llmdit"])
+    names = {field.name for field in llmdit.GenerateOptions.fields()} - {"output_type"}
+    again = pipe(settings["prompt"], **{name: settings[name] for name in names})
+    difference = np.asarray(again.images[0]).astype(int) - np.asarray(result.images[1])
+    assert abs(difference).max() <= 1  # sums in a larger batch may round otherwise
+    given = pipe("a dog", latents=result.latents[:1], num_inference_steps=1)
+    assert json.loads(given.parameters()["llmdit"])["unrecorded"] == ["latents"]
 
 
 def test_result(pipe):

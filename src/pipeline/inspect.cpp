@@ -7,10 +7,14 @@
 #include "base/enum_table.hpp"
 #include "io/checkpoint.hpp"
 #include "io/encoding.hpp"
+#include "io/image_codec.hpp"
 #include "io/json.hpp"
 #include "io/mapped_file.hpp"
 #include "io/model_kind.hpp"
-#include "io/png.hpp"
+#include "models/autoencoder_kl.hpp"
+#include "models/model_files.hpp"
+#include "models/qwen3.hpp"
+#include "models/z_image_transformer.hpp"
 
 namespace llmdit {
 
@@ -28,7 +32,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::string_view weight_stems[] = {"diffusion_pytorch_model", "model"};
 /// Components of a pipeline in the order in which a prompt meets them; others come last.
 constexpr std::string_view flow[] = {"tokenizer", "text_encoder", "transformer", "vae"};
 /// Folders with one of these and no config.json hold settings only.
@@ -46,23 +49,105 @@ bool is_file(const fs::path& path) {
 bool has_weights(const fs::path& folder) {
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(folder, error)) {
-    if (entry.path().filename().native().find(".safetensors") != fs::path::string_type::npos) return true;
+    const std::string name = io::printable_path(entry.path().filename());
+    if (name.find(".safetensors") != name.npos || name.ends_with(".gguf")) return true;
   }
   if (error) fail(ErrorCode::not_found, "inspect", "cannot read {}: {}", io::printable_path(folder), error.message());
   return false;
 }
 
+std::string describe(const ZImageTransformerConfig& c) {
+  return fmt::format("{} layers, {} refiners, width {}, {} heads, captions of width {} up to {} tokens", c.n_layers,
+                     c.n_refiner_layers, c.dim, c.n_heads, c.cap_feat_dim, max_caption_len(c));
+}
+
+std::string describe(const Qwen3Config& c) {
+  return fmt::format("{} layers, width {}, {}/{} heads of width {}, vocabulary of {}", c.num_hidden_layers,
+                     c.hidden_size, c.num_attention_heads, c.num_key_value_heads, c.head_dim, c.vocab_size);
+}
+
+std::string describe(const AutoencoderKLConfig& c) {
+  return fmt::format("{} latent channels, {} pixels a latent, channels {}", c.latent_channels, c.vae_scale_factor(),
+                     fmt::join(c.block_out_channels, "/"));
+}
+
+void build(nn::WeightStore& store, const ZImageTransformerConfig& config) {
+  models::ZImageTransformerModel(nn::Weights(store), config);
+}
+
+void build(nn::WeightStore& store, const Qwen3Config& config) { models::Qwen3Model(nn::Weights(store), config); }
+
+void build(nn::WeightStore& store, const AutoencoderKLConfig& config) {
+  const nn::Weights weights(store);
+  models::Decoder(weights.scope("decoder"), config);
+  if (weights.has("encoder.conv_in.weight")) models::Encoder(weights.scope("encoder"), config);
+}
+
+/// Notes in `tensors` where the component's tensors go.
+void note_places(const io::TensorTable& table, std::vector<TensorInfo>& tensors) {
+  std::map<std::string_view, TensorInfo*> by_name;
+  for (TensorInfo& tensor : tensors) by_name.emplace(tensor.name, &tensor);
+  for (const auto& [name, place] : table.places()) by_name.at(place.entry->name)->becomes.push_back(name);
+}
+
+/// Builds the model from tensors without data, which tells what would be missing.
+template <class Config>
+ComponentInfo plan_load(std::string_view component, std::string_view class_name, const fs::path& path,
+                        models::ModelFiles<Config> (*open)(const fs::path&, const fs::path&),
+                        std::vector<TensorInfo>& tensors) {
+  ComponentInfo info{.component = std::string(component), .model = std::string(class_name)};
+  try {
+    auto files = open(path, {});
+    note_places(files.table, tensors);
+    info.sizes = describe(files.config);
+    auto store = nn::WeightStore::for_inspection(std::move(files.table));
+    build(store, files.config);
+    for (const nn::WeightProblem& problem : store.problems()) info.problems.push_back(problem.text);
+    info.unused = store.unused();
+  } catch (const Error& error) {
+    info.problems.emplace_back(error.what());
+  }
+  return info;
+}
+
+/// Whether the file has tensors of the component. One that is refused as a whole is of the model it looks like.
+bool may_hold(io::TensorTable (*make_table)(io::Checkpoint), const io::Checkpoint& checkpoint, bool looks_like_it) {
+  try {
+    return !make_table(checkpoint).places().empty();
+  } catch (const Error&) {
+    return looks_like_it;
+  }
+}
+
+std::vector<ComponentInfo> plan_loads(const fs::path& path, const io::Checkpoint& checkpoint,
+                                      std::vector<TensorInfo>& tensors) {
+  std::vector<ComponentInfo> loads;
+  const std::string model = io::tell_model(checkpoint);
+  if (model == "LoRA") return loads;
+  const auto looks_like = [&](std::string_view name) { return model.find(name) != model.npos; };
+  if (may_hold(models::qwen3_table, checkpoint, looks_like("Qwen3Model")))
+    loads.push_back(plan_load<Qwen3Config>("text_encoder", "Qwen3Model", path, models::open_qwen3, tensors));
+  if (may_hold(models::z_image_table, checkpoint, looks_like("ZImage"))) {
+    loads.push_back(plan_load<ZImageTransformerConfig>("transformer", "ZImageTransformer2DModel", path,
+                                                       models::open_z_image, tensors));
+  }
+  if (may_hold(models::autoencoder_table, checkpoint, looks_like("Autoencoder")))
+    loads.push_back(plan_load<AutoencoderKLConfig>("vae", "AutoencoderKL", path, models::open_autoencoder, tensors));
+  return loads;
+}
+
 FileInfo inspect_weights(const fs::path& path, FileKind kind) {
-  const auto checkpoint = io::Checkpoint::open(path, weight_stems);
+  const auto checkpoint = io::Checkpoint::open(path);
   FileInfo info;
   info.kind = kind;
   info.path = path;
   info.metadata = checkpoint.metadata();
   for (const std::string& name : checkpoint.names()) {
     const io::TensorEntry& entry = *checkpoint.find(name);
-    info.tensors.push_back({name, entry.dtype_name, entry.shape, entry.bytes, checkpoint.file_of(name)});
+    info.tensors.push_back({name, entry.dtype_name, entry.shape, entry.bytes, checkpoint.file_of(name), {}});
   }
-  info.model = io::tell_model(info.tensors);
+  info.model = io::tell_model(checkpoint);
+  info.loads = plan_loads(path, checkpoint, info.tensors);
   return info;
 }
 
@@ -166,15 +251,15 @@ FileInfo inspect_picture(const fs::path& path) {
   FileInfo info;
   info.kind = FileKind::picture;
   info.path = path;
-  info.picture = read_png_info(path);
+  info.picture = read_image_info(path);
   return info;
 }
 
 FileInfo inspect_file(const fs::path& path) {
   const auto mapping = io::MappedFile::open(path);
   const std::string_view bytes(reinterpret_cast<const char*>(mapping->bytes().data()), mapping->bytes().size());
-  if (bytes.starts_with(io::png_signature)) return inspect_picture(path);
-  if (bytes.starts_with("GGUF")) fail_kind(path, "GGUF files are not handled; expected safetensors");
+  if (io::image_format_of_content(bytes)) return inspect_picture(path);
+  if (bytes.starts_with("GGUF")) return inspect_weights(path, FileKind::weights);
   if (bytes.starts_with("PK\x03\x04")) fail_kind(path, "PyTorch pickles are never opened; convert it to safetensors");
 
   const std::string name = io::printable_path(path.filename());
@@ -187,7 +272,9 @@ FileInfo inspect_file(const fs::path& path) {
   if (path.extension() == ".safetensors" || (bytes.size() > 8 && bytes[8] == '{')) {
     return inspect_weights(path, FileKind::weights);
   }
-  fail_kind(path, "expected safetensors weights, a tokenizer, a model folder or a PNG picture; found none of them");
+  fail_kind(
+      path,
+      "expected safetensors weights, a tokenizer, a model folder or a PNG, JPEG or WebP picture; found none of them");
 }
 
 }  // namespace

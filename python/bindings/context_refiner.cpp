@@ -1,0 +1,142 @@
+#include "llmdit/context_refiner.hpp"
+
+#include <fmt/format.h>
+
+#include <variant>
+
+#include "bindings.hpp"
+#include "models.hpp"
+#include "record.hpp"
+
+namespace llmdit::python {
+namespace {
+
+using TensorOrList = std::variant<at::Tensor, std::vector<at::Tensor>>;
+
+TensorOrList forward(const ContextRefiner& self, const TensorOrList& x, const std::optional<at::Tensor>& attention_mask,
+                     const std::optional<TensorOrList>& position_ids) {
+  if (const auto* rows = std::get_if<at::Tensor>(&x)) {
+    if (position_ids && !std::holds_alternative<at::Tensor>(*position_ids))
+      throw py::type_error("position_ids of a tensor x is a tensor, not a list");
+    const at::Tensor positions = position_ids ? std::get<at::Tensor>(*position_ids) : at::Tensor();
+    py::gil_scoped_release released;
+    return self.forward(*rows, attention_mask.value_or(at::Tensor()), positions);
+  }
+  if (attention_mask) throw py::type_error("attention_mask goes with a batch; a list has the lengths of its tensors");
+  if (position_ids && !std::holds_alternative<std::vector<at::Tensor>>(*position_ids))
+    throw py::type_error("position_ids of a list x is a list of as many tensors");
+  const auto positions = position_ids ? std::get<std::vector<at::Tensor>>(*position_ids) : std::vector<at::Tensor>();
+  py::gil_scoped_release released;
+  return self.forward(std::get<std::vector<at::Tensor>>(x), positions);
+}
+
+std::string repr(const ContextRefiner& self) {
+  const ContextRefinerConfig& c = self.config();
+  const std::string rope = c.legacy_rope ? "legacy rope" : fmt::format("rope {}", fmt::join(c.axes_dims.value(), "/"));
+  const std::string groups = *c.n_kv_heads == c.n_heads ? "" : fmt::format(" ({} of keys and values)", *c.n_kv_heads);
+  return fmt::format("<llmdit.ContextRefiner {} layers, {} wide, {} heads{}, {}, {} parameters on {}>", c.n_layers,
+                     c.dim, c.n_heads, groups, rope, self.get_num_params(), self.parameters().front().device().str());
+}
+
+void def_making(py::class_<ContextRefiner>& cls) {
+  const ContextRefinerConfig d;
+  const std::string options = "\nOther keywords, of which dtype and device matter here:" + options_doc<LoadOptions>();
+  cls.def(py::init([](int64_t dim, int64_t n_layers, int64_t n_heads, std::optional<int64_t> n_kv_heads,
+                      double norm_eps, bool qk_norm, std::optional<int64_t> ffn_hidden, double rope_theta,
+                      int64_t max_seq_len, std::optional<std::array<int64_t, 3>> axes_dims, bool legacy_rope,
+                      uint64_t seed, const py::kwargs& keywords) {
+            const auto options = options_from<LoadOptions>(keywords);
+            const ContextRefinerConfig config{.dim = dim,
+                                              .n_layers = n_layers,
+                                              .n_heads = n_heads,
+                                              .n_kv_heads = n_kv_heads,
+                                              .norm_eps = norm_eps,
+                                              .qk_norm = qk_norm,
+                                              .ffn_hidden = ffn_hidden,
+                                              .rope_theta = rope_theta,
+                                              .max_seq_len = max_seq_len,
+                                              .axes_dims = axes_dims,
+                                              .legacy_rope = legacy_rope};
+            py::gil_scoped_release released;
+            return ContextRefiner(config, options, seed);
+          }),
+          py::arg("dim") = d.dim, py::arg("n_layers") = d.n_layers, py::arg("n_heads") = d.n_heads,
+          py::arg("n_kv_heads") = d.n_kv_heads, py::arg("norm_eps") = d.norm_eps, py::arg("qk_norm") = d.qk_norm,
+          py::arg("ffn_hidden") = d.ffn_hidden, py::arg("rope_theta") = d.rope_theta,
+          py::arg("max_seq_len") = d.max_seq_len, py::kw_only(), py::arg("axes_dims") = d.axes_dims,
+          py::arg("legacy_rope") = d.legacy_rope, py::arg("seed") = 0,
+          ("With fresh weights, drawn from `seed`, in float32 unless dtype says otherwise.\n"
+           "axes_dims: columns of a head that each axis rotates; None is 1/4, 3/8 and 3/8 of it.\n"
+           "legacy_rope: rotates all columns by the row's number from 0, as llm-dit-experiments does." +
+           options)
+              .c_str());
+  cls.def_static(
+      "from_pretrained",
+      [](const std::filesystem::path& path, const OptionalPath& subfolder, const OptionalPath& config_path,
+         bool legacy_rope, const py::kwargs& keywords) {
+        const auto options = options_from<LoadOptions>(keywords);
+        py::gil_scoped_release released;
+        return ContextRefiner::load(subfolder ? path / *subfolder : path, options, config_path.value_or(""),
+                                    legacy_rope);
+      },
+      py::arg("path"), py::kw_only(), py::arg("subfolder") = py::none(), py::arg("config_path") = py::none(),
+      py::arg("legacy_rope") = d.legacy_rope,
+      ("From a transformer's folder or weight file, or a file with the state_dict of a refiner. Every parameter must "
+       "be "
+       "there.\nsubfolder: the transformer's folder inside `path`, as in diffusers.\n"
+       "config_path: the transformer's folder or config.json, for what a bare weight file does not tell." +
+       options)
+          .c_str());
+}
+
+void def_parameters(py::class_<ContextRefiner>& cls) {
+  cls.def("parameters", &ContextRefiner::parameters, "The parameters: leaf tensors that require gradients.")
+      .def("named_parameters", &ContextRefiner::named_parameters,
+           "Pairs of name and parameter, named as in diffusers' ZImageTransformer2DModel.")
+      .def("get_num_params", &ContextRefiner::get_num_params, py::arg("trainable_only") = false,
+           "How many numbers the parameters hold; trainable_only: those that require gradients.")
+      .def("state_dict", &ContextRefiner::state_dict,
+           "The parameters by name, without gradients; they share the parameters' memory.")
+      .def("load_state_dict", &ContextRefiner::load_state_dict, py::arg("state"), NoGil(),
+           "Overwrites the parameters. Names and shapes must be exactly those of state_dict().")
+      .def("enable_gradient_checkpointing", &ContextRefiner::enable_gradient_checkpointing, py::arg("enable") = true,
+           "Keeps of each block its input alone and computes the rest again in backward: less memory, equal results.")
+      .def_property_readonly("is_gradient_checkpointing", &ContextRefiner::is_gradient_checkpointing)
+      .def_property_readonly("config", &ContextRefiner::config, "Every value filled in.");
+}
+
+}  // namespace
+
+void bind_context_refiner(py::module_& m) {
+  Record<ContextRefinerConfig>(m, "ContextRefinerConfig", "Sizes of a ContextRefiner.")
+      .read_only("dim", &ContextRefinerConfig::dim)
+      .read_only("n_layers", &ContextRefinerConfig::n_layers)
+      .read_only("n_heads", &ContextRefinerConfig::n_heads)
+      .read_only("n_kv_heads", &ContextRefinerConfig::n_kv_heads)
+      .read_only("norm_eps", &ContextRefinerConfig::norm_eps)
+      .read_only("qk_norm", &ContextRefinerConfig::qk_norm)
+      .read_only("ffn_hidden", &ContextRefinerConfig::ffn_hidden)
+      .read_only("rope_theta", &ContextRefinerConfig::rope_theta)
+      .read_only("max_seq_len", &ContextRefinerConfig::max_seq_len)
+      .read_only("axes_dims", &ContextRefinerConfig::axes_dims, "None with legacy_rope.")
+      .read_only("legacy_rope", &ContextRefinerConfig::legacy_rope);
+
+  py::class_<ContextRefiner> cls(m, "ContextRefiner",
+                                 "The context_refiner of a ZImageTransformer by itself, differentiable and trainable: "
+                                 "refines caption rows that have "
+                                 "passed the caption embedder.");
+  def_making(cls);
+  def_parameters(cls);
+  cls.def(
+         "__call__", &forward, py::arg("x"), py::arg("attention_mask") = py::none(),
+         py::arg("position_ids") = py::none(),
+         "The refined rows, of x's shape; float32 on a CPU.\n"
+         "x: [tokens, dim], [batch, tokens, dim], or a list of [tokens, dim], which gives a list.\n"
+         "attention_mask: of x's shape without dim, bool or 0 and 1; rows with 0 take no part and come back as zeros.\n"
+         "position_ids: integers [tokens] or [tokens, 3], the same for every sequence of a batch, or a list of them "
+         "for a\n"
+         "list; None: a row's number from 1, and from 0 with legacy_rope.")
+      .def("__repr__", &repr);
+}
+
+}  // namespace llmdit::python

@@ -1,0 +1,64 @@
+#include "nn/stored_tensor.hpp"
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+
+namespace llmdit::nn {
+namespace {
+
+bool is_wide_float(at::ScalarType type) {
+  return type == at::kFloat || type == at::kBFloat16 || type == at::kHalf || type == at::kDouble;
+}
+
+/// Blocks of consecutive rows [rows, bytes] as float32 [rows, columns].
+void dequantize_rows(kernels::BlockType type, const at::Tensor& blocks, const at::Tensor& out) {
+  const int64_t columns = out.size(1), row_bytes = blocks.size(1);
+  const auto* from = static_cast<const std::byte*>(blocks.const_data_ptr());
+  auto* to = out.mutable_data_ptr<float>();
+  const int64_t grain = std::max<int64_t>(1, (1 << 15) / columns);
+  at::parallel_for(0, out.size(0), grain, [&](int64_t begin, int64_t end) {
+    kernels::dequantize(type, from + begin * row_bytes, to + begin * columns, (end - begin) * columns);
+  });
+}
+
+}  // namespace
+
+bool StoredTensor::is_plain() const {
+  return !block && !scale.defined() && !adapter && is_wide_float(data.scalar_type());
+}
+
+void StoredTensor::widen_rows(int64_t first, int64_t count, const at::Tensor& out) const {
+  const at::Tensor rows = data.narrow(0, first, count);
+  if (!block) {
+    out.copy_(rows);
+    if (!scale.defined()) return;
+    const bool per_row = scale.numel() > 1;
+    out.mul_(per_row ? scale.narrow(0, first, count).unsqueeze(1) : scale);
+    return;
+  }
+  if (out.scalar_type() == at::kFloat && out.is_contiguous()) return dequantize_rows(*block, rows, out);
+  const at::Tensor wide = at::empty(out.sizes(), out.options().dtype(at::kFloat));
+  dequantize_rows(*block, rows, wide);
+  out.copy_(wide);
+}
+
+at::Tensor StoredTensor::rows(const at::Tensor& indices, at::ScalarType type) const {
+  const at::Tensor chosen = indices.to(data.device());
+  StoredTensor part{.data = data.index_select(0, chosen), .block = block, .shape = {indices.size(0), shape[1]}};
+  if (scale.defined()) part.scale = scale.numel() > 1 ? scale.index_select(0, chosen) : scale;
+  if (adapter) part.adapter = LowRank{adapter->up.index_select(0, chosen), adapter->down};
+  return part.widen(type);
+}
+
+at::Tensor StoredTensor::widen(at::ScalarType type) const {
+  if (is_plain()) return data.to(type);
+  const int64_t rows = shape.empty() ? 1 : shape.front();
+  const at::Tensor stored = block ? data : data.reshape({rows, -1});
+  at::Tensor wide = at::empty({rows, shape.empty() || rows == 0 ? 1 : c10::multiply_integers(shape) / rows},
+                              data.options().dtype(at::kFloat));
+  StoredTensor{.data = stored, .block = block, .scale = scale}.widen_rows(0, rows, wide);
+  if (adapter) wide.addmm_(adapter->up, adapter->down);
+  return wide.view(shape).to(type);
+}
+
+}  // namespace llmdit::nn

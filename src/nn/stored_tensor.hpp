@@ -1,0 +1,35 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <optional>
+#include <vector>
+
+#include "kernels/block_format.hpp"
+#include "nn/weight_patch.hpp"
+
+namespace llmdit::nn {
+
+/// A weight as it is kept: numbers of any type or quantised blocks, with what belongs to them.
+struct StoredTensor {
+  at::Tensor data;                            ///< numbers [shape], or the blocks of each row, uint8 [rows, bytes]
+  std::optional<kernels::BlockType> block{};  ///< what the blocks are
+  at::Tensor scale{};                         ///< float32 factor of the numbers: one, or one a row; undefined is 1
+  std::vector<int64_t> shape{};               ///< of the weight
+  std::optional<LowRank> adapter{};           ///< added to the product, not to the weight
+
+  /// Numbers as they are: neither blocks, nor scaled, nor 8-bit, nor with an adapter beside them.
+  bool is_plain() const;
+
+  /// Rows `first` to `first + count` of a matrix as numbers, without the adapter, into `out` [count, columns], whose
+  /// type is float32, bf16 or fp16.
+  void widen_rows(int64_t first, int64_t count, const at::Tensor& out) const;
+
+  /// The rows of a matrix that `indices` [n] int64 name, as numbers [n, columns].
+  at::Tensor rows(const at::Tensor& indices, at::ScalarType type) const;
+
+  /// The whole weight as numbers, the adapter's share included: a new tensor, or `data` when it is of that type.
+  at::Tensor widen(at::ScalarType type) const;
+};
+
+}  // namespace llmdit::nn
