@@ -1,6 +1,7 @@
 #include "llmdit/context_refiner.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <variant>
 

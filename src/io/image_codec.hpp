@@ -19,8 +19,9 @@ struct Raster {
   std::vector<uint8_t> samples;
   int orientation = 1;  ///< of EXIF
 
-  /// Takes the memory; fails when there are more than `max_pixels`.
-  void allocate(const ImageSource& source, int64_t max_pixels);
+  /// Fails when there are more than `max_pixels`; called before a codec takes memory for them.
+  void check_size(const ImageSource& source, int64_t max_pixels) const;
+  void allocate() { samples.resize(static_cast<size_t>(width * height * channels)); }
   uint8_t* row(int64_t y) { return samples.data() + static_cast<size_t>(y * width * channels); }
 };
 

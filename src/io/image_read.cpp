@@ -11,12 +11,10 @@
 namespace llmdit {
 namespace io {
 
-void Raster::allocate(const ImageSource& source, int64_t max_pixels) {
-  if (height > max_pixels / width) {
-    source.fail(fmt::format("{} x {} pixels are more than the limit of {}; scale it down, or raise max_pixels", width,
-                            height, max_pixels));
-  }
-  samples.resize(static_cast<size_t>(width * height * channels));
+void Raster::check_size(const ImageSource& source, int64_t max_pixels) const {
+  if (height <= max_pixels / width) return;
+  source.fail(fmt::format("{} x {} pixels are more than the limit of {}; scale it down, or raise max_pixels", width,
+                          height, max_pixels));
 }
 
 std::optional<ImageFormat> image_format_of_content(std::string_view bytes) noexcept {

@@ -133,7 +133,8 @@ void JpegDecoder::read_cmyk(Raster& raster) {
 Raster JpegDecoder::read(int64_t max_pixels) {
   read_header();
   Raster raster{.width = jpeg_.image_width, .height = jpeg_.image_height, .orientation = exif().orientation};
-  raster.allocate(source_, max_pixels);
+  raster.check_size(source_, max_pixels);
+  raster.allocate();
   is_cmyk() ? read_cmyk(raster) : read_rgb(raster);
   return raster;
 }

@@ -37,6 +37,7 @@ class PngDecoder {
   CodecFailure failure_;
   png_structp png_ = nullptr;
   png_infop info_ = nullptr;
+  int passes_ = 1;
 };
 
 void PngDecoder::take_bytes(png_structp png, png_bytep out, size_t count) {
@@ -55,32 +56,30 @@ void PngDecoder::open() {
 
 void PngDecoder::read_header(Raster& raster) {
   run([&] {
-    png_set_user_limits(png_, PNG_UINT_31_MAX, PNG_UINT_31_MAX);  // pixels are counted by Raster::allocate
+    png_set_user_limits(png_, PNG_UINT_31_MAX, PNG_UINT_31_MAX);  // Raster::check_size has been asked
     // Of ancillary chunks only tRNS matters here.
     png_set_keep_unknown_chunks(png_, PNG_HANDLE_CHUNK_NEVER, nullptr, -1);
     png_read_info(png_, info_);
     png_set_expand(png_);  // palettes, fewer than 8 bits, and tRNS as alpha
     png_set_scale_16(png_);
     png_set_gray_to_rgb(png_);
-    png_set_interlace_handling(png_);
+    passes_ = png_set_interlace_handling(png_);
     png_read_update_info(png_, info_);
-    raster.width = png_get_image_width(png_, info_);
-    raster.height = png_get_image_height(png_, info_);
     raster.channels = png_get_channels(png_, info_);
   });
 }
 
 Raster PngDecoder::read(int64_t max_pixels) {
-  Raster raster;
   const ImageInfo header = check_png(source_);
-  raster.orientation = header.orientation;
+  Raster raster{.width = header.width, .height = header.height, .orientation = header.orientation};
+  raster.check_size(source_, max_pixels);
   open();
   read_header(raster);
-  raster.allocate(source_, max_pixels);
-  std::vector<png_bytep> rows(static_cast<size_t>(raster.height));
-  for (int64_t y = 0; y < raster.height; ++y) rows[y] = raster.row(y);
+  raster.allocate();
   run([&] {
-    png_read_image(png_, rows.data());
+    for (int pass = 0; pass < passes_; ++pass) {
+      for (int64_t y = 0; y < raster.height; ++y) png_read_row(png_, raster.row(y), nullptr);
+    }
     png_read_end(png_, nullptr);
   });
   return raster;

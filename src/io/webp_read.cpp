@@ -59,7 +59,8 @@ Raster read_webp(const ImageSource& source, int64_t max_pixels) {
   const ImageInfo info = read_webp_info(source);
   Raster raster{
       .width = info.width, .height = info.height, .channels = info.has_alpha ? 4 : 3, .orientation = info.orientation};
-  raster.allocate(source, max_pixels);
+  raster.check_size(source, max_pixels);
+  raster.allocate();
 
   WebPDecoderConfig config;
   if (!WebPInitDecoderConfig(&config)) fail(ErrorCode::internal, "image", "libwebp is of another version");

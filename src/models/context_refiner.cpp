@@ -96,11 +96,11 @@ const std::vector<RefinerBlock::Slot>& RefinerBlock::slots() {
   constexpr auto narrowing = [](const Config& c) -> Shape { return {c.dim, *c.ffn_hidden}; };
   constexpr auto row = [](const Config& c) -> Shape { return {c.dim}; };
   static const std::vector<Slot> list = {
+      {"attention.norm_q.weight", &RefinerBlock::norm_q_, head},
+      {"attention.norm_k.weight", &RefinerBlock::norm_k_, head},
       {"attention.to_q.weight", &RefinerBlock::to_q_, square},
       {"attention.to_k.weight", &RefinerBlock::to_k_, grouped},
       {"attention.to_v.weight", &RefinerBlock::to_v_, grouped},
-      {"attention.norm_q.weight", &RefinerBlock::norm_q_, head},
-      {"attention.norm_k.weight", &RefinerBlock::norm_k_, head},
       {"attention.to_out.0.weight", &RefinerBlock::to_out_, square},
       {"feed_forward.w1.weight", &RefinerBlock::w1_, widening},
       {"feed_forward.w2.weight", &RefinerBlock::w2_, narrowing},
