@@ -28,7 +28,7 @@ PictureOutput::PictureOutput(CLI::App& app) : json_(app) {
                  fmt::format("of JPEG and WebP files, 1 small to 100 good; WebP of 100 is lossless (default {})",
                              default_image_quality))
       ->type_name("N")
-      ->check(CLI::Range(1, 100))
+      ->check(CLI::Range(1, 100).description(""))
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeLast)
       ->group(group);
   app.add_flag("--no-metadata", no_metadata_, "leave prompt and settings out of the file")->group(group);
