@@ -32,7 +32,8 @@ at::Tensor rows(int64_t tokens, int64_t width) {
 
 /// What the transformer does before its context refiner.
 at::Tensor embedded(const llmdit::ZImageTransformer& transformer, const at::Tensor& prompt_embeds) {
-  const auto state = transformer.state_dict();
+  auto state = transformer.state_dict();
+  for (auto& [name, tensor] : state) tensor = tensor.to(at::kFloat);
   const auto& config = transformer.config();
   const at::Tensor normed =
       at::rms_norm(prompt_embeds, {config.cap_feat_dim}, state.at("cap_embedder.0.weight"), config.norm_eps);
