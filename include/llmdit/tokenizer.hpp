@@ -13,11 +13,13 @@
 
 namespace llmdit {
 
-/// Text to token ids and back: byte-level BPE from a `tokenizer.json`, or a SentencePiece `tokenizer.model`.
+/// Text to token ids and back: byte-level BPE from a `tokenizer.json` or a GGUF file, or a SentencePiece
+/// `tokenizer.model`.
 /// Copies share their tables. All calls are const and may run on many threads at once.
 class LLMDIT_EXPORT Tokenizer {
  public:
-  /// A tokenizer folder, a `tokenizer.json` or a `tokenizer.model`.
+  /// A tokenizer folder, a `tokenizer.json`, a `tokenizer.model`, or a GGUF file with Qwen's tokenizer inside. Such a
+  /// file has no note of its added tokens but control and user-defined ones: skip_special_tokens leaves out the former.
   /// Throws not_found when there is no such file, unsupported when the file is damaged or of another kind.
   static Tokenizer load(const std::filesystem::path& path);
 

@@ -164,7 +164,9 @@ class GgufFile::Parser {
 
   std::string_view take_string(std::string_view what) {
     const auto length = take<uint64_t>(what);
-    return {reinterpret_cast<const char*>(take_bytes(length, what)), static_cast<size_t>(length)};
+    const std::string_view text(reinterpret_cast<const char*>(take_bytes(length, what)), length);
+    if (!is_utf8(text)) fail_file(fmt::format("expected {} in UTF-8, found \"{}\"", what, printable(text)));
+    return text;
   }
 
   void check_start() {
@@ -277,6 +279,11 @@ class GgufFile::Parser {
     return alignment;
   }
 
+  /// Where the data of the tensor behind `i` begins, or the data ends.
+  static uint64_t next_offset(const std::vector<TensorEntry*>& order, size_t i, uint64_t size) {
+    return i + 1 < order.size() ? order[i + 1]->offset : std::max(size, order[i]->offset);
+  }
+
   /// Turns offsets into the data into offsets into the file, and checks them.
   void place_data() {
     const uint64_t unit = alignment();
@@ -284,19 +291,22 @@ class GgufFile::Parser {
     std::vector<TensorEntry*> order;
     for (TensorEntry& entry : file_.entries_) order.push_back(&entry);
     std::ranges::sort(order, {}, &TensorEntry::offset);
+    const uint64_t size = bytes_.size() - std::min<uint64_t>(start, bytes_.size());
     uint64_t end = 0;
-    for (TensorEntry* entry : order) {
-      if (entry->offset % unit != 0) {
-        fail_at(entry->name, fmt::format("expected an offset of a multiple of {}, found {}", unit, entry->offset));
+    for (size_t i = 0; i < order.size(); ++i) {
+      TensorEntry& entry = *order[i];
+      if (entry.offset % unit != 0) {
+        fail_at(entry.name, fmt::format("expected an offset of a multiple of {}, found {}", unit, entry.offset));
       }
-      if (entry->offset < end) fail_at(entry->name, "its data overlaps another tensor's");
-      if (start > bytes_.size() || entry->offset > bytes_.size() - start ||
-          entry->bytes > bytes_.size() - start - entry->offset) {
-        fail_at(entry->name, fmt::format("expected {} bytes at {} of the data, found a file of {} bytes; is it whole?",
-                                         entry->bytes, entry->offset, bytes_.size()));
+      if (entry.offset < end) fail_at(entry.name, "its data overlaps another tensor's");
+      // Of an unknown type: all up to the next one.
+      if (entry.bytes == 0) entry.bytes = next_offset(order, i, size) - entry.offset;
+      if (entry.offset > size || entry.bytes > size - entry.offset) {
+        fail_at(entry.name, fmt::format("expected {} bytes at {} of the data, found a file of {} bytes; is it whole?",
+                                        entry.bytes, entry.offset, bytes_.size()));
       }
-      end = entry->offset + entry->bytes;
-      entry->offset += start;
+      end = entry.offset + entry.bytes;
+      entry.offset += start;
     }
   }
 

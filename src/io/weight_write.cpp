@@ -1,6 +1,6 @@
 #include "io/weight_write.hpp"
 
-#include <cstring>
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <span>
 
@@ -48,6 +48,14 @@ std::string_view safetensors_name(at::ScalarType dtype) {
   }
   fail(ErrorCode::internal, "convert",
        std::string_view("a tensor is of a type that safetensors files are not written in"));
+}
+
+uint32_t gguf_type_number(const TensorSource& tensor) {
+  if (tensor.block) return kernels::block_format(*tensor.block).ggml_type;
+  if (const GgufType* type = find_gguf_type(tensor.dtype)) return type->number;
+  fail(ErrorCode::unsupported, "convert",
+       "expected {} to be of a type that GGUF files have, got {}; choose another one", tensor.name,
+       c10::toString(tensor.dtype));
 }
 
 nlohmann::ordered_json safetensors_entry(const TensorSource& tensor, uint64_t offset) {
@@ -125,8 +133,7 @@ void write_gguf(const std::filesystem::path& path, const std::vector<TensorSourc
     if (tensor.shape.empty()) append<uint64_t>(start, 1);
     for (auto size = tensor.shape.rbegin(); size != tensor.shape.rend(); ++size)
       append<uint64_t>(start, static_cast<uint64_t>(*size));
-    append<uint32_t>(
-        start, tensor.block ? kernels::block_format(*tensor.block).ggml_type : find_gguf_type(tensor.dtype)->number);
+    append<uint32_t>(start, gguf_type_number(tensor));
     append<uint64_t>(start, offset);
     offset += stored_bytes(tensor);
     offset += padding(offset);

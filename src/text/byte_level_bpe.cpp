@@ -31,7 +31,7 @@ ByteLevelBpe::ByteLevelBpe(std::vector<std::optional<std::string>> tokens,
   ids_.reserve(tokens_.size());
   for (size_t id = 0; id < tokens_.size(); ++id) {
     if (tokens_[id] && !ids_.emplace(*tokens_[id], static_cast<int32_t>(id)).second) {
-      fail(ErrorCode::unsupported, "tokenizer", "{}: expected each token once in \"model.vocab\", got \"{}\" twice",
+      fail(ErrorCode::unsupported, "tokenizer", "{}: expected each token once in the vocabulary, got \"{}\" twice",
            source, io::printable(*tokens_[id]));
     }
   }
@@ -47,11 +47,11 @@ ByteLevelBpe::ByteLevelBpe(std::vector<std::optional<std::string>> tokens,
     const auto id_of = [&](const std::string& token) {
       const auto found = ids_.find(token);
       if (found == ids_.end()) {
-        fail(ErrorCode::unsupported, "tokenizer",
-             "{}: expected \"model.merges\" of vocabulary tokens, got \"{}\" and \"{}\" at entry {} but no token "
-             "\"{}\"; "
-             "the file is damaged",
-             source, io::printable(left), io::printable(right), rank, io::printable(token));
+        fail(
+            ErrorCode::unsupported, "tokenizer",
+            "{}: expected merges of vocabulary tokens, got \"{}\" and \"{}\" at entry {} but no token \"{}\"; the file "
+            "is damaged",
+            source, io::printable(left), io::printable(right), rank, io::printable(token));
       }
       return found->second;
     };

@@ -5,8 +5,12 @@
 
 #include "base/check.hpp"
 #include "io/encoding.hpp"
+#include "io/gguf_format.hpp"
+#include "io/mapped_file.hpp"
 #include "text/byte_alphabet.hpp"
 #include "text/nfc.hpp"
+#include "text/tokenizer_gguf.hpp"
+#include "text/tokenizer_json.hpp"
 #include "text/utf8.hpp"
 
 namespace llmdit::text {
@@ -20,36 +24,43 @@ std::vector<AddedToken> select(const std::vector<AddedToken>& tokens, bool is_no
 }
 
 /// A normalised token is looked for in normalised text.
-TokenizerJson with_normalized_tokens(TokenizerJson json) {
-  for (AddedToken& token : json.added_tokens) {
-    if (token.is_normalized && json.normalizes) token.content = nfc(token.content).value_or(token.content);
+ByteLevelDescription with_normalized_tokens(ByteLevelDescription description) {
+  for (AddedToken& token : description.added_tokens) {
+    if (token.is_normalized && description.normalizes) token.content = nfc(token.content).value_or(token.content);
   }
-  return json;
+  return description;
+}
+
+bool is_gguf(const std::filesystem::path& file) {
+  const auto mapping = io::MappedFile::open(file);
+  const auto bytes = mapping->bytes();
+  return std::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size()).starts_with(io::gguf_magic);
 }
 
 }  // namespace
 
 ByteLevelTokenizer ByteLevelTokenizer::load(const std::filesystem::path& file) {
-  return ByteLevelTokenizer(with_normalized_tokens(read_tokenizer_json(file)), io::printable_path(file));
+  const auto read = is_gguf(file) ? read_tokenizer_gguf : read_tokenizer_json;
+  return ByteLevelTokenizer(with_normalized_tokens(read(file)), io::printable_path(file));
 }
 
-ByteLevelTokenizer::ByteLevelTokenizer(TokenizerJson json, std::string_view source)
-    : bpe_(std::move(json.tokens), json.merges, json.ignore_merges, source),
-      split_(json.split_pattern, source),
-      normalizes_(json.normalizes),
-      raw_matcher_(select(json.added_tokens, false)),
-      normalized_matcher_(select(json.added_tokens, true)) {
-  if (json.has_fallback && !bpe_.covers_all_bytes()) {
+ByteLevelTokenizer::ByteLevelTokenizer(ByteLevelDescription description, std::string_view source)
+    : bpe_(std::move(description.tokens), description.merges, description.ignore_merges, source),
+      split_(description.split_pattern, source),
+      normalizes_(description.normalizes),
+      raw_matcher_(select(description.added_tokens, false)),
+      normalized_matcher_(select(description.added_tokens, true)) {
+  if (description.has_fallback && !bpe_.covers_all_bytes()) {
     fail(ErrorCode::unsupported, "tokenizer",
          "{}: expected \"model.vocab\" to have a token for each byte, or no \"unk_token\" and \"byte_fallback\"",
          source);
   }
-  for (AddedToken& token : json.added_tokens) {
+  for (AddedToken& token : description.added_tokens) {
     const auto id = bpe_.token_to_id(token.content);
     if (id && *id != token.id) {
       fail(ErrorCode::unsupported, "tokenizer",
-           "{}: expected \"added_tokens\" to give \"{}\" the id {} of \"model.vocab\", got {}; the file is damaged",
-           source, io::printable(token.content), *id, token.id);
+           "{}: expected the added token \"{}\" to have the vocabulary's id {}, got {}; the file is damaged", source,
+           io::printable(token.content), *id, token.id);
     }
     added_ids_.emplace(token.content, token.id);
     added_tokens_.emplace(token.id, std::move(token));

@@ -11,13 +11,13 @@
 
 #include "text/added_tokens.hpp"
 #include "text/byte_level_bpe.hpp"
+#include "text/byte_level_description.hpp"
 #include "text/split_regex.hpp"
-#include "text/tokenizer_json.hpp"
 
 namespace llmdit::text {
 
 /// text -added tokens-> pieces -NFC, split-> words -byte pairs-> ids: what the `tokenizers` library makes of a
-/// `tokenizer.json` with byte-level BPE.
+/// `tokenizer.json` with byte-level BPE. A GGUF file carries the same, told by its first bytes.
 class ByteLevelTokenizer {
  public:
   static ByteLevelTokenizer load(const std::filesystem::path& file);
@@ -30,7 +30,7 @@ class ByteLevelTokenizer {
   int64_t vocab_size() const;
 
  private:
-  ByteLevelTokenizer(TokenizerJson json, std::string_view source);
+  ByteLevelTokenizer(ByteLevelDescription description, std::string_view source);
 
   void append_piece(std::string_view piece, ByteLevelBpe::Scratch& scratch, std::vector<int64_t>& ids) const;
 

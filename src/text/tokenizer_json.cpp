@@ -52,7 +52,7 @@ class Field {
   }
 
   int64_t as_id() const {
-    const auto bound = static_cast<uint64_t>(ParsedTokenizerJson::kMaxId);
+    const auto bound = static_cast<uint64_t>(ByteLevelDescription::kMaxId);
     if (!value_ || !value_->is_number_unsigned() || value_->get<uint64_t>() > bound) {
       reject(fmt::format("an id of 0 to {}", bound));
     }
@@ -86,7 +86,7 @@ class Field {
 };
 
 void read_model(const std::filesystem::path& file, const Field& model, ParsedTokenizerJson& parsed,
-                TokenizerJson& result) {
+                ByteLevelDescription& result) {
   if (const Field type = model.at("type"); !type.is_missing() && type.as_string() != "BPE") type.reject("\"BPE\"");
   if (!parsed.has_vocab) model.at("vocab").reject("an object of tokens and ids");
   if (!parsed.has_merges) model.at("merges").reject("an array of merges");
@@ -114,9 +114,9 @@ void read_model(const std::filesystem::path& file, const Field& model, ParsedTok
   result.merges = std::move(parsed.merges);
 }
 
-void read_added_tokens(const Field& list, TokenizerJson& result) {
+void read_added_tokens(const Field& list, ByteLevelDescription& result) {
   if (list.is_null()) return;
-  constexpr size_t kMaxLength = 1024;  // bounds the search at every place of a text
+  constexpr size_t kMaxLength = ByteLevelDescription::kMaxAddedLength;
   std::unordered_set<std::string_view> contents;
   std::unordered_set<int64_t> ids;
   for (const Field& field : list.elements()) {
@@ -165,14 +165,14 @@ std::string read_split(const Field& pre_tokenizer) {
 
 }  // namespace
 
-TokenizerJson read_tokenizer_json(const std::filesystem::path& file) {
+ByteLevelDescription read_tokenizer_json(const std::filesystem::path& file) {
   ParsedTokenizerJson parsed = parse_tokenizer_json(file, io::read_text_file(file));
   const json rest = std::move(parsed.rest);
   const Field root(file, rest);
   if (const Field version = root.at("version"); !version.is_missing() && version.as_string() != "1.0") {
     version.reject("\"1.0\"");
   }
-  TokenizerJson result;
+  ByteLevelDescription result;
   read_model(file, root.at("model"), parsed, result);
   read_added_tokens(root.at("added_tokens"), result);
   const Field normalizer = root.at("normalizer");

@@ -2,6 +2,7 @@
 
 #include "base/check.hpp"
 #include "io/encoding.hpp"
+#include "text/byte_level_description.hpp"
 
 namespace llmdit::text {
 namespace {
@@ -21,7 +22,7 @@ class Handler : public nlohmann::json_sax<json> {
   bool number_integer(int64_t value) override { return part_ == Part::vocab ? add_token(value) : add(value); }
   bool number_unsigned(uint64_t value) override {
     if (part_ == Part::vocab) {
-      return add_token(value <= static_cast<uint64_t>(ParsedTokenizerJson::kMaxId) ? static_cast<int64_t>(value) : -1);
+      return add_token(value <= static_cast<uint64_t>(ByteLevelDescription::kMaxId) ? static_cast<int64_t>(value) : -1);
     }
     return add(value);
   }
@@ -114,7 +115,7 @@ class Handler : public nlohmann::json_sax<json> {
 
   bool add_token(int64_t id) {
     if (id < 0) {
-      reject("expected ids of 0 to {} in \"model.vocab\", got another number for \"{}\"", ParsedTokenizerJson::kMaxId,
+      reject("expected ids of 0 to {} in \"model.vocab\", got another number for \"{}\"", ByteLevelDescription::kMaxId,
              io::printable(key_));
     }
     parsed_.vocab.emplace_back(std::move(key_), id);

@@ -13,9 +13,7 @@ namespace llmdit::text {
 
 /// A `tokenizer.json` whose two long parts, hundreds of thousands of entries, never became JSON values.
 struct ParsedTokenizerJson {
-  static constexpr int64_t kMaxId = (1 << 22) - 1;  ///< 15 times Qwen3's; keeps a damaged id from taking gigabytes
-
-  std::vector<std::pair<std::string, int64_t>> vocab;  ///< ids within 0 .. kMaxId
+  std::vector<std::pair<std::string, int64_t>> vocab;  ///< ids within 0 .. ByteLevelDescription::kMaxId
   std::vector<std::pair<std::string, std::string>> merges;
   bool has_vocab = false;
   bool has_merges = false;

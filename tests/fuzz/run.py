@@ -1,6 +1,6 @@
 """Runs every fuzz target for a while on seeds that tools of others write, and reports what they find.
 
-    python tests/fuzz/run.py BUILD_FOLDER [--seconds N] [TARGET...]
+python tests/fuzz/run.py BUILD_FOLDER [--seconds N] [TARGET...]
 """
 
 import argparse

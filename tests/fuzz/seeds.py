@@ -29,8 +29,12 @@ def gguf_files() -> list[bytes]:
             path = Path(folder) / "x.gguf"
             writer = gguf.GGUFWriter(path, architecture)
             writer.add_uint32("qwen3.context_length", 64)
-            writer.add_array("tokenizer.ggml.tokens", ["a", "b"])
-            writer.add_string("tokenizer.ggml.model", "gpt2")
+            writer.add_tokenizer_model("gpt2")
+            writer.add_tokenizer_pre("qwen2")
+            writer.add_token_list(["a", "b", "ab", "<x>", "[PAD4]"])
+            writer.add_token_types([1, 1, 1, 3, 5])
+            writer.add_token_merges(["a b"])
+            writer.add_array("comfy.gguf.orig_shape.cap_embedder.0.weight", [2, 4])
             writer.add_tensor("cap_embedder.0.weight", np.zeros(8, np.float32))
             blocks = gguf.quants.quantize(np.zeros((4, 32), np.float32), gguf.GGMLQuantizationType.Q8_0)
             writer.add_tensor("blk.0.attn_q.weight", blocks, raw_dtype=gguf.GGMLQuantizationType.Q8_0)
@@ -43,13 +47,18 @@ def gguf_files() -> list[bytes]:
 
 
 def json_files() -> list[bytes]:
+    flags = ("normalized", "lstrip", "rstrip", "single_word")
     tokenizer = {
         "model": {"type": "BPE", "vocab": {"a": 0, "b": 1, "ab": 2}, "merges": ["a b"]},
         "normalizer": {"type": "NFC"},
-        "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": False, "use_regex": False},
-        "added_tokens": [{"id": 3, "content": "<x>", "special": True}],
+        "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": False, "use_regex": True},
+        "decoder": {"type": "ByteLevel"},
+        "added_tokens": [{"id": 3, "content": "<x>", "special": True, **dict.fromkeys(flags, False)}],
     }
-    texts = [json.dumps(tokenizer), (REPOSITORY / "examples/demo_model/transformer/config.json").read_text()]
+    demo = REPOSITORY / "examples/demo_model"
+    configs = [demo / part / "config.json" for part in ("transformer", "text_encoder", "vae")]
+    configs.append(demo / "scheduler/scheduler_config.json")
+    texts = [json.dumps(tokenizer), *(path.read_text() for path in configs)]
     return [text.encode() for text in texts]
 
 
@@ -63,7 +72,9 @@ def image_files() -> list[bytes]:
     text.add_itxt("llmdit", "{}")
     text.add_text("long", "x" * 100, zip=True)
     for mode in ("RGB", "RGBA", "L", "LA", "P", "1", "I;16"):
-        files.append(encoded(pixels.convert(mode) if mode != "I;16" else Image.new("I;16", (5, 4)), "PNG", pnginfo=text))
+        files.append(
+            encoded(pixels.convert(mode) if mode != "I;16" else Image.new("I;16", (5, 4)), "PNG", pnginfo=text)
+        )
     exif = Image.Exif()
     exif[0x0112] = 6
     for mode in ("RGB", "L", "CMYK"):

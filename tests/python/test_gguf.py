@@ -174,6 +174,8 @@ BAD = {
     "no counts": (b"GGUF" + struct.pack("<I", 3), "whole"),
     "a key of 2^40 bytes": (header(0, 1) + struct.pack("<Q", 2**40) + b"x", "1099511627776"),
     "a string of 2^63 bytes": (header(0, 1) + text(b"k") + struct.pack("<IQ", 8, 2**63), "string"),
+    "a key that is no UTF-8": (header(0, 1) + u32(b"\xff", 1), "UTF-8"),
+    "a string that is no UTF-8": (header(0, 1) + text(b"k") + struct.pack("<I", 8) + text(b"\xc3"), "UTF-8"),
     "2^62 values": (header(0, 2**62), "key"),
     "2^62 tensors": (header(2**62, 0), "name"),
     "an unknown type of value": (header(0, 1) + text(b"k") + struct.pack("<I", 13), "type"),
@@ -227,9 +229,10 @@ def test_every_cut_of_a_good_file_is_refused(tmp_path):
 
 def test_a_type_nobody_knows_stops_only_those_who_need_it(tmp_path):
     path = tmp_path / "x.gguf"
-    for kind, name in ((16, "IQ2_XXS"), (77, "ggml type 77")):
+    for kind, name, size in ((16, "IQ2_XXS", 66), (77, "ggml type 77", 96)):
         path.write_bytes(aligned(header(1) + tensor_info((256,), kind=kind), bytes(96)))
-        assert llmdit.inspect(path).tensors[0].dtype == name
+        (tensor,) = llmdit.inspect(path).tensors
+        assert (tensor.dtype, tensor.bytes) == (name, size)
     path.write_bytes(aligned(header(1) + tensor_info((64, 64), kind=77, name=b"cap_embedder.1.weight"), bytes(96)))
     (load,) = llmdit.inspect(path).loads
     assert load.problems

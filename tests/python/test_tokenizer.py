@@ -6,6 +6,7 @@ import random
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import gguf
 import llmdit
 import pytest
 import sentencepiece
@@ -23,14 +24,42 @@ def unpacked_qwen3(folder: Path) -> Path:
     return path
 
 
-@pytest.fixture(scope="module", params=["demo", "qwen3"])
+def write_gguf(path: Path, content: dict, change=lambda writer: None) -> Path:
+    """The tokenizer of a tokenizer.json in the form that language models' GGUF files have it."""
+    model = content["model"]
+    added = {token["id"]: token for token in content["added_tokens"]}
+    spelled = {index: token for token, index in model["vocab"].items()} | {i: t["content"] for i, t in added.items()}
+    ids = range(max(spelled) + 5)  # as models have more rows than tokens
+
+    def kind(index):
+        if index in added:
+            return gguf.TokenType.CONTROL if added[index]["special"] else gguf.TokenType.USER_DEFINED
+        return gguf.TokenType.NORMAL if index in spelled else gguf.TokenType.UNUSED
+
+    writer = gguf.GGUFWriter(path, "qwen3")
+    writer.add_tokenizer_model("gpt2")
+    writer.add_tokenizer_pre("qwen2")
+    writer.add_add_bos_token(False)
+    writer.add_token_list([spelled.get(index, f"[PAD{index}]") for index in ids])
+    writer.add_token_types([kind(index) for index in ids])
+    writer.add_token_merges([merge if isinstance(merge, str) else " ".join(merge) for merge in model["merges"]])
+    change(writer)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return path
+
+
+@pytest.fixture(scope="module", params=["demo", "qwen3", "qwen3 in GGUF"])
 def pair(request, tmp_path_factory):
-    """Our tokenizer and the reference's, of one file."""
-    if request.param == "demo":
-        path = DEMO
-    else:
-        path = unpacked_qwen3(tmp_path_factory.mktemp("qwen3"))
-    return llmdit.Tokenizer.from_pretrained(path), Tokenizer.from_file(str(path))
+    """Our tokenizer and the reference's, of the same data."""
+    folder = tmp_path_factory.mktemp("tokenizer")
+    path = DEMO if request.param == "demo" else unpacked_qwen3(folder)
+    reference = Tokenizer.from_file(str(path))
+    if request.param == "qwen3 in GGUF":
+        path = write_gguf(folder / "encoder.gguf", json.loads(path.read_text(encoding="utf-8")))
+    return llmdit.Tokenizer.from_pretrained(path), reference
 
 
 def as_text(text: str | bytes) -> str:
@@ -212,3 +241,55 @@ def test_errors(tmp_path):
     (tmp_path / "tokenizer.json").write_text("{}")
     with pytest.raises(llmdit.Error, match=r"tokenizer\.json.*model"):
         llmdit.Tokenizer.from_pretrained(tmp_path)
+
+
+def small_gguf(folder: Path, change=lambda writer: None) -> Path:
+    vocabulary = {"a": 0, "b": 1, "ab": 2}
+    added = [{"id": 3, "content": "<x>", "special": True}, {"id": 4, "content": "<y>", "special": False}]
+    content = {"model": {"vocab": vocabulary, "merges": ["a b"]}, "added_tokens": added}
+    return write_gguf(folder / "small.gguf", content, change)
+
+
+def replace_value(key, value, kind, element=None):
+    return lambda writer: writer.kv_data[0].update(
+        {f"tokenizer.ggml.{key}": gguf.GGUFValue(value=value, type=kind, sub_type=element)}
+    )
+
+
+def test_a_small_tokenizer_in_gguf(tmp_path):
+    tokenizer = llmdit.Tokenizer.from_pretrained(small_gguf(tmp_path))
+    assert tokenizer.encode("ab<x>b<y>a") == [2, 3, 1, 4, 0]
+    assert tokenizer.decode([2, 3, 1, 4, 9], skip_special_tokens=True) == "abb<y>"
+    assert tokenizer.vocab_size == 5 and tokenizer.token_to_id("[PAD5]") is None
+
+
+GgufKind = gguf.GGUFValueType
+REFUSED_GGUF = {
+    "another algorithm": ("model", "llama", GgufKind.STRING),
+    "another pattern": ("pre", "llama-bpe", GgufKind.STRING),
+    "a token before each text": ("add_bos_token", True, GgufKind.BOOL),
+    "types for other tokens": ("token_type", [1, 1], GgufKind.ARRAY, GgufKind.INT32),
+    "types in words": ("token_type", ["1"] * 9, GgufKind.ARRAY, GgufKind.STRING),
+    "a type that says nothing": ("token_type", [1, 1, 1, 3, 4, 5, 5, 5, 6], GgufKind.ARRAY, GgufKind.INT32),
+    "a token that is no list": ("tokens", "a", GgufKind.STRING),
+    "an added token twice": ("tokens", ["a", "b", "ab", "<x>", "<x>", *"cdef"], GgufKind.ARRAY, GgufKind.STRING),
+    "an empty added token": ("tokens", ["a", "b", "ab", "<x>", "", *"cdef"], GgufKind.ARRAY, GgufKind.STRING),
+    "a merge of three": ("merges", ["a b c"], GgufKind.ARRAY, GgufKind.STRING),
+    "a merge of one": ("merges", ["ab"], GgufKind.ARRAY, GgufKind.STRING),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED_GGUF)
+def test_gguf_tokenizers_that_are_refused(case, tmp_path):
+    key, *value = REFUSED_GGUF[case]
+    path = small_gguf(tmp_path, replace_value(key, *value))
+    with pytest.raises(llmdit.Unsupported) as caught:
+        llmdit.Tokenizer.from_pretrained(path)
+    assert "small.gguf" in str(caught.value) and f"tokenizer.ggml.{key}" in str(caught.value)
+
+
+@pytest.mark.parametrize("key", ["model", "pre", "tokens", "token_type", "merges"])
+def test_gguf_files_without_a_whole_tokenizer(key, tmp_path):
+    path = small_gguf(tmp_path, lambda writer: writer.kv_data[0].pop(f"tokenizer.ggml.{key}"))
+    with pytest.raises(llmdit.Unsupported, match=f'tokenizer.ggml.{key}", got nothing'):
+        llmdit.Tokenizer.from_pretrained(path)
