@@ -40,11 +40,23 @@ at::Tensor need(const LoraTensors& tensors, LoraRole role, std::string_view name
   return as_matrix(*tensor);
 }
 
-/// alpha / rank, or alpha / sqrt(rank); 1 without alpha.
-double alpha_factor(const LoraTensors& tensors, int64_t rank) {
-  if (!tensors.alpha) return 1.0;
-  const auto r = static_cast<double>(rank);
-  return *tensors.alpha / (tensors.is_rank_stabilized ? std::sqrt(r) : r);
+double one_number(const at::Tensor& tensor, std::string_view name) {
+  check(tensor.numel() == 1, operation, "expected {} to be one number, found {}", name, shape_text(tensor));
+  return tensor.to(at::kDouble).flatten()[0].item<double>();
+}
+
+/// alpha / rank, or alpha / sqrt(rank); 1 without alpha. A scale of its own stands for all of it.
+double scaling(const LoraTensors& tensors, int64_t rank) {
+  const at::Tensor *scale = find(tensors, LoraRole::scale), *own = find(tensors, LoraRole::alpha);
+  double factor = 1;
+  if (scale) {
+    factor = one_number(*scale, "scale");
+  } else if (own || tensors.file_alpha) {
+    const auto r = static_cast<double>(rank);
+    factor = (own ? one_number(*own, "alpha") : *tensors.file_alpha) / (tensors.is_rank_stabilized ? std::sqrt(r) : r);
+  }
+  check(std::isfinite(static_cast<float>(factor)), operation, "expected a finite alpha or scale, found {}", factor);
+  return factor;
 }
 
 at::Tensor product(const at::Tensor& a, const at::Tensor& b, std::string_view what) {
@@ -177,15 +189,11 @@ std::shared_ptr<const LoraChange> make_low_rank(const LoraTensors& t, const std:
   check(up.dim() == 2 && down.dim() == 2 && up.size(1) == down.size(0), operation,
         "expected factors [out, rank] and [rank, in], found {} and {}", shape_text(up), shape_text(down));
   check_output(up.size(0), down.size(1), shape, total);
-  const at::Tensor* own_scale = find(t, LoraRole::scale);
-  const double factor = own_scale ? own_scale->to(at::kDouble).item<double>() : alpha_factor(t, down.size(0));
-  return std::make_shared<LowRankChange>(rows.of(up), down, factor);
+  return std::make_shared<LowRankChange>(rows.of(up), down, scaling(t, down.size(0)));
 }
 
 std::shared_ptr<const LoraChange> make_hadamard(const LoraTensors& t, const std::vector<int64_t>& shape, Rows rows,
                                                 int64_t total) {
-  check(!find(t, LoraRole::hada_t1) && !find(t, LoraRole::hada_t2), operation,
-        "LoHa with a core for convolutions (hada_t1, hada_t2) is not handled: there are none in the model");
   const std::array factors = {need(t, LoraRole::hada_w1_a, "hada_w1_a"), need(t, LoraRole::hada_w1_b, "hada_w1_b"),
                               need(t, LoraRole::hada_w2_a, "hada_w2_a"), need(t, LoraRole::hada_w2_b, "hada_w2_b")};
   for (int i = 0; i < 4; i += 2) {
@@ -194,7 +202,7 @@ std::shared_ptr<const LoraChange> make_hadamard(const LoraTensors& t, const std:
           shape_text(factors[i + 1]));
     check_output(factors[i].size(0), factors[i + 1].size(1), shape, total);
   }
-  return std::make_shared<HadamardChange>(factors, rows, alpha_factor(t, factors[1].size(0)));
+  return std::make_shared<HadamardChange>(factors, rows, scaling(t, factors[1].size(0)));
 }
 
 KroneckerChange::Side make_side(const LoraTensors& t, LoraRole whole, LoraRole a, LoraRole b, std::string_view name) {
@@ -211,8 +219,6 @@ KroneckerChange::Side make_side(const LoraTensors& t, LoraRole whole, LoraRole a
 
 std::shared_ptr<const LoraChange> make_kronecker(const LoraTensors& t, const std::vector<int64_t>& shape, Rows rows,
                                                  int64_t total) {
-  check(!find(t, LoraRole::lokr_t2), operation,
-        "LoKr with a core for convolutions (lokr_t2) is not handled: there are none in the model");
   auto w1 = make_side(t, LoraRole::lokr_w1, LoraRole::lokr_w1_a, LoraRole::lokr_w1_b, "lokr_w1");
   auto w2 = make_side(t, LoraRole::lokr_w2, LoraRole::lokr_w2_a, LoraRole::lokr_w2_b, "lokr_w2");
   const auto height = [](const auto& side) { return side.whole.defined() ? side.whole.size(0) : side.a.size(0); };
@@ -220,7 +226,7 @@ std::shared_ptr<const LoraChange> make_kronecker(const LoraTensors& t, const std
   check_output(height(w1) * height(w2), width(w1) * width(w2), shape, total);
   // With both factors whole there is no rank, and what stands in alpha is a placeholder.
   const at::Tensor& low = w2.b.defined() ? w2.b : w1.b;
-  const double factor = low.defined() ? alpha_factor(t, low.size(0)) : 1.0;
+  const double factor = low.defined() ? scaling(t, low.size(0)) : 1.0;
   return std::make_shared<KroneckerChange>(std::move(w1), std::move(w2), rows, factor);
 }
 
@@ -228,9 +234,10 @@ std::shared_ptr<const LoraChange> make_full(const at::Tensor& tensor, bool repla
                                             Rows rows, int64_t total) {
   int64_t columns = 1;
   for (size_t i = 1; i < shape.size(); ++i) columns *= shape[i];
-  check(tensor.dim() >= 1 && tensor.size(0) == total && tensor.numel() == total * columns, operation,
-        "expected a difference of [{}, {}], found {}", total, columns, shape_text(tensor));
-  return std::make_shared<FullChange>(rows.of(tensor).contiguous(), replaces);
+  check(tensor.numel() == total * columns && (total == 1 || tensor.size(0) == total), operation,
+        "expected {} of [{}{}{}], found {}", replaces ? "a weight" : "a difference", total,
+        shape.size() > 1 ? ", " : "", fmt::join(shape.begin() + 1, shape.end(), ", "), shape_text(tensor));
+  return std::make_shared<FullChange>(rows.of(tensor.reshape({total, columns})), replaces);
 }
 
 std::shared_ptr<const LoraChange> decomposed(std::shared_ptr<const LoraChange> direction, const at::Tensor& magnitude,
@@ -239,6 +246,8 @@ std::shared_ptr<const LoraChange> decomposed(std::shared_ptr<const LoraChange> d
   const at::Tensor flat = magnitude.flatten();
   // By shape: [out, 1] and [out] are lengths of rows, [1, in] lengths of columns.
   const bool of_columns = magnitude.dim() == 2 && magnitude.size(0) == 1 && magnitude.size(1) == shape[1] && total != 1;
+  check(!of_columns || rows.count == total, operation,
+        "DoRA by columns of a fused projection needs the lengths of the whole, which the model has in parts");
   if (of_columns) return std::make_shared<DecomposedChange>(std::move(direction), flat, /*axis=*/0);
   check(flat.numel() == total, operation, "expected a magnitude for each of {} rows or {} columns, found {}", total,
         shape[1], shape_text(magnitude));
@@ -248,13 +257,9 @@ std::shared_ptr<const LoraChange> decomposed(std::shared_ptr<const LoraChange> d
 }  // namespace
 
 std::shared_ptr<const LoraChange> make_weight_change(const LoraTensors& t, const std::vector<int64_t>& shape,
-                                                     int64_t first, int64_t total) {
+                                                     const TargetRows& part, int64_t total) {
   const auto has = [&](LoraRole role) { return find(t, role) != nullptr; };
-  check(!has(LoraRole::mid), operation, "a middle factor (lora_mid) is for convolutions, which the model has none of");
-  check(!has(LoraRole::reshape), operation, "changing a weight's shape (reshape_weight) is not handled");
-  check(!has(LoraRole::factor_bias), operation, "factors with biases are not handled");
-  check(!has(LoraRole::factor_scale), operation, "factors in 8 bits with scales of their own are not handled");
-  const Rows rows{first, shape.at(0)};
+  const Rows rows{part.first, part.rows};
   std::vector<std::shared_ptr<const LoraChange>> changes;
   const bool is_matrix = shape.size() == 2;
   const bool has_low_rank = has(LoraRole::up) || has(LoraRole::down);
@@ -276,9 +281,9 @@ std::shared_ptr<const LoraChange> make_weight_change(const LoraTensors& t, const
 }
 
 std::shared_ptr<const LoraChange> make_bias_change(const LoraTensors& t, const std::vector<int64_t>& shape,
-                                                   int64_t first, int64_t total) {
+                                                   const TargetRows& part, int64_t total) {
   const auto* diff = find(t, LoraRole::diff_bias);
-  return diff ? make_full(*diff, false, shape, {first, shape.at(0)}, total) : nullptr;
+  return diff ? make_full(*diff, false, shape, {part.first, part.rows}, total) : nullptr;
 }
 
 }  // namespace llmdit::adapters

@@ -25,20 +25,20 @@ class LoraChange {
   virtual std::optional<nn::LowRank> low_rank(double /*scale*/) const { return std::nullopt; }
 };
 
-/// The tensors of one module of a LoRA file by their roles.
+/// The tensors of one target in a LoRA file by their roles.
 struct LoraTensors {
   std::map<LoraRole, at::Tensor> tensors;
-  std::optional<double> alpha;      ///< of the module's own key, or of the file's metadata
-  bool is_rank_stabilized = false;  ///< alpha counts by the square root of the rank
+  std::optional<double> file_alpha;  ///< of the file's metadata, for targets without an alpha of their own
+  bool is_rank_stabilized = false;   ///< alpha counts by the square root of the rank
 };
 
-/// The change of the weight of shape `shape` that rows `first` .. `first + rows` of a module's output make; `total` is
-/// the number of rows of that output. Throws Error (invalid_argument) with the reason when the tensors do not fit.
+/// What happens to the weight of shape `shape` that makes `part` of a target's `total` rows of output. Null when the
+/// tensors hold nothing for it. Throws Error (invalid_argument) with the reason when they do not fit.
 std::shared_ptr<const LoraChange> make_weight_change(const LoraTensors& tensors, const std::vector<int64_t>& shape,
-                                                     int64_t first, int64_t total);
+                                                     const TargetRows& part, int64_t total);
 
-/// The same for the bias: [rows]. Null when the tensors hold no change of it.
+/// The same for the bias, [part.rows].
 std::shared_ptr<const LoraChange> make_bias_change(const LoraTensors& tensors, const std::vector<int64_t>& shape,
-                                                   int64_t first, int64_t total);
+                                                   const TargetRows& part, int64_t total);
 
 }  // namespace llmdit::adapters

@@ -3,65 +3,75 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
+#include <optional>
 #include <set>
 
 #include "base/check.hpp"
 #include "io/encoding.hpp"
+#include "io/json.hpp"
 #include "io/model_kind.hpp"
-#include "io/text_file.hpp"
 
 namespace llmdit::adapters {
 namespace {
 
 constexpr size_t shown_keys = 3;  // in messages
 
-/// The scaling a file's header or the adapter_config.json beside it tells, for modules without an alpha of their own.
-/// kohya's ss_network_alpha is not read: its files hold the alphas, and files converted from them have them multiplied
-/// in.
+/// The scaling that a file's header or the adapter_config.json of PEFT tells, for targets without an alpha of their
+/// own. kohya's ss_network_alpha is not read: its files hold the alphas, and files converted from them have them
+/// multiplied in.
 class FileScaling {
  public:
   explicit FileScaling(const io::Checkpoint& file) {
-    for (const auto& [key, text] : file.metadata()) {
-      if (key == "lora_adapter_metadata") config_ = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
-    }
-    const std::filesystem::path beside = file.file_of("").parent_path() / "adapter_config.json";
+    const auto metadata = file.metadata();
     std::error_code ignored;
     const bool is_folder = std::filesystem::is_directory(file.path(), ignored);
-    const std::filesystem::path config = is_folder ? file.path() / "adapter_config.json" : beside;
-    if (!config_.is_object() && std::filesystem::is_regular_file(config, ignored))
-      config_ = nlohmann::json::parse(io::read_text_file(config), nullptr, /*allow_exceptions=*/false);
+    const auto folder = is_folder ? file.path() : file.path().parent_path();
+    // Beside a file of another name it belongs to a neighbour.
+    const bool is_peft = is_folder || file.path().stem() == "adapter_model";
+    if (const auto found = metadata.find("lora_adapter_metadata"); found != metadata.end()) {
+      config_ = io::JsonObject::parse(file.path(), found->second);
+    } else if (is_peft && std::filesystem::is_regular_file(folder / "adapter_config.json", ignored)) {
+      config_ = io::JsonObject::read(folder / "adapter_config.json");
+    }
   }
 
-  void apply(LoraTensors& tensors, const std::string& stem, LoraNames::Model model) const {
-    const std::string part = model == LoraNames::Model::transformer ? "transformer." : "text_encoder.";
-    const nlohmann::json* alpha = value(part, "lora_alpha");
-    if (const nlohmann::json* pattern = value(part, "alpha_pattern"); pattern && pattern->is_object()) {
-      for (const auto& [module, own] : pattern->items()) {
-        if (stem == module || stem.ends_with("." + module)) alpha = &own;
-      }
+  void apply(LoraTensors& tensors, const LoraTarget& target, LoraNames::Model model) const {
+    if (!config_) return;
+    const auto named = [&](const std::string& key) {
+      const std::string own = (model == LoraNames::Model::transformer ? "transformer." : "text_encoder.") + key;
+      return config_->has(own) ? own : key;
+    };
+    tensors.file_alpha = config_->get_optional<double>(named("lora_alpha"));
+    tensors.is_rank_stabilized = config_->get_optional<bool>(named("use_rslora")).value_or(false);
+    if (!config_->has(named("alpha_pattern"))) return;
+    const io::JsonObject patterns = config_->object(named("alpha_pattern"));
+    size_t longest = 0;
+    for (const auto& item : patterns.value().items()) {
+      if (item.key().size() < longest || !fits(item.key(), target.name)) continue;
+      longest = item.key().size();
+      tensors.file_alpha = patterns.get<double>(item.key());
     }
-    if (alpha && alpha->is_number() && !tensors.alpha) tensors.alpha = alpha->get<double>();
-    const nlohmann::json* stabilized = value(part, "use_rslora");
-    tensors.is_rank_stabilized = stabilized && stabilized->is_boolean() && stabilized->get<bool>();
   }
 
  private:
-  const nlohmann::json* value(const std::string& part, const std::string& key) const {
-    if (!config_.is_object()) return nullptr;
-    for (const std::string& name : {part + key, key}) {
-      if (const auto found = config_.find(name); found != config_.end()) return &*found;
+  /// PEFT's patterns are regular expressions for the end of a name; those that are written are names.
+  bool fits(std::string_view pattern, std::string_view name) const {
+    if (pattern.starts_with('^')) return name == pattern.substr(1);
+    if (pattern.find_first_of("*+?[](){}|\\$^") != pattern.npos) {
+      fail(ErrorCode::unsupported, "lora", "{}: expected names in alpha_pattern, found the regular expression \"{}\"",
+           io::printable_path(config_->path()), io::printable(pattern));
     }
-    return nullptr;
+    return name == pattern || (name.ends_with(pattern) && name[name.size() - pattern.size() - 1] == '.');
   }
 
-  nlohmann::json config_;
+  std::optional<io::JsonObject> config_;
 };
 
-/// The keys of one module, as one spelling of its name has them.
-struct Module {
+/// The keys of one target, as one spelling of its name has them.
+struct Group {
   std::vector<std::string> keys;
   LoraTensors tensors;
+  std::string problem;  // why none of them can be used
 };
 
 class Reader {
@@ -71,7 +81,7 @@ class Reader {
         scaling_(file),
         transformer_{transformer, LoraNames(transformer, LoraNames::Model::transformer), {}} {
     if (text_encoder) {
-      text_encoder_.emplace(Target{*text_encoder, LoraNames(*text_encoder, LoraNames::Model::text_encoder), {}});
+      text_encoder_.emplace(Model{*text_encoder, LoraNames(*text_encoder, LoraNames::Model::text_encoder), {}});
     }
   }
 
@@ -80,13 +90,13 @@ class Reader {
     const std::vector<std::string> keys = file_.names();
     result_.key_count = keys.size();
     for (const std::string& key : keys) collect(key);
-    for (auto& [stem, module] : modules_) place(stem, module);
+    for (auto& [stem, group] : groups_) place(stem, group);
     if (result_.transformer.empty() && result_.text_encoder.empty()) fail_nothing();
     return std::move(result_);
   }
 
  private:
-  struct Target {
+  struct Model {
     const WeightShapes& shapes;
     LoraNames names;
     std::set<std::string> taken;  // weights that have a change
@@ -96,92 +106,97 @@ class Reader {
     result_.unused.push_back({result_.name, key, std::move(reason)});
   }
 
-  void unused(const Module& module, const std::string& reason) {
-    for (const std::string& key : module.keys) unused(key, reason);
+  void unused(const Group& group, const std::string& reason) {
+    for (const std::string& key : group.keys) unused(key, reason);
   }
 
   void collect(const std::string& key) {
     const auto parsed = parse_lora_key(key);
     if (!parsed) return unused(key, "no trainer's name for a part of an adapter");
-    if (parsed->role == LoraRole::factor_scale || is_readable(key)) {
-      Module& module = modules_[parsed->stem];
-      module.keys.push_back(key);
-      if (parsed->role == LoraRole::alpha) {
-        const at::Tensor alpha = file_.tensor(key);
-        if (alpha.numel() == 1) module.tensors.alpha = alpha.to(at::kDouble).flatten()[0].item<double>();
-        if (alpha.numel() != 1) unused(key, fmt::format("expected one number, found {}", alpha.numel()));
-      } else {
-        module.tensors.tensors[parsed->role] = read_factor(key, parsed->role);
-      }
+    Group& group = groups_[parsed->stem];
+    if (group.tensors.tensors.contains(parsed->role))
+      return unused(key, "the file has this part under another name already");
+    group.keys.push_back(key);
+    std::string problem(parsed->reason);
+    if (parsed->role != LoraRole::unhandled) problem = type_problem(key, parsed->role);
+    if (!problem.empty()) {
+      group.problem = fmt::format("{}: {}", io::printable(key), problem);
     } else {
-      unused(key, fmt::format("its type {} is not handled", file_.find(key)->dtype_name));
+      group.tensors.tensors.emplace(parsed->role, read(key, parsed->role));
     }
   }
 
-  bool is_readable(const std::string& key) const {
+  std::string type_problem(const std::string& key, LoraRole role) const {
     const io::TensorEntry* entry = file_.find(key);
-    return entry->dtype && *entry->dtype != at::kFloat4_e2m1fn_x2 && entry->bytes > 0;
+    const bool is_number = role == LoraRole::alpha || role == LoraRole::scale;
+    const bool is_readable =
+        entry->dtype && *entry->dtype != at::kFloat4_e2m1fn_x2 && (is_number || at::isFloatingType(*entry->dtype));
+    if (!is_readable) return fmt::format("the type {} is not handled", entry->dtype_name);
+    return entry->bytes == 0 ? "the tensor is empty" : "";
   }
 
-  at::Tensor read_factor(const std::string& key, LoraRole role) const {
-    if (role == LoraRole::factor_scale) return at::ones({1});
-    const at::Tensor factor = file_.tensor(key);
-    if (!at::isfinite(factor.to(at::kFloat)).all().item<bool>()) {
-      fail(ErrorCode::unsupported, "lora",
-           "{}: tensor \"{}\" holds values that are not finite; the file is damaged, or "
-           "its training has failed",
-           io::printable_path(file_.path()), io::printable(key));
-    }
-    return factor;
+  at::Tensor read(const std::string& key, LoraRole role) const {
+    at::Tensor tensor = file_.tensor(key);
+    // Trainers put a huge number in the place of an alpha that does not count; in 16 bits it is infinite.
+    if (role == LoraRole::alpha || at::isfinite(tensor.to(at::kFloat)).all().item<bool>()) return tensor;
+    fail(ErrorCode::unsupported, "lora",
+         "{}: tensor \"{}\" holds values that are not finite; the file is damaged, or its training has failed",
+         io::printable_path(file_.path()), io::printable(key));
   }
 
-  void place(const std::string& stem, Module& module) {
-    const bool is_encoder = is_text_encoder_key(module.keys.front());
+  void place(const std::string& stem, Group& group) {
+    const bool is_encoder = is_text_encoder_key(group.keys.front());
     if (is_encoder && !text_encoder_) {
-      result_.text_encoder_keys += module.keys.size();
-      return unused(module, "belongs to the text encoder, which was not asked for (text_encoder)");
+      result_.text_encoder_keys += group.keys.size();
+      return unused(group, "belongs to the text encoder, which was not asked for (text_encoder)");
     }
     if (!is_encoder) {
-      if (const auto* rows = transformer_.names.find(stem))
-        return apply(stem, module, *rows, transformer_, LoraNames::Model::transformer, result_.transformer);
+      if (const LoraTarget* target = transformer_.names.find(stem))
+        return apply(group, *target, transformer_, LoraNames::Model::transformer, result_.transformer);
     }
     if (text_encoder_) {
-      if (const auto* rows = text_encoder_->names.find(stem))
-        return apply(stem, module, *rows, *text_encoder_, LoraNames::Model::text_encoder, result_.text_encoder);
+      if (const LoraTarget* target = text_encoder_->names.find(stem))
+        return apply(group, *target, *text_encoder_, LoraNames::Model::text_encoder, result_.text_encoder);
     }
-    unused(module, fmt::format("the {} has no such module", is_encoder ? "text encoder" : "transformer"));
+    unused(group, fmt::format("the {} has no such module", is_encoder ? "text encoder" : "transformer"));
   }
 
-  void apply(const std::string& stem, Module& module, const std::vector<ModuleRows>& rows, Target& target,
-             LoraNames::Model model, std::vector<WeightChange>& changes) {
-    scaling_.apply(module.tensors, stem, model);
-    const int64_t total = rows.back().first + rows.back().rows;
+  void apply(Group& group, const LoraTarget& target, Model& model, LoraNames::Model kind,
+             std::vector<WeightChange>& changes) {
+    if (!group.problem.empty()) return unused(group, group.problem);
+    scaling_.apply(group.tensors, target, kind);
     std::vector<WeightChange> own;
     try {
-      for (const ModuleRows& part : rows) {
-        const std::string weight = part.module + ".weight", bias = part.module + ".bias";
-        if (auto change = make_weight_change(module.tensors, target.shapes.at(weight), part.first, total))
-          own.push_back({weight, std::move(change)});
-        const auto bias_shape = target.shapes.find(bias);
-        if (!module.tensors.tensors.contains(LoraRole::diff_bias)) continue;
-        check(bias_shape != target.shapes.end(), "lora", "the module has no bias");
-        own.push_back({bias, make_bias_change(module.tensors, bias_shape->second, part.first, total)});
-      }
+      own = make_changes(group.tensors, target, model.shapes);
     } catch (const Error& error) {
       constexpr std::string_view prefix = "[lora] ";
       std::string_view reason = error.what();
       if (reason.starts_with(prefix)) reason.remove_prefix(prefix.size());
-      return unused(module, std::string(reason));
+      return unused(group, std::string(reason));
     }
-    if (own.empty()) return unused(module, "changes nothing by itself: its factors are missing");
+    if (own.empty()) return unused(group, "changes nothing by itself: its factors are missing");
     for (const WeightChange& change : own) {
-      if (target.taken.contains(change.weight))
-        return unused(module, fmt::format("{} has a change by another spelling already", change.weight));
+      if (model.taken.contains(change.weight))
+        return unused(group, fmt::format("{} has a change by another spelling already", change.weight));
     }
     for (WeightChange& change : own) {
-      target.taken.insert(change.weight);
+      model.taken.insert(change.weight);
       changes.push_back(std::move(change));
     }
+  }
+
+  static std::vector<WeightChange> make_changes(const LoraTensors& tensors, const LoraTarget& target,
+                                                const WeightShapes& shapes) {
+    std::vector<WeightChange> changes;
+    for (const TargetRows& part : target.parts) {
+      if (auto change = make_weight_change(tensors, shapes.at(part.weight), part, target.rows()))
+        changes.push_back({part.weight, std::move(change)});
+      if (!tensors.tensors.contains(LoraRole::diff_bias)) continue;
+      const auto bias = shapes.find(part.bias);
+      check(bias != shapes.end(), "lora", "the module has no bias");
+      changes.push_back({part.bias, make_bias_change(tensors, bias->second, part, target.rows())});
+    }
+    return changes;
   }
 
   [[noreturn]] void fail_nothing() const {
@@ -197,6 +212,8 @@ class Reader {
 
   /// What the file looks like instead.
   std::string foreign_kind() const {
+    if (result_.text_encoder_keys == result_.key_count && result_.key_count > 0)
+      return "one for the text encoder alone";
     struct Sign {
       std::string_view part, name;
     };
@@ -223,9 +240,9 @@ class Reader {
 
   const io::Checkpoint& file_;
   FileScaling scaling_;
-  Target transformer_;
-  std::optional<Target> text_encoder_;
-  std::map<std::string, Module> modules_;
+  Model transformer_;
+  std::optional<Model> text_encoder_;
+  std::map<std::string, Group> groups_;
   LoraFile result_;
 };
 

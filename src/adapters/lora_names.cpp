@@ -39,7 +39,13 @@ constexpr std::string_view text_encoder_prefixes[] = {
 struct Suffix {
   std::string_view text;
   LoraRole role;
+  std::string_view reason{};  // of an unhandled one
 };
+
+constexpr std::string_view of_convolutions = "parts for convolutions are not handled: the model has none";
+constexpr std::string_view factor_bias = "factors with biases are not handled";
+constexpr std::string_view factor_scale = "factors with scales of their own are not handled";
+constexpr std::string_view oft = "orthogonal adapters (OFT, BOFT) are not handled";
 
 // A name of the adapter may stand before ".weight"; parse_lora_key takes it out first.
 constexpr Suffix suffixes[] = {
@@ -55,11 +61,11 @@ constexpr Suffix suffixes[] = {
     {".lora_B.weight", LoraRole::up},
     {".lora_A", LoraRole::down},
     {".lora_B", LoraRole::up},
-    {".lora_A.bias", LoraRole::factor_bias},
-    {".lora_B.bias", LoraRole::factor_bias},
-    {".lora_up.bias", LoraRole::factor_bias},
-    {".lora_down.bias", LoraRole::factor_bias},
-    {".lora_mid.weight", LoraRole::mid},
+    {".lora_A.bias", LoraRole::unhandled, factor_bias},
+    {".lora_B.bias", LoraRole::unhandled, factor_bias},
+    {".lora_up.bias", LoraRole::unhandled, factor_bias},
+    {".lora_down.bias", LoraRole::unhandled, factor_bias},
+    {".lora_mid.weight", LoraRole::unhandled, of_convolutions},
     {".alpha", LoraRole::alpha},
     {".scale", LoraRole::scale},
     {".diff", LoraRole::diff},
@@ -70,20 +76,22 @@ constexpr Suffix suffixes[] = {
     {".dora_scale", LoraRole::dora_scale},
     {".lora_magnitude_vector.weight", LoraRole::dora_scale},
     {".lora_magnitude_vector", LoraRole::dora_scale},
-    {".reshape_weight", LoraRole::reshape},
+    {".reshape_weight", LoraRole::unhandled, "changing a weight's shape is not handled"},
+    {".oft_blocks", LoraRole::unhandled, oft},
+    {".oft_diag", LoraRole::unhandled, oft},
     {".hada_w1_a", LoraRole::hada_w1_a},
     {".hada_w1_b", LoraRole::hada_w1_b},
     {".hada_w2_a", LoraRole::hada_w2_a},
     {".hada_w2_b", LoraRole::hada_w2_b},
-    {".hada_t1", LoraRole::hada_t1},
-    {".hada_t2", LoraRole::hada_t2},
+    {".hada_t1", LoraRole::unhandled, of_convolutions},
+    {".hada_t2", LoraRole::unhandled, of_convolutions},
     {".lokr_w1", LoraRole::lokr_w1},
     {".lokr_w1_a", LoraRole::lokr_w1_a},
     {".lokr_w1_b", LoraRole::lokr_w1_b},
     {".lokr_w2", LoraRole::lokr_w2},
     {".lokr_w2_a", LoraRole::lokr_w2_a},
     {".lokr_w2_b", LoraRole::lokr_w2_b},
-    {".lokr_t2", LoraRole::lokr_t2},
+    {".lokr_t2", LoraRole::unhandled, of_convolutions},
 };
 
 std::string replaced(std::string text, std::string_view from, std::string_view to) {
@@ -105,9 +113,9 @@ std::string without_adapter_name(std::string_view key) {
     if (at == key.npos) continue;
     const std::string_view rest = key.substr(at + factor.size());
     const size_t dot = rest.find('.');
-    const bool has_name = dot != rest.npos && rest.find('.', dot + 1) == rest.npos &&
-                          (rest.substr(dot + 1) == "weight" || rest.substr(dot + 1) == "bias");
-    if (has_name) return std::string(key.substr(0, at + factor.size())).append(rest.substr(dot + 1));
+    const std::string_view last = dot == rest.npos ? "" : rest.substr(dot + 1);
+    if (last.starts_with("weight") || last == "bias" || last == "scale_weight")
+      return std::string(key.substr(0, at + factor.size())).append(last);
     // Some leave ".weight" out behind the name.
     if (rest == "default") return std::string(key.substr(0, at + factor.size() - 1));
   }
@@ -118,48 +126,48 @@ std::string without_adapter_name(std::string_view key) {
 
 LoraNames::LoraNames(const WeightShapes& shapes, Model model) : model_(model) {
   for (const auto& [name, shape] : shapes) {
-    constexpr std::string_view weight = ".weight", query = ".attention.to_q";
-    if (!name.ends_with(weight) || shape.empty()) continue;
-    const std::string module = name.substr(0, name.size() - weight.size());
-    const std::vector<ModuleRows> alone = {{module, 0, shape[0]}};
+    constexpr std::string_view weight = ".weight", query = ".to_q";
+    if (shape.empty() || name.ends_with(".bias")) continue;
+    // A parameter outside of any layer, such as a pad token, goes by its own name.
+    const std::string module = name.ends_with(weight) ? name.substr(0, name.size() - weight.size()) : name;
+    const auto alone = std::make_shared<const LoraTarget>(LoraTarget{module, {{name, module + ".bias", 0, shape[0]}}});
     add(module, alone);
     add(original_name(module), alone);
     if (model == Model::text_encoder) add("model." + module, alone);
-    if (!module.ends_with(query)) continue;
-    const std::string stem = module.substr(0, module.size() - query.size()) + ".attention.";
-    std::vector<ModuleRows> fused;
-    int64_t first = 0;
-    for (const char* part : {"to_q", "to_k", "to_v"}) {
-      const auto found = shapes.find(stem + part + ".weight");
-      if (found == shapes.end() || found->second.empty()) continue;
-      fused.push_back({stem + part, first, found->second[0]});
-      first += found->second[0];
-    }
-    if (fused.size() == 3) add(stem + "qkv", fused);
+    if (module.ends_with(query)) add_fused(shapes, module.substr(0, module.size() - query.size() + 1));
   }
 }
 
-void LoraNames::add(const std::string& spelling, const std::vector<ModuleRows>& modules) {
-  spellings_.emplace(spelling, modules);
+void LoraNames::add_fused(const WeightShapes& shapes, const std::string& stem) {
+  LoraTarget fused{stem + "qkv", {}};
+  int64_t first = 0;
+  for (const char* part : {"to_q", "to_k", "to_v"}) {
+    const auto found = shapes.find(stem + part + ".weight");
+    if (found == shapes.end() || found->second.empty()) return;
+    fused.parts.push_back({found->first, stem + part + ".bias", first, found->second[0]});
+    first += found->second[0];
+  }
+  add(fused.name, std::make_shared<const LoraTarget>(fused));
+}
+
+void LoraNames::add(const std::string& spelling, const std::shared_ptr<const LoraTarget>& target) {
   std::string underscored = spelling, dotted = spelling;
   std::ranges::replace(underscored, '.', '_');
   std::ranges::replace(dotted, '_', '.');
-  spellings_.emplace(underscored, modules);
-  spellings_.emplace(dotted, modules);
+  for (const std::string& form : {spelling, underscored, dotted}) spellings_.emplace(form, target);
 }
 
-const std::vector<ModuleRows>* LoraNames::find(std::string_view stem) const {
+const LoraTarget* LoraNames::find(std::string_view stem) const {
   const auto known = [&]() -> std::span<const std::string_view> {
     if (model_ == Model::text_encoder) return text_encoder_prefixes;
     return prefixes;
   }();
-  for (int stripped = 0; stripped < 4; ++stripped) {
-    if (const auto found = spellings_.find(stem); found != spellings_.end()) return &found->second;
+  while (true) {
+    if (const auto found = spellings_.find(stem); found != spellings_.end()) return found->second.get();
     const auto prefix = std::ranges::find_if(known, [&](std::string_view p) { return stem.starts_with(p); });
     if (prefix == known.end()) return nullptr;
     stem.remove_prefix(prefix->size());
   }
-  return nullptr;
 }
 
 bool is_text_encoder_key(std::string_view key) {
@@ -169,23 +177,20 @@ bool is_text_encoder_key(std::string_view key) {
 
 std::optional<LoraKey> parse_lora_key(std::string_view key) {
   std::string plain = replaced(without_adapter_name(key), ".processor.", ".");
-  LoraKey result{.stem = {}, .role = LoraRole::factor_scale};
-  // A factor in 8 bits with a scale of its own.
-  for (const std::string_view scale : {".scale_weight", ".weight_scale"}) {
-    if (!plain.ends_with(scale)) continue;
-    const auto factor = parse_lora_key(plain.substr(0, plain.size() - scale.size()) + ".weight");
-    if (!factor) return std::nullopt;
-    result.stem = factor->stem;
-    return result;
-  }
+  // What tells how a factor is quantised has the factor's name with one ending more, or in the place of ".weight".
+  constexpr std::string_view scales[] = {".scale_weight", ".weight_scale", "_scale_inv"};
+  const auto scale = std::ranges::find_if(scales, [&](std::string_view ending) { return plain.ends_with(ending); });
+  const bool is_scale = scale != std::end(scales);
+  if (is_scale) plain.resize(plain.size() - scale->size());
+  if (is_scale && !plain.ends_with(".weight")) plain += ".weight";
   const Suffix* longest = nullptr;
   for (const Suffix& suffix : suffixes) {
     if (plain.ends_with(suffix.text) && (!longest || suffix.text.size() > longest->text.size())) longest = &suffix;
   }
   if (!longest) return std::nullopt;
-  result.stem = plain.substr(0, plain.size() - longest->text.size());
-  result.role = longest->role;
-  return result;
+  std::string stem = plain.substr(0, plain.size() - longest->text.size());
+  if (is_scale) return LoraKey{std::move(stem), LoraRole::unhandled, factor_scale};
+  return LoraKey{std::move(stem), longest->role, longest->reason};
 }
 
 }  // namespace llmdit::adapters

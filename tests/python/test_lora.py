@@ -3,6 +3,7 @@
 import json
 
 import checkpoint_forms as forms
+import gguf
 import llmdit
 import pytest
 import torch
@@ -106,11 +107,19 @@ FAMILIES = {
     "ai-toolkit": lambda x: peft(x, "diffusion_model."),
     "model prefix": lambda x: peft(x, "model.diffusion_model."),
     "no .weight": lambda x: pairs(x, lambda m: "transformer." + m, ".lora_A", ".lora_B"),
+    "a name and no .weight": lambda x: pairs(
+        x, lambda m: "base_model.model." + m, ".lora_A.default", ".lora_B.default"
+    ),
     "kohya": lambda x: pairs(x, lambda m: "lora_unet_" + underscored(m), ".lora_down.weight", ".lora_up.weight", RANK),
     "kohya, two underscores": lambda x: pairs(
         x, lambda m: "lora_unet__" + underscored(m), ".lora_down.weight", ".lora_up.weight", RANK
     ),
     "LyCORIS": lambda x: pairs(x, lambda m: "lycoris_" + underscored(m), ".lora_down.weight", ".lora_up.weight", RANK),
+    "LyCORIS, dotted": lambda x: peft(x, "lycoris."),
+    "lora prefix": lambda x: peft(x, "lora."),
+    "OneTrainer": lambda x: pairs(
+        x, lambda m: "lora_transformer_" + underscored(m), ".lora_down.weight", ".lora_up.weight", RANK
+    ),
     "old diffusers": lambda x: pairs(x, lambda m: "transformer." + m, ".lora.down.weight", ".lora.up.weight"),
     "older diffusers": lambda x: pairs(
         x, lambda m: "transformer." + m, ".lora_linear_layer.down.weight", ".lora_linear_layer.up.weight"
@@ -174,7 +183,17 @@ def test_fused_and_split_models(family, layout, lora, base, folders, tmp_path):
     assert_weights(pipe, merged(base, lora))
 
 
-# --- alpha 
+def test_one_part_of_a_fused_projection(lora, base, folders, tmp_path):
+    """Field report L1."""
+    chosen = {module: lora[module] for module in ("layers.0.attention.to_k", "noise_refiner.0.attention.to_k")}
+    path = save(forms.original_transformer(base), tmp_path / "model.safetensors")
+    pipe = llmdit.ZImagePipeline.from_pretrained(folders("base"), transformer_path=path)
+    report = pipe.load_lora(save(peft(chosen, "diffusion_model."), tmp_path / "lora.safetensors"))
+    assert report.applied == [module + ".weight" for module in chosen]
+    assert_weights(pipe, merged(base, chosen))
+
+
+# --- alpha
 
 
 @pytest.mark.parametrize(
@@ -196,11 +215,12 @@ def test_alpha_of_some_modules_only(lora, base, pipe, tmp_path):
     assert_weights(pipe, want)
 
 
+@pytest.mark.parametrize("pattern", ["feed_forward.w2", "^" + MODULES[4]])
 @pytest.mark.parametrize("stabilized", [False, True])
 @pytest.mark.parametrize("place", ["header", "adapter_config.json"])
-def test_alpha_in_metadata(place, stabilized, lora, base, pipe, tmp_path):
+def test_alpha_in_metadata(place, stabilized, pattern, lora, base, pipe, tmp_path):
     prefix = "transformer." if place == "header" else ""
-    config = {"lora_alpha": 8, "r": RANK, "use_rslora": stabilized, "alpha_pattern": {"feed_forward.w2": 2}}
+    config = {"lora_alpha": 8, "r": RANK, "use_rslora": stabilized, "alpha_pattern": {pattern: 2}}
     text = json.dumps({prefix + key: value for key, value in config.items()})
     if place == "header":
         path = save(peft(lora), tmp_path / "x.safetensors", lora_adapter_metadata=text)
@@ -215,13 +235,44 @@ def test_alpha_in_metadata(place, stabilized, lora, base, pipe, tmp_path):
     assert_weights(pipe, want)
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("{", "parse error"),
+        ("[]", "expected a JSON object"),
+        ('{"transformer.lora_alpha": "8"}', r"transformer\.lora_alpha.*expected a number"),
+        ('{"alpha_pattern": {"to_[qk]": 2}}', r"regular expression \"to_\[qk\]\""),
+    ],
+)
+def test_metadata_that_cannot_be_followed(text, words, lora, base, pipe, tmp_path):
+    path = save(peft(lora), tmp_path / "x.safetensors", lora_adapter_metadata=text)
+    with pytest.raises(llmdit.Unsupported, match=rf"x\.safetensors.*{words}"):
+        pipe.load_lora(path)
+    assert_original(pipe, base)
+
+
+def test_a_configuration_belongs_to_one_file(lora, base, pipe, tmp_path):
+    (tmp_path / "adapter_config.json").write_text(json.dumps({"lora_alpha": 8}))
+    pipe.load_lora(save(peft(lora), tmp_path / "neighbour.safetensors"))
+    assert_weights(pipe, merged(base, lora))
+
+
+def test_an_alpha_of_several_numbers_is_no_alpha(lora, base, pipe, tmp_path):
+    state = peft(lora) | {f"transformer.{MODULES[0]}.alpha": torch.ones(2)}
+    report = pipe.load_lora(save(state, tmp_path / "x.safetensors"))
+    assert len(report.unused) == 3 and all("alpha to be one number, found [2]" in key.reason for key in report.unused)
+    assert_weights(pipe, merged(base, {m: v for m, v in lora.items() if m != MODULES[0]}))
+
+
 def test_an_own_scale_stands_for_alpha(lora, base, pipe, tmp_path):
-    state = peft(lora) | {f"transformer.{module}.scale": torch.tensor(0.5) for module in lora}
+    state = peft(lora)
+    for module in lora:
+        state |= {f"transformer.{module}.scale": torch.tensor(0.5), f"transformer.{module}.alpha": torch.tensor(9.0)}
     pipe.load_lora(save(state, tmp_path / "x.safetensors"))
     assert_weights(pipe, merged(base, lora, 0.5))
 
 
-# --- other kinds 
+# --- other kinds
 
 Q = "layers.0.attention.to_q"
 
@@ -270,13 +321,48 @@ def test_lokr(low, base, pipe, tmp_path):
     assert_weights(pipe, only(base, Q, torch.kron(*sides) * factor), 1e-5)
 
 
+@pytest.mark.parametrize("shape", [(), (1,)])
+def test_the_alpha_of_whole_lokr_factors_may_overflow(shape, base, pipe, tmp_path):
+    n = base[Q + ".weight"].shape[0]
+    w1, w2 = torch.randn(2, 2).half(), torch.randn(n // 2, n // 2).half()
+    state = {"lokr_w1": w1, "lokr_w2": w2, "alpha": torch.full(shape, float("inf")).half()}
+    pipe.load_lora(save({f"lycoris_{underscored(Q)}.{k}": t for k, t in state.items()}, tmp_path / "x.safetensors"))
+    assert_weights(pipe, only(base, Q, torch.kron(w1.double(), w2.double())), 1e-5)
+
+
+def test_loha_and_lokr_on_a_fused_projection(base, pipe, tmp_path):
+    n = base[Q + ".weight"].shape[0]
+    w1, w2 = torch.randn(6, 2), torch.randn(n // 2, n // 2)
+    a1, b1, a2, b2 = torch.randn(3 * n, 3), torch.randn(3, n), torch.randn(3 * n, 3), torch.randn(3, n)
+    state = {f"lora_unet_layers_0_attention_qkv.lokr_{k}": t for k, t in (("w1", w1), ("w2", w2))}
+    hada = zip(["hada_w1_a", "hada_w1_b", "hada_w2_a", "hada_w2_b"], [a1, b1, a2, b2], strict=True)
+    state |= {f"lora_unet_layers_1_attention_qkv.{k}": t for k, t in hada}
+    report = pipe.load_lora(save(state, tmp_path / "x.safetensors"))
+    assert len(report.applied) == 6 and report.unused == []
+    want = {name: tensor.double() for name, tensor in base.items()}
+    changes = torch.kron(w1.double(), w2.double()), (a1.double() @ b1.double()) * (a2.double() @ b2.double())
+    for layer, change in enumerate(changes):
+        for part, rows in zip("qkv", change.chunk(3), strict=True):
+            want[f"layers.{layer}.attention.to_{part}.weight"] += rows
+    assert_weights(pipe, want, 1e-5)
+
+
+def test_dora_by_columns_of_a_fused_projection_is_refused(lora, base, pipe, tmp_path):
+    up, down = fused(lora)["layers.0.attention.qkv"]
+    state = peft({"layers.0.attention.qkv": (up, down)}, "") | peft({MODULES[3]: lora[MODULES[3]]}, "")
+    state["layers.0.attention.qkv.dora_scale"] = torch.ones(1, down.shape[1])
+    report = pipe.load_lora(save(state, tmp_path / "x.safetensors"))
+    assert len(report.unused) == 3 and "columns of a fused projection" in report.unused[0].reason
+    assert_weights(pipe, merged(base, {MODULES[3]: lora[MODULES[3]]}))
+
+
 @pytest.mark.parametrize("strength", [1.0, 0.5, -1.0])
-@pytest.mark.parametrize("kind", ["rows", "columns", "vector"])
-@pytest.mark.parametrize("where", ["split", "fused"])
+@pytest.mark.parametrize(
+    ("where", "kind"),
+    [("split", "rows"), ("split", "columns"), ("split", "vector"), ("fused", "rows"), ("fused", "vector")],
+)
 def test_dora(where, kind, strength, lora, base, pipe, tmp_path):
     """Field report L6: the axis by shape, slice by slice on a fused weight."""
-    if where == "fused" and kind == "columns":
-        pytest.skip("columns of a fused weight are no columns of its parts")
     targets = QKV if where == "fused" else [Q]
     up, down = torch.cat([lora[m][0] for m in targets]), lora[Q][1]
     n, columns = up.shape[0], down.shape[1]
@@ -304,9 +390,11 @@ def test_differences_of_weights_biases_and_norms(base, pipe, tmp_path):
         "diffusion_model.layers.0.attention_norm1.w_norm": torch.randn(64),
         "diffusion_model.layers.1.attention.q_norm.set_weight": torch.rand(16),
     }
+    state["diffusion_model.x_pad_token.diff"] = torch.randn(base["x_pad_token"].numel())
     report = pipe.load_lora(save(state, tmp_path / "x.safetensors"), 0.5)
     assert report.unused == []
     want = {name: tensor.double() for name, tensor in base.items()}
+    want["x_pad_token"] += 0.5 * state["diffusion_model.x_pad_token.diff"].double()
     want[module + ".bias"] += 0.5 * state[f"diffusion_model.{module}.diff_b"].double()
     want["layers.0.attention_norm1.weight"] += 0.5 * state["diffusion_model.layers.0.attention_norm1.w_norm"].double()
     norm = "layers.1.attention.norm_q.weight"
@@ -314,7 +402,7 @@ def test_differences_of_weights_biases_and_norms(base, pipe, tmp_path):
     assert_weights(pipe, want)
 
 
-# --- several, scales, removal 
+# --- several, scales, removal
 
 
 @pytest.fixture
@@ -414,15 +502,35 @@ def test_a_call_that_runs_keeps_its_weights(two, pipe):
     assert not torch.equal(pipe("a", **SMALL).images, plain)
 
 
-# --- quantised bases 
+# --- quantised bases
 
 
-@pytest.mark.parametrize("dtype", [torch.float8_e4m3fn, torch.int8], ids=str)
+def quantised(base, kind, path):
+    """A file of the model with the matrices of its blocks in 8 or 4 bits."""
+    if isinstance(kind, torch.dtype):
+        return save(forms.scaled(base, kind, "new", per_row=True), path / "base.safetensors")
+    writer = gguf.GGUFWriter(path / "base.gguf", "lumina2")
+    for name, tensor in forms.original_transformer(base).items():
+        if forms.is_block_matrix(name, tensor) and tensor.shape[1] % 32 == 0:
+            writer.add_tensor(name, gguf.quants.quantize(tensor.numpy(), kind), raw_dtype=kind)
+        else:
+            writer.add_tensor(name, tensor.numpy())
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return path / "base.gguf"
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [torch.float8_e4m3fn, torch.int8, gguf.GGMLQuantizationType.Q8_0, gguf.GGMLQuantizationType.Q4_0],
+    ids=str,
+)
 @pytest.mark.parametrize("family", ["PEFT", "whole differences"])
-def test_on_a_quantised_base(family, dtype, lora, base, folders, tmp_path):
+def test_on_a_quantised_base(family, kind, lora, base, folders, tmp_path):
     """Field report L13: the change is not lost in the base's few bits, and removal gives the file's bits."""
-    stored = forms.scaled(base, dtype, "new", per_row=True)
-    path = save(stored, tmp_path / "base.safetensors")
+    path = quantised(base, kind, tmp_path)
     pipe = llmdit.ZImagePipeline.from_pretrained(folders("base"), transformer_path=path)
     before = pipe.transformer.state_dict()
     pipe.load_lora(save(FAMILIES[family](lora), tmp_path / "lora.safetensors"))
@@ -436,7 +544,15 @@ def test_on_a_quantised_base(family, dtype, lora, base, folders, tmp_path):
     assert all(torch.equal(pipe.transformer.state_dict()[name], tensor) for name, tensor in before.items())
 
 
-# --- the report 
+# --- the report
+
+
+def test_a_lora_is_not_taken_for_a_model(lora, folders, tmp_path):
+    """Field report L15: the last parts of the keys count, not the first."""
+    path = save(peft(lora, "diffusion_model."), tmp_path / "x.safetensors")
+    assert llmdit.inspect(path).model == "LoRA"
+    with pytest.raises(llmdit.Unsupported, match="LoRA"):
+        llmdit.ZImagePipeline.from_pretrained(folders("base"), transformer_path=path)
 
 
 def test_a_lora_of_another_model(pipe, base, tmp_path):
@@ -470,7 +586,7 @@ def test_what_has_no_use_is_told(lora, base, pipe, tmp_path):
     assert "up factor" in reasons["transformer.layers.0.feed_forward.w1.lora_A.weight"]
     assert "[170, 64]" in reasons["transformer.layers.0.feed_forward.w3.lora_A.weight"]
     assert "[170, 63]" in reasons["transformer.layers.0.feed_forward.w3.lora_A.weight"]
-    assert "lora_mid" in reasons["transformer.layers.1.feed_forward.w3.lora_B.weight"]
+    assert "lora_mid.weight: parts for convolutions" in reasons["transformer.layers.1.feed_forward.w3.lora_B.weight"]
     assert len(report.warnings) == 1 and "8 of 26 keys" in report.warnings[0]
     assert report.warnings[0] in pipe("a", **SMALL).warnings
     assert_weights(pipe, merged(base, lora))
@@ -478,6 +594,37 @@ def test_what_has_no_use_is_told(lora, base, pipe, tmp_path):
     with pytest.raises(llmdit.Unsupported, match="strict"):
         pipe.load_lora(path, strict=True)
     assert_original(pipe, base)
+
+
+@pytest.mark.parametrize(
+    ("ending", "tensor", "words"),
+    [
+        ("reshape_weight", torch.tensor([64, 64]), "changing a weight's shape"),
+        ("lora_A.bias", torch.ones(RANK), "factors with biases"),
+        ("lora_A.scale_weight", torch.ones(1), "factors with scales"),
+        ("lora_B.weight_scale", torch.ones(1), "factors with scales"),
+        ("lokr_t2", torch.ones(RANK, RANK, 1, 1), "parts for convolutions"),
+        ("oft_blocks", torch.ones(2, 4, 4), "OFT"),
+        ("dora_scale", torch.ones(3, 1), r"a magnitude for each of 64 rows or 64 columns, found [3, 1]"),
+        ("dora_scale", torch.ones(64, 1, dtype=torch.int32), "type I32"),
+        ("dora_scale", torch.ones(0, 1), "empty"),
+    ],
+)
+def test_a_part_that_is_not_handled_leaves_its_module_out(ending, tensor, words, lora, base, pipe, tmp_path):
+    """Half of what a file says would be a third thing."""
+    path = save(peft(lora) | {f"transformer.{Q}.{ending}": tensor}, tmp_path / "x.safetensors")
+    report = pipe.load_lora(path)
+    assert len(report.unused) == 3 and all(words in key.reason for key in report.unused)
+    assert_weights(pipe, merged(base, {m: v for m, v in lora.items() if m != Q}))
+
+
+def test_two_adapters_in_one_file(lora, base, pipe, tmp_path):
+    other = {module: (up + 1, down) for module, (up, down) in lora.items()}
+    state = peft(lora, infix="first.") | peft(other, infix="second.")
+    report = pipe.load_lora(save(state, tmp_path / "x.safetensors"))
+    assert_weights(pipe, merged(base, lora))
+    assert len(report.unused) == 2 * len(lora)
+    assert all("second" in key.key and "under another name" in key.reason for key in report.unused)
 
 
 def test_two_spellings_of_a_module_count_once(lora, base, pipe, tmp_path):
@@ -528,5 +675,5 @@ def test_keys_for_the_text_encoder(name, lora, folders, pipe, tmp_path):
     assert relative_error(pipe.text_encoder.state_dict()[module + ".weight"], weight + 0.5 * up @ down) <= 1e-6
     pipe.unload_loras()
     assert torch.equal(pipe.text_encoder.state_dict()[module + ".weight"], weight)
-    with pytest.raises(llmdit.Unsupported, match="text_encoder"):
+    with pytest.raises(llmdit.Unsupported, match=r"for the text encoder alone.*\(text_encoder\)"):
         pipe.load_lora(save(encoder, tmp_path / "y.safetensors"))
