@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -16,6 +17,7 @@
 #include "llmdit/z_image_pipeline.hpp"
 #include "model_choice.hpp"
 #include "option_flags.hpp"
+#include "output_files.hpp"
 #include "picture_output.hpp"
 #include "progress_bar.hpp"
 #include "prompt_input.hpp"
@@ -26,20 +28,25 @@ namespace {
 constexpr const char* kExamples = R"(Examples:
   llmdit generate "a red circle on a white background" --seed 7
   llmdit generate --prompt-file prompt.txt --num-images-per-prompt 4 -o out/cat.png
+  llmdit generate "a cat in oil" --image cat.png --strength 0.5
+  llmdit generate "a dog" --image cat.png --mask mask.png --mask-feather 16
+  llmdit generate "a wide landscape" --image cat.png --outpaint 128,0,128,0
   llmdit generate "a cat" --json | jq -r '.pictures[].path'
   llmdit generate "a cat" -o - > cat.png)";
 
 std::string seconds(double value) { return fmt::format("{:.2f} s", value); }
 
 /// One line on what was done, for people.
-std::string summary(const GenerateResult& result) {
+std::string summary(const GenerateOptions& options, const GenerateResult& result) {
   const Image& first = result.images.front();
   const Timings& spent = result.timings;
   std::string seeds = fmt::format("seed {}", result.seeds.front());
   if (result.seeds.size() > 1) seeds = fmt::format("seeds {} to {}", result.seeds.front(), result.seeds.back());
+  const auto ran = static_cast<int64_t>(result.sigmas.size()) - 1, scheduled = schedule_steps(options);
+  const std::string steps = ran == scheduled ? fmt::format("{}", ran) : fmt::format("{} of {}", ran, scheduled);
   return fmt::format("{}, {} x {} pixels, {} steps in {} (encode {}, denoise {}, decode {})", seeds, first.width,
-                     first.height, result.sigmas.size() - 1, seconds(spent.total), seconds(spent.encode),
-                     seconds(spent.denoise), seconds(spent.decode));
+                     first.height, steps, seconds(spent.total), seconds(spent.encode), seconds(spent.denoise),
+                     seconds(spent.decode));
 }
 
 /// The options with what was left open filled in, as far as one number says it.
@@ -48,7 +55,8 @@ GenerateOptions effective_options(GenerateOptions options, const ZImagePipeline&
   options.width = result.images.front().width;
   options.height = result.images.front().height;
   options.seed = result.seeds.front();
-  options.num_inference_steps = static_cast<int64_t>(result.sigmas.size()) - 1;
+  options.num_inference_steps = schedule_steps(options);
+  if (options.image) options.strength = strength_of(options);
   const SchedulerConfig& scheduler = pipeline.scheduler().config();
   if (!options.shift && !scheduler.use_dynamic_shifting) options.shift = scheduler.shift;
   return options;
@@ -62,6 +70,8 @@ Json timings_json(const Timings& timings) {
           {"steps", timings.steps}};
 }
 
+Json path_json(const std::string& path) { return path.empty() ? Json() : Json(path); }
+
 Json pictures_json(const GenerateResult& result, const std::vector<WrittenPicture>& written) {
   Json pictures = Json::array();
   for (size_t i = 0; i < written.size(); ++i) {
@@ -74,6 +84,40 @@ Json pictures_json(const GenerateResult& result, const std::vector<WrittenPictur
   return pictures;
 }
 
+/// The flags of pictures to start from, and of those on the way.
+class PictureInputs {
+ public:
+  explicit PictureInputs(CLI::App& app) {
+    constexpr const char* group = "Picture";
+    add_text_flag(app, "--image", image_, "FILE", "start from this picture: PNG, JPEG or WebP")->group(group);
+    add_text_flag(app, "--mask", mask_, "FILE", "paint the image anew where this picture is white")->group(group);
+    add_text_flag(app, "--preview", preview_, "FILE", "write a rough picture of every step to this file")->group(group);
+    app.add_flag("--tiled-vae", tiled_, "the same as --vae-tiling on")->group(group);
+  }
+
+  /// Reads the pictures into the options.
+  void apply(GenerateOptions& options) const {
+    constexpr ReadImageOptions on_black{.background = {0, 0, 0}};  // what is transparent in a mask is kept
+    if (!image_.empty()) options.image = read_image(image_);
+    if (!mask_.empty()) options.mask_image = read_image(mask_, on_black);
+    if (tiled_) options.vae_tiling = TilingMode::on;
+    if (!preview_.empty()) check_output(preview_);
+  }
+
+  void write_preview(const AutoencoderKL& vae, const StepInfo& info) const {
+    if (preview_.empty()) return;
+    create_parent_folders(preview_);
+    write_image(preview_, vae.preview(info.latents, vae.config().vae_scale_factor()));
+  }
+
+  const std::string& image() const { return image_; }
+  const std::string& mask() const { return mask_; }
+
+ private:
+  std::string image_, mask_, preview_;
+  bool tiled_ = false;
+};
+
 class GenerateCommand {
  public:
   explicit GenerateCommand(CLI::App& app)
@@ -82,13 +126,15 @@ class GenerateCommand {
         console_(app),
         model_(app),
         load_flags_(OptionFlags::of<LoadOptions>(app, "Model")),
-        generate_flags_(OptionFlags::of<GenerateOptions>(app, "Picture", is_picture_field)) {
+        generate_flags_(OptionFlags::of<GenerateOptions>(app, "Picture", is_picture_field)),
+        inputs_(app) {
     app.footer(kExamples);
   }
 
   void run() {
     load_flags_.apply(load_);
     generate_flags_.apply(options_);
+    inputs_.apply(options_);
     output_.check(options_.num_images_per_prompt);
     const std::string prompt = prompt_.read();
     const std::filesystem::path model = model_.resolve(console_);
@@ -103,7 +149,7 @@ class GenerateCommand {
     for (const std::string& warning : result.warnings) console_.warn(warning);
     const std::vector<WrittenPicture> written = output_.write(
         result.images, [&](size_t i) { return picture_parameters(prompt, options_, result, i); }, console_);
-    console_.note(summary(result));
+    console_.note(summary(options_, result));
     print_result(pipeline, prompt, result, written);
   }
 
@@ -113,7 +159,9 @@ class GenerateCommand {
     ProgressBar bar(terminal, options_.num_inference_steps);
     GenerateOptions options = options_;
     options.stop = stop;
+    const AutoencoderKL vae = pipeline.vae();
     options.on_step = [&](const StepInfo& info) {
+      inputs_.write_preview(vae, info);
       bar.update(info.step + 1, info.total);
       return stop.stop_requested();
     };
@@ -126,6 +174,8 @@ class GenerateCommand {
       print_json({{"llmdit_version", version()},
                   {"model", pipeline.path().string()},
                   {"prompt", prompt},
+                  {"image", path_json(inputs_.image())},
+                  {"mask", path_json(inputs_.mask())},
                   {"formatted_prompt", result.formatted_prompts.front()},
                   {"pictures", pictures_json(result, written)},
                   {"token_counts", result.token_counts},
@@ -145,6 +195,7 @@ class GenerateCommand {
   ModelChoice model_;
   OptionFlags load_flags_;
   OptionFlags generate_flags_;
+  PictureInputs inputs_;
   LoadOptions load_;
   GenerateOptions options_;
 };

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "llmdit/export.hpp"
+#include "llmdit/image.hpp"
 #include "llmdit/load_options.hpp"
 
 namespace llmdit {
@@ -40,6 +41,21 @@ struct LatentDistribution {
   at::Tensor logvar;  ///< clamped to -30..20
 };
 
+enum class TilingMode {
+  automatic,  ///< on where a picture as a whole would not fit into the memory that is free
+  on,
+  off,
+};
+
+/// How a picture larger than one tile goes through the autoencoder: tile by tile, in the memory of one tile. Neighbours
+/// are blended where they overlap. All tiles are normalised alike, with statistics of the whole picture that are taken
+/// from small pieces all over it, so that no tile has a tone of its own.
+struct TilingOptions {
+  TilingMode mode = TilingMode::automatic;
+  int64_t tile_size = 512;    ///< pixels a side, taken up to whole latents
+  int64_t tile_overlap = 64;  ///< pixels that neighbours share at least, taken up to whole latents; below tile_size
+};
+
 /// The variational autoencoder between pixels and latents. Immutable; calls are const and thread-safe. Copies share the
 /// weights. Computes in float32 on a CPU, whatever the weights are kept in.
 class LLMDIT_EXPORT AutoencoderKL {
@@ -51,11 +67,23 @@ class LLMDIT_EXPORT AutoencoderKL {
                             const std::filesystem::path& config_path = {});
 
   /// Latents [batch, latent_channels, h, w] in the autoencoder's own scale to pixels [batch, 3, 8h, 8w], about -1..1.
-  at::Tensor decode(const at::Tensor& latents, std::stop_token stop = {}) const;
+  at::Tensor decode(const at::Tensor& latents, std::stop_token stop = {}, const TilingOptions& tiling = {}) const;
 
   /// Pixels [batch, 3, height, width] in -1..1, sides a multiple of vae_scale_factor, to a distribution over latents.
   /// Throws unsupported when the weights hold no encoder.
-  LatentDistribution encode(const at::Tensor& pixels, std::stop_token stop = {}) const;
+  LatentDistribution encode(const at::Tensor& pixels, std::stop_token stop = {},
+                            const TilingOptions& tiling = {}) const;
+
+  /// Whether a picture of height x width pixels would now go tile by tile. Throws invalid_argument for tiles that do
+  /// not reach beyond their overlap.
+  bool is_tiled(int64_t height, int64_t width, const TilingOptions& tiling = {}) const;
+
+  bool has_encoder() const;
+
+  /// A rough picture of latents [batch, latent_channels, h, w] in the denoiser's scale, in no time: their best linear
+  /// map to colors, which the first call works out from a few decoded latents. `scale` pixels a latent and side; the
+  /// pictures of a batch stand side by side.
+  Image preview(const at::Tensor& latents, int64_t scale = 1) const;
 
   /// From the denoiser's scale to the autoencoder's: latents / scaling_factor + shift_factor.
   at::Tensor unscale(const at::Tensor& latents) const;

@@ -8,11 +8,14 @@
 #include <optional>
 #include <stop_token>
 #include <string>
+#include <variant>
 #include <vector>
 
+#include "llmdit/autoencoder_kl.hpp"
 #include "llmdit/chat.hpp"
 #include "llmdit/export.hpp"
 #include "llmdit/guidance.hpp"
+#include "llmdit/image.hpp"
 #include "llmdit/options.hpp"
 #include "llmdit/text_encoder.hpp"
 
@@ -35,10 +38,14 @@ enum class OutputType {
   latent,  ///< latents only, nothing is decoded
 };
 
+/// A picture to start from: 8-bit, or pixels of any floating type in 0..1, [3, height, width]; for masks [height,
+/// width] as well. A leading batch axis of 1 is fine.
+using PictureInput = std::variant<Image, at::Tensor>;
+
 /// The options of one generation.
 struct GenerateOptions {
-  std::optional<int64_t> width{};   ///< pixels; not given: the autoencoder's sample_size
-  std::optional<int64_t> height{};  ///< pixels; not given: the autoencoder's sample_size
+  std::optional<int64_t> width{};   ///< pixels; not given: `image`'s, down to a multiple, or the model's own
+  std::optional<int64_t> height{};  ///< pixels; likewise. One of the two with an image: the other keeps its proportions
   int64_t num_inference_steps = 9;
   double guidance_scale = GuidanceOptions{}.scale;  ///< see GuidanceOptions for this and the next two
   double cfg_normalization = GuidanceOptions{}.normalization;
@@ -50,18 +57,35 @@ struct GenerateOptions {
   int64_t num_images_per_prompt = 1;
   int64_t hidden_layer = EncodeOptions{}.hidden_layer;  ///< see EncodeOptions
   ChatOptions chat{};
+  std::optional<double> strength{};  ///< see strength_of
+  std::vector<double> outpaint{};    ///< pixels to add to `image` on the left, top, right and bottom, and to paint
+  int64_t mask_feather = 0;          ///< pixels over which the mask's edge fades; 0 is hard, as the reference has it
+  bool mask_composite = false;       ///< put `image`'s own pixels back where the mask keeps it
+  TilingMode vae_tiling = TilingOptions{}.mode;  ///< see TilingOptions for this and the next two
+  int64_t vae_tile_size = TilingOptions{}.tile_size;
+  int64_t vae_tile_overlap = TilingOptions{}.tile_overlap;
   OutputType output_type = OutputType::image;
 
   // Below: what is no plain setting and stands in no table.
-  std::optional<at::Tensor> latents{};                     ///< initial latents [batch, channels, h, w], sets the size
+  std::optional<PictureInput> image{};       ///< to start from, instead of noise alone; resized (Lanczos) where needed
+  std::optional<PictureInput> mask_image{};  ///< where `image` is painted anew: from half gray on to white
+  std::optional<at::Tensor> latents{};       ///< initial latents [batch, channels, h, w], sets the size
   std::optional<std::vector<at::Tensor>> prompt_embeds{};  ///< one [tokens, hidden_size] a prompt, instead of prompts
   std::optional<std::vector<at::Tensor>> negative_prompt_embeds{};  ///< one for all prompts, or one a prompt
-  std::optional<at::Generator> generator{};  ///< draws the whole batch's noise, instead of `seed`
+  std::vector<at::Generator> generators{};  ///< draw instead of `seed`: one for the whole batch, or one a picture
   StepCallback on_step{};
   std::stop_token stop{};  ///< asked in every stage; a stop throws cancelled
 };
 
 template <>
 LLMDIT_EXPORT std::span<const OptionField> option_fields<GenerateOptions>();
+
+/// The share of noise that `image` starts with and of the steps that run, 0 to 1. Of n steps the last n - int(n - n *
+/// strength) run, at least one unless it is 0, which takes the picture through the autoencoder alone; 1 starts from
+/// noise. Not given: 0.75, and 1 where a part is painted anew.
+LLMDIT_EXPORT double strength_of(const GenerateOptions& options);
+
+/// Steps of the whole schedule; with an image only the last of them run.
+LLMDIT_EXPORT int64_t schedule_steps(const GenerateOptions& options);
 
 }  // namespace llmdit

@@ -53,6 +53,10 @@ LLMDIT_EXPORT Image decode_image(std::span<const uint8_t> bytes, const ReadImage
 /// decode_image of a file, whatever its name. Throws not_found when it cannot be read.
 LLMDIT_EXPORT Image read_image(const std::filesystem::path& path, const ReadImageOptions& options = {});
 
+/// The picture in another size: the numbers of Pillow's Lanczos filter, which averages where it makes smaller.
+/// Throws invalid_argument for sides below 1, or pixels that do not fit the size.
+LLMDIT_EXPORT Image resize_image(const Image& image, int64_t width, int64_t height);
+
 inline constexpr int default_image_quality = 95;
 
 /// The bytes of a picture file. Without `text` it holds no metadata.

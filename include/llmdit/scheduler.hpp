@@ -64,6 +64,10 @@ LLMDIT_EXPORT double calculate_mu(const SchedulerConfig& config, int64_t image_s
 LLMDIT_EXPORT at::Tensor euler_step(const at::Tensor& latents, const at::Tensor& velocity, float sigma,
                                     float sigma_next);
 
+/// Latents at noise level sigma: sigma * noise + (1 - sigma) * latents, both float32 [batch, channels, h, w] or of
+/// shapes that broadcast.
+LLMDIT_EXPORT at::Tensor scale_noise(const at::Tensor& latents, const at::Tensor& noise, float sigma);
+
 /// Noise of `seed`: the numbers of torch.randn with torch.Generator('cpu').manual_seed(seed), float32 on the CPU.
 LLMDIT_EXPORT at::Tensor make_noise(at::IntArrayRef shape, uint64_t seed);
 

@@ -18,8 +18,8 @@ namespace llmdit {
 /// Copies share their tables. All calls are const and may run on many threads at once.
 class LLMDIT_EXPORT Tokenizer {
  public:
-  /// A tokenizer folder, a `tokenizer.json`, a `tokenizer.model`, or a GGUF file with Qwen's tokenizer inside. Such a
-  /// file has no note of its added tokens but control and user-defined ones: skip_special_tokens leaves out the former.
+  /// A tokenizer folder, a `tokenizer.json`, a `tokenizer.model`, or a GGUF file with Qwen's tokenizer inside, whose
+  /// control tokens are the special ones.
   /// Throws not_found when there is no such file, unsupported when the file is damaged or of another kind.
   static Tokenizer load(const std::filesystem::path& path);
 

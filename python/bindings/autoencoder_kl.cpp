@@ -9,6 +9,15 @@
 #include "tensors.hpp"
 
 namespace llmdit::python {
+namespace {
+
+/// None is automatic.
+TilingOptions tiling_from(std::optional<bool> tiled, int64_t tile_size, int64_t tile_overlap) {
+  const TilingMode mode = !tiled ? TilingMode::automatic : *tiled ? TilingMode::on : TilingMode::off;
+  return {mode, tile_size, tile_overlap};
+}
+
+}  // namespace
 
 void bind_autoencoder_kl(py::module_& m) {
   Record<AutoencoderKLConfig> config(m, "AutoencoderKLConfig", "config.json of an AutoencoderKL.");
@@ -38,19 +47,51 @@ void bind_autoencoder_kl(py::module_& m) {
              "decode.",
              [](const std::filesystem::path& path, const LoadOptions& options,
                 const std::filesystem::path& config_path) { return AutoencoderKL::load(path, options, config_path); });
+  const TilingOptions tiling;
+  const char* tiles =
+      "\ntiled: tile by tile; None: where the picture as a whole would not fit into the memory that is free."
+      "\ntile_size, tile_overlap: pixels of a tile's side, and of what neighbours share.";
   cls.def(
-         "decode", [](const AutoencoderKL& self, const at::Tensor& latents) { return ordinary(self.decode(latents)); },
-         py::arg("latents"), NoGil(),
-         "Latents [batch, latent_channels, h, w] in the autoencoder's own scale (see unscale) to pixels\n"
-         "[batch, 3, height, width], about -1..1.")
+         "decode",
+         [](const AutoencoderKL& self, const at::Tensor& latents, std::optional<bool> tiled, int64_t tile_size,
+            int64_t tile_overlap) {
+           return ordinary(self.decode(latents, {}, tiling_from(tiled, tile_size, tile_overlap)));
+         },
+         py::arg("latents"), py::kw_only(), py::arg("tiled") = py::none(), py::arg("tile_size") = tiling.tile_size,
+         py::arg("tile_overlap") = tiling.tile_overlap, NoGil(),
+         (std::string("Latents [batch, latent_channels, h, w] in the autoencoder's own scale (see unscale) to pixels\n"
+                      "[batch, 3, height, width], about -1..1.") +
+          tiles)
+             .c_str())
       .def(
           "encode",
-          [](const AutoencoderKL& self, const at::Tensor& pixels) {
-            const LatentDistribution latents = self.encode(pixels);
+          [](const AutoencoderKL& self, const at::Tensor& pixels, std::optional<bool> tiled, int64_t tile_size,
+             int64_t tile_overlap) {
+            const LatentDistribution latents = self.encode(pixels, {}, tiling_from(tiled, tile_size, tile_overlap));
             return LatentDistribution{ordinary(latents.mean), ordinary(latents.logvar)};
           },
-          py::arg("pixels"), NoGil(),
-          "Pixels [batch, 3, height, width] in -1..1 to a distribution over latents in the autoencoder's own scale.")
+          py::arg("pixels"), py::kw_only(), py::arg("tiled") = py::none(), py::arg("tile_size") = tiling.tile_size,
+          py::arg("tile_overlap") = tiling.tile_overlap, NoGil(),
+          (std::string("Pixels [batch, 3, height, width] in -1..1 to a distribution over latents in the autoencoder's "
+                       "own scale.") +
+           tiles)
+              .c_str())
+      .def("preview", &AutoencoderKL::preview, py::arg("latents"), py::arg("scale") = 1, NoGil(),
+           "A rough picture of latents [batch, latent_channels, h, w] in the denoiser's scale, such as those of "
+           "on_step,\n"
+           "in no time: their best linear map to colors. `scale` pixels a latent and side; the pictures of a batch "
+           "stand\n"
+           "side by side.")
+      .def(
+          "is_tiled",
+          [](const AutoencoderKL& self, int64_t height, int64_t width, std::optional<bool> tiled, int64_t tile_size,
+             int64_t tile_overlap) {
+            return self.is_tiled(height, width, tiling_from(tiled, tile_size, tile_overlap));
+          },
+          py::arg("height"), py::arg("width"), py::kw_only(), py::arg("tiled") = py::none(),
+          py::arg("tile_size") = tiling.tile_size, py::arg("tile_overlap") = tiling.tile_overlap, NoGil(),
+          "Whether a picture of so many pixels would now go tile by tile.")
+      .def_property_readonly("has_encoder", &AutoencoderKL::has_encoder)
       .def("unscale", &AutoencoderKL::unscale, py::arg("latents"), NoGil(),
            "From the denoiser's scale to the autoencoder's: latents / scaling_factor + shift_factor.")
       .def("scale", &AutoencoderKL::scale, py::arg("latents"), NoGil(),

@@ -69,6 +69,40 @@ RuntimeField runtime_field(std::optional<T> GenerateOptions::* member, const cha
           [member](GenerateOptions& options) { (options.*member).reset(); }};
 }
 
+py::object generators_of(const GenerateOptions& options) {
+  if (options.generators.empty()) return py::none();
+  return options.generators.size() == 1 ? py::cast(options.generators.front()) : py::cast(options.generators);
+}
+
+void set_generators(GenerateOptions& options, const py::object& value) {
+  try {
+    const bool several = py::isinstance<py::list>(value) || py::isinstance<py::tuple>(value);
+    options.generators = several ? py::cast<std::vector<at::Generator>>(value)
+                                 : std::vector<at::Generator>{py::cast<at::Generator>(value)};
+  } catch (const py::cast_error&) {
+    throw py::type_error("expected generator as a torch.Generator or a list of them, got " + short_repr(value));
+  }
+}
+
+/// A tensor, an Image, or what the package makes one of these from.
+PictureInput picture_from(const py::object& value, bool is_mask) {
+  py::object picture = value;
+  if (!py::isinstance<Image>(value)) {
+    picture = py::module_::import("llmdit._pictures").attr("as_picture")(value, py::arg("is_mask") = is_mask);
+  }
+  if (py::isinstance<Image>(picture)) return py::cast<Image>(picture);
+  return py::cast<at::Tensor>(picture);
+}
+
+RuntimeField picture_field(std::optional<PictureInput> GenerateOptions::* member, const char* help) {
+  const bool is_mask = member == &GenerateOptions::mask_image;
+  return {help, [member](const GenerateOptions& options) { return py::cast(options.*member); },
+          [member, is_mask](GenerateOptions& options, const py::object& value) {
+            options.*member = picture_from(value, is_mask);
+          },
+          [member](GenerateOptions& options) { (options.*member).reset(); }};
+}
+
 const std::map<std::string, RuntimeField>& runtime_fields() {
   static const std::map<std::string, RuntimeField> fields = {
       {"latents", runtime_field(&GenerateOptions::latents, "latents as a torch.Tensor",
@@ -78,8 +112,15 @@ const std::map<std::string, RuntimeField>& runtime_fields() {
       {"negative_prompt_embeds",
        runtime_field(&GenerateOptions::negative_prompt_embeds, "negative_prompt_embeds as a list of torch.Tensor",
                      "one [tokens, hidden_size] for all prompts, or one a prompt")},
-      {"generator", runtime_field(&GenerateOptions::generator, "generator as a torch.Generator",
-                                  "draws the noise of the whole batch, instead of seed")},
+      {"generator",
+       {"draws the noise of the whole batch instead of seed; a list has one for each picture", generators_of,
+        set_generators, [](GenerateOptions& options) { options.generators.clear(); }}},
+      {"image",
+       picture_field(&GenerateOptions::image,
+                     "a picture to start from: path, Pillow, array of uint8 [height, width, 3], or float tensor "
+                     "[3, height, width] in 0..1")},
+      {"mask_image", picture_field(&GenerateOptions::mask_image,
+                                   "where the image is painted anew, as image; from half gray on to white")},
       {"on_step",
        {"called with a StepInfo after each step; returning True stops", step_function, set_step_function,
         [](GenerateOptions& options) { options.on_step = nullptr; }}},

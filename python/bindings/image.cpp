@@ -94,6 +94,18 @@ void bind_reading(py::module_& m) {
         "What is in a picture file, without its pixels.");
 }
 
+void bind_resizing(py::module_& m) {
+  m.def(
+      "resize_image",
+      [](const py::object& image, int64_t width, int64_t height) {
+        const Image picture = to_image(image);
+        py::gil_scoped_release released;
+        return resize_image(picture, width, height);
+      },
+      py::arg("image"), py::arg("width"), py::arg("height"),
+      "The picture in another size: the numbers of Pillow's Lanczos filter, which averages where it makes smaller.");
+}
+
 void bind_writing(py::module_& m) {
   m.def(
       "encode_image",
@@ -173,6 +185,7 @@ void bind_image(py::module_& m) {
       .value("webp", ImageFormat::webp)
       .finalize();
   bind_reading(m);
+  bind_resizing(m);
   bind_writing(m);
 }
 

@@ -14,6 +14,7 @@ PYBIND11_MODULE(_llmdit, m) {
   bind_load_options(m);
   bind_image(m);
   bind_inspect(m);
+  bind_convert(m);
   bind_chat(m);
   bind_tokenizer(m);
   bind_text_encoder(m);

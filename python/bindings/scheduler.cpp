@@ -69,6 +69,8 @@ void bind_scheduler(py::module_& m) {
         "The argument of dynamic shifting: linear in the number of latent patches.");
   m.def("euler_step", &euler_step, py::arg("latents"), py::kw_only(), py::arg("velocity"), py::arg("sigma"),
         py::arg("sigma_next"), NoGil(), "latents + (sigma_next - sigma) * velocity.");
+  m.def("scale_noise", &scale_noise, py::arg("latents"), py::kw_only(), py::arg("noise"), py::arg("sigma"), NoGil(),
+        "Latents at noise level sigma: sigma * noise + (1 - sigma) * latents.");
   m.def(
       "make_noise",
       [](const std::vector<int64_t>& shape, uint64_t seed) {

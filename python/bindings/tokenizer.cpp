@@ -9,10 +9,12 @@ namespace llmdit::python {
 void bind_tokenizer(py::module_& m) {
   py::class_<Tokenizer>(
       m, "Tokenizer",
-      "Text to token ids and back: byte-level BPE from a tokenizer.json, or a SentencePiece tokenizer.model.\n"
+      "Text to token ids and back: byte-level BPE from a tokenizer.json or a GGUF file, or a SentencePiece\n"
+      "tokenizer.model.\n"
       "One tokenizer serves many threads.")
-      .def_static("from_pretrained", &Tokenizer::load, py::arg("path"), NoGil(),
-                  "From a tokenizer folder, a tokenizer.json or a tokenizer.model.")
+      .def_static(
+          "from_pretrained", &Tokenizer::load, py::arg("path"), NoGil(),
+          "From a tokenizer folder, a tokenizer.json, a tokenizer.model, or a GGUF file with Qwen's tokenizer inside.")
       .def("encode", &Tokenizer::encode, py::arg("text"), NoGil(),
            "Token ids of text (str, or UTF-8 bytes); added tokens such as <|im_start|> in it become their ids.")
       .def(

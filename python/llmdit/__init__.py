@@ -28,6 +28,7 @@ from ._llmdit import (
     ContextRefiner,
     ContextRefinerConfig,
     Conversation,
+    ConvertReport,
     DeviceInfo,
     EncodingOutput,
     Error,
@@ -67,6 +68,7 @@ from ._llmdit import (
     available_devices,
     calculate_mu,
     clean_content,
+    convert_weights,
     decode_image,
     demo_model_path,
     encode_image,
@@ -82,6 +84,8 @@ from ._llmdit import (
     read_image,
     read_image_info,
     render,
+    resize_image,
+    scale_noise,
     shift_sigma,
     strip_quotes,
     torch_version,
@@ -89,6 +93,7 @@ from ._llmdit import (
     write_png,
 )
 from .pipeline import GenerateResult, ZImagePipeline
+from .tiled_vae import TiledVAEDecoder
 
 __all__ = [
     "SEQ_MULTI_OF",
@@ -101,6 +106,7 @@ __all__ = [
     "ContextRefiner",
     "ContextRefinerConfig",
     "Conversation",
+    "ConvertReport",
     "DeviceInfo",
     "EncodingOutput",
     "Error",
@@ -128,6 +134,7 @@ __all__ = [
     "SchedulerConfig",
     "StepInfo",
     "TensorInfo",
+    "TiledVAEDecoder",
     "TimeShiftType",
     "Timings",
     "Tokenizer",
@@ -142,6 +149,7 @@ __all__ = [
     "available_devices",
     "calculate_mu",
     "clean_content",
+    "convert_weights",
     "decode_image",
     "demo_model_path",
     "encode_image",
@@ -157,6 +165,8 @@ __all__ = [
     "read_image",
     "read_image_info",
     "render",
+    "resize_image",
+    "scale_noise",
     "shift_sigma",
     "strip_quotes",
     "torch_version",

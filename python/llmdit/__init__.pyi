@@ -22,6 +22,7 @@ _DType = Literal["auto", "float32", "bfloat16", "float16"] | torch.dtype
 _OutputType = Literal["pil", "np", "pt", "latent"]
 _ImageText = Mapping[str, str] | Sequence[tuple[str, str]]
 _Picture = np.ndarray | PIL.Image.Image  # or an Image of ours
+_Source = _Path | np.ndarray | PIL.Image.Image | torch.Tensor  # or an Image of ours
 
 # Errors.
 
@@ -56,6 +57,7 @@ class OptionKind(enum.Enum):
     text = ...
     choice = ...
     numbers = ...
+    texts = ...
 
 class OptionField:
     @property
@@ -85,6 +87,11 @@ class LoadOptions:
     text_encoder_device: str | None
     dit_device: str | None
     vae_device: str | None
+    transformer_path: str | None
+    text_encoder_path: str | None
+    vae_path: str | None
+    tokenizer_path: str | None
+    lora: list[str]
     def __init__(
         self,
         *,
@@ -93,6 +100,11 @@ class LoadOptions:
         text_encoder_device: _Device | None = ...,
         dit_device: _Device | None = ...,
         vae_device: _Device | None = ...,
+        transformer_path: _Path | None = ...,
+        text_encoder_path: _Path | None = ...,
+        vae_path: _Path | None = ...,
+        tokenizer_path: _Path | None = ...,
+        lora: _Path | Sequence[_Path] | None = ...,
     ) -> None: ...
     @staticmethod
     def fields() -> list[OptionField]: ...
@@ -116,9 +128,18 @@ class GenerateOptions:
     force_think_block: bool
     strip_quotes: bool
     clean_whitespace: bool
+    strength: float | None
+    outpaint: list[float]
+    mask_feather: int
+    mask_composite: bool
+    vae_tiling: str
+    vae_tile_size: int
+    vae_tile_overlap: int
     output_type: str
-    generator: torch.Generator | None
+    generator: torch.Generator | list[torch.Generator] | None
+    image: Image | torch.Tensor | None
     latents: torch.Tensor | None
+    mask_image: Image | torch.Tensor | None
     negative_prompt_embeds: list[torch.Tensor] | None
     on_step: Callable[[StepInfo], bool | None] | None
     prompt_embeds: list[torch.Tensor] | None
@@ -143,9 +164,18 @@ class GenerateOptions:
         force_think_block: bool | None = ...,
         strip_quotes: bool | None = ...,
         clean_whitespace: bool | None = ...,
+        strength: float | None = ...,
+        outpaint: Sequence[float] | None = ...,
+        mask_feather: int | None = ...,
+        mask_composite: bool | None = ...,
+        vae_tiling: Literal["auto", "on", "off"] | None = ...,
+        vae_tile_size: int | None = ...,
+        vae_tile_overlap: int | None = ...,
         output_type: Literal["image", "tensor", "latent"] | None = ...,
-        generator: torch.Generator | None = ...,
+        generator: torch.Generator | Sequence[torch.Generator] | None = ...,
+        image: _Source | Image | None = ...,
         latents: torch.Tensor | None = ...,
+        mask_image: _Source | Image | None = ...,
         negative_prompt_embeds: Sequence[torch.Tensor] | None = ...,
         on_step: Callable[[StepInfo], bool | None] | None = ...,
         prompt_embeds: Sequence[torch.Tensor] | None = ...,
@@ -172,6 +202,7 @@ class ImageFormat(enum.Enum):
     webp = ...
 
 def decode_image(data: Buffer, *, background: tuple[int, int, int] = ..., max_pixels: int = ...) -> Image: ...
+def resize_image(image: _Picture | Image, width: int, height: int) -> Image: ...
 def read_image(path: _Path, *, background: tuple[int, int, int] = ..., max_pixels: int = ...) -> Image: ...
 def encode_image(
     image: Image | _Picture,
@@ -224,6 +255,20 @@ class TensorInfo:
     def bytes(self) -> int: ...
     @property
     def file(self) -> Path: ...
+    @property
+    def becomes(self) -> list[str]: ...
+
+class ComponentInfo:
+    @property
+    def component(self) -> str: ...
+    @property
+    def model(self) -> str: ...
+    @property
+    def sizes(self) -> str: ...
+    @property
+    def problems(self) -> list[str]: ...
+    @property
+    def unused(self) -> list[str]: ...
 
 class FileInfo:
     @property
@@ -237,11 +282,31 @@ class FileInfo:
     @property
     def tensors(self) -> list[TensorInfo]: ...
     @property
+    def loads(self) -> list[ComponentInfo]: ...
+    @property
     def components(self) -> list[FileInfo]: ...
     @property
     def picture(self) -> ImageInfo: ...
 
 def inspect(path: _Path) -> FileInfo: ...
+class ConvertReport:
+    @property
+    def component(self) -> str: ...
+    @property
+    def tensors(self) -> int: ...
+    @property
+    def quantized(self) -> int: ...
+    @property
+    def bytes(self) -> int: ...
+
+def convert_weights(
+    input: _Path,
+    output: _Path,
+    *,
+    layout: str | None = ...,
+    dtype: _DType | None = ...,
+    quantization: str | None = ...,
+) -> ConvertReport: ...
 def demo_model_path() -> Path: ...
 
 # Chat text.
@@ -363,15 +428,21 @@ class ZImageTextEncoder:
         path: _Path,
         *,
         subfolder: _Path | None = ...,
+        config_path: _Path | None = ...,
         tokenizer_path: _Path | None = ...,
         dtype: _DType | None = ...,
         device: _Device | None = ...,
         text_encoder_device: _Device | None = ...,
         dit_device: _Device | None = ...,
         vae_device: _Device | None = ...,
+        transformer_path: _Path | None = ...,
+        text_encoder_path: _Path | None = ...,
+        vae_path: _Path | None = ...,
+        lora: _Path | Sequence[_Path] | None = ...,
     ) -> ZImageTextEncoder: ...
     def encode(self, texts: str | Sequence[str], *, hidden_layer: int | None = ...) -> EncodingOutput: ...
     def hidden_states(self, input_ids: torch.Tensor | Sequence[int], layer: int) -> torch.Tensor: ...
+    def state_dict(self) -> dict[str, torch.Tensor]: ...
     @property
     def hidden_size(self) -> int: ...
     @property
@@ -438,6 +509,7 @@ class FlowMatchScheduler:
 def shift_sigma(sigma: float, *, shift: float) -> float: ...
 def calculate_mu(config: SchedulerConfig, *, image_seq_len: int) -> float: ...
 def euler_step(latents: torch.Tensor, *, velocity: torch.Tensor, sigma: float, sigma_next: float) -> torch.Tensor: ...
+def scale_noise(latents: torch.Tensor, *, noise: torch.Tensor, sigma: float) -> torch.Tensor: ...
 def make_noise(shape: Sequence[int], *, seed: int) -> torch.Tensor: ...
 
 class GuidanceOptions:
@@ -497,11 +569,17 @@ class ZImageTransformer:
         path: _Path,
         *,
         subfolder: _Path | None = ...,
+        config_path: _Path | None = ...,
         dtype: _DType | None = ...,
         device: _Device | None = ...,
         text_encoder_device: _Device | None = ...,
         dit_device: _Device | None = ...,
         vae_device: _Device | None = ...,
+        transformer_path: _Path | None = ...,
+        text_encoder_path: _Path | None = ...,
+        vae_path: _Path | None = ...,
+        tokenizer_path: _Path | None = ...,
+        lora: _Path | Sequence[_Path] | None = ...,
     ) -> ZImageTransformer: ...
     @overload
     def __call__(
@@ -576,6 +654,7 @@ class ContextRefiner:
         *,
         subfolder: _Path | None = ...,
         config_path: _Path | None = ...,
+        config_path: _Path | None = ...,
         legacy_rope: bool = ...,
         dtype: _DType | None = ...,
         device: _Device | None = ...,
@@ -642,20 +721,48 @@ class AutoencoderKL:
         path: _Path,
         *,
         subfolder: _Path | None = ...,
+        config_path: _Path | None = ...,
         dtype: _DType | None = ...,
         device: _Device | None = ...,
         text_encoder_device: _Device | None = ...,
         dit_device: _Device | None = ...,
         vae_device: _Device | None = ...,
+        transformer_path: _Path | None = ...,
+        text_encoder_path: _Path | None = ...,
+        vae_path: _Path | None = ...,
+        tokenizer_path: _Path | None = ...,
+        lora: _Path | Sequence[_Path] | None = ...,
     ) -> AutoencoderKL: ...
+    def decode(
+        self, latents: torch.Tensor, *, tiled: bool | None = ..., tile_size: int = ..., tile_overlap: int = ...
+    ) -> torch.Tensor: ...
+    def encode(
+        self, pixels: torch.Tensor, *, tiled: bool | None = ..., tile_size: int = ..., tile_overlap: int = ...
+    ) -> LatentDistribution: ...
+    def is_tiled(
+        self, height: int, width: int, *, tiled: bool | None = ..., tile_size: int = ..., tile_overlap: int = ...
+    ) -> bool: ...
+    def preview(self, latents: torch.Tensor, scale: int = ...) -> Image: ...
+    def unscale(self, latents: torch.Tensor) -> torch.Tensor: ...
+    def scale(self, latents: torch.Tensor) -> torch.Tensor: ...
+    @property
+    def config(self) -> AutoencoderKLConfig: ...
+    @property
+    def has_encoder(self) -> bool: ...
+    @property
+    def unused_weights(self) -> list[str]: ...
+
+class TiledVAEDecoder:
+    vae: AutoencoderKL
+    tile_size: int
+    tile_overlap: int
+    def __init__(self, vae: AutoencoderKL, tile_size: int = ..., tile_overlap: int = ...) -> None: ...
     def decode(self, latents: torch.Tensor) -> torch.Tensor: ...
     def encode(self, pixels: torch.Tensor) -> LatentDistribution: ...
     def unscale(self, latents: torch.Tensor) -> torch.Tensor: ...
     def scale(self, latents: torch.Tensor) -> torch.Tensor: ...
     @property
     def config(self) -> AutoencoderKLConfig: ...
-    @property
-    def unused_weights(self) -> list[str]: ...
 
 # The pipeline.
 
@@ -696,18 +803,58 @@ class GenerateResult:
     ) -> None: ...
     def __len__(self) -> int: ...
 
+class Lora:
+    path: Path
+    scale: float
+    def __init__(self, *, path: _Path = ..., scale: float = ...) -> None: ...
+
+class UnusedLoraKey:
+    @property
+    def file(self) -> str: ...
+    @property
+    def key(self) -> str: ...
+    @property
+    def reason(self) -> str: ...
+
+class LoraReport:
+    @property
+    def applied(self) -> list[str]: ...
+    @property
+    def unused(self) -> list[UnusedLoraKey]: ...
+    @property
+    def warnings(self) -> list[str]: ...
+
+def parse_lora(text: str) -> Lora: ...
+
 class ZImagePipeline:
     @classmethod
     def from_pretrained(
         cls,
-        path: _Path,
+        path: _Path | None = ...,
         *,
+        tiled_vae: bool = ...,
         dtype: _DType | None = ...,
         device: _Device | None = ...,
         text_encoder_device: _Device | None = ...,
         dit_device: _Device | None = ...,
         vae_device: _Device | None = ...,
+        transformer_path: _Path | None = ...,
+        text_encoder_path: _Path | None = ...,
+        vae_path: _Path | None = ...,
+        tokenizer_path: _Path | None = ...,
+        lora: _Path | Sequence[_Path] | None = ...,
     ) -> Self: ...
+    def load_lora(
+        self,
+        path: _Path | Sequence[_Path],
+        scale: float | Sequence[float] = ...,
+        *,
+        text_encoder: bool = ...,
+        strict: bool = ...,
+    ) -> LoraReport: ...
+    def unload_loras(self) -> None: ...
+    @property
+    def loras(self) -> list[Lora]: ...
     def __call__(
         self,
         prompt: str | Sequence[str] | None = ...,
@@ -732,6 +879,93 @@ class ZImagePipeline:
         force_think_block: bool | None = ...,
         strip_quotes: bool | None = ...,
         clean_whitespace: bool | None = ...,
+        strength: float | None = ...,
+        outpaint: Sequence[float] | None = ...,
+        mask_feather: int | None = ...,
+        mask_composite: bool | None = ...,
+        vae_tiling: Literal["auto", "on", "off"] | None = ...,
+        vae_tile_size: int | None = ...,
+        vae_tile_overlap: int | None = ...,
+        generator: torch.Generator | Sequence[torch.Generator] | None = ...,
+        image: _Source | Image | None = ...,
+        latents: torch.Tensor | None = ...,
+        mask_image: _Source | Image | None = ...,
+        negative_prompt_embeds: Sequence[torch.Tensor] | None = ...,
+        on_step: Callable[[StepInfo], bool | None] | None = ...,
+        prompt_embeds: Sequence[torch.Tensor] | None = ...,
+    ) -> GenerateResult: ...
+    def img2img(
+        self,
+        prompt: str | Sequence[str] | None = ...,
+        image: _Source | Image | None = ...,
+        *,
+        output_type: _OutputType | None = ...,
+        options: GenerateOptions | None = ...,
+        width: int | None = ...,
+        height: int | None = ...,
+        num_inference_steps: int | None = ...,
+        seed: int | None = ...,
+        num_images_per_prompt: int | None = ...,
+        guidance_scale: float | None = ...,
+        negative_prompt: str | Sequence[str] | None = ...,
+        cfg_normalization: float | bool | None = ...,
+        cfg_truncation: float | None = ...,
+        shift: float | None = ...,
+        sigmas: Sequence[float] | None = ...,
+        hidden_layer: int | None = ...,
+        system_prompt: str | None = ...,
+        thinking_content: str | None = ...,
+        assistant_content: str | None = ...,
+        force_think_block: bool | None = ...,
+        strip_quotes: bool | None = ...,
+        clean_whitespace: bool | None = ...,
+        strength: float | None = ...,
+        outpaint: Sequence[float] | None = ...,
+        mask_feather: int | None = ...,
+        mask_composite: bool | None = ...,
+        vae_tiling: Literal["auto", "on", "off"] | None = ...,
+        vae_tile_size: int | None = ...,
+        vae_tile_overlap: int | None = ...,
+        generator: torch.Generator | Sequence[torch.Generator] | None = ...,
+        latents: torch.Tensor | None = ...,
+        mask_image: _Source | Image | None = ...,
+        negative_prompt_embeds: Sequence[torch.Tensor] | None = ...,
+        on_step: Callable[[StepInfo], bool | None] | None = ...,
+        prompt_embeds: Sequence[torch.Tensor] | None = ...,
+    ) -> GenerateResult: ...
+    def inpaint(
+        self,
+        prompt: str | Sequence[str] | None = ...,
+        image: _Source | Image | None = ...,
+        mask_image: _Source | Image | None = ...,
+        *,
+        output_type: _OutputType | None = ...,
+        options: GenerateOptions | None = ...,
+        width: int | None = ...,
+        height: int | None = ...,
+        num_inference_steps: int | None = ...,
+        seed: int | None = ...,
+        num_images_per_prompt: int | None = ...,
+        guidance_scale: float | None = ...,
+        negative_prompt: str | Sequence[str] | None = ...,
+        cfg_normalization: float | bool | None = ...,
+        cfg_truncation: float | None = ...,
+        shift: float | None = ...,
+        sigmas: Sequence[float] | None = ...,
+        hidden_layer: int | None = ...,
+        system_prompt: str | None = ...,
+        thinking_content: str | None = ...,
+        assistant_content: str | None = ...,
+        force_think_block: bool | None = ...,
+        strip_quotes: bool | None = ...,
+        clean_whitespace: bool | None = ...,
+        strength: float | None = ...,
+        outpaint: Sequence[float] | None = ...,
+        mask_feather: int | None = ...,
+        mask_composite: bool | None = ...,
+        vae_tiling: Literal["auto", "on", "off"] | None = ...,
+        vae_tile_size: int | None = ...,
+        vae_tile_overlap: int | None = ...,
         generator: torch.Generator | Sequence[torch.Generator] | None = ...,
         latents: torch.Tensor | None = ...,
         negative_prompt_embeds: Sequence[torch.Tensor] | None = ...,

@@ -96,20 +96,24 @@ class ZImagePipeline:
     result.images[0].show()
     """
 
-    __slots__ = ("_native",)
+    __slots__ = ("_native", "_tiled_vae")
 
-    def __init__(self, native: _llmdit.ZImagePipeline) -> None:
+    def __init__(self, native: _llmdit.ZImagePipeline, tiled_vae: bool = False) -> None:
         self._native = native
+        self._tiled_vae = tiled_vae
 
     @classmethod
     @with_options(LoadOptions)
-    def from_pretrained(cls, path: str | os.PathLike[str] | None = None, **options: Any) -> "ZImagePipeline":
+    def from_pretrained(
+        cls, path: str | os.PathLike[str] | None = None, *, tiled_vae: bool = False, **options: Any
+    ) -> "ZImagePipeline":
         """Loads a diffusers folder, a folder of single files as ComfyUI has them, an all-in-one or transformer file, or
         a hub id in the local cache; the `_path` options put other files in the place of single parts, or name them all.
 
-        Weights are mapped, not read; dtype and device may be torch's own objects.
+        Weights are mapped, not read; dtype and device may be torch's own objects. tiled_vae: the autoencoder works tile
+        by tile in every call that does not say otherwise with vae_tiling.
         """
-        return cls(_llmdit.ZImagePipeline.from_pretrained(path, **options))
+        return cls(_llmdit.ZImagePipeline.from_pretrained(path, **options), tiled_vae)
 
     def load_lora(
         self,
@@ -179,6 +183,48 @@ class ZImagePipeline:
             _native=result,
         )
 
+    @with_options(GenerateOptions)
+    def img2img(
+        self,
+        prompt: str | Sequence[str] | None = None,
+        image: Any = None,
+        *,
+        output_type: str | None = None,
+        options: GenerateOptions | None = None,
+        **keywords: Any,
+    ) -> GenerateResult:
+        """Makes pictures of a prompt that start from `image`, and keep more of it the lower `strength` is.
+
+        The size is the image's, down to a multiple of size_multiple, where none is given. Alpha is laid over white.
+        Other arguments are those of calling the pipeline.
+        """
+        reject_unknown(keywords, ZImagePipeline.img2img)
+        if image is None and (options is None or options.image is None):
+            raise TypeError("img2img needs an image to start from")
+        return self(prompt, image=image, output_type=output_type, options=options, **keywords)
+
+    @with_options(GenerateOptions)
+    def inpaint(
+        self,
+        prompt: str | Sequence[str] | None = None,
+        image: Any = None,
+        mask_image: Any = None,
+        *,
+        output_type: str | None = None,
+        options: GenerateOptions | None = None,
+        **keywords: Any,
+    ) -> GenerateResult:
+        """Paints `image` anew where `mask_image` is white, and in what `outpaint` adds around it.
+
+        One of the two has to be given. Alpha of a mask is laid over black. Other arguments are those of img2img.
+        """
+        reject_unknown(keywords, ZImagePipeline.inpaint)
+        given = {"image": image, "mask_image": mask_image, "outpaint": keywords.pop("outpaint", None)}
+        told = {name for name in given if given[name] is not None or (options and getattr(options, name))}
+        if "image" not in told or len(told) == 1:
+            raise TypeError("inpaint needs an image, and a mask_image or outpaint")
+        return self(prompt, **given, output_type=output_type, options=options, **keywords)
+
     def encode_prompt(
         self, prompt: str | Sequence[str], *, hidden_layer: int | None = None, **chat: Any
     ) -> EncodingOutput:
@@ -232,21 +278,13 @@ class ZImagePipeline:
             chat = {name: getattr(settings, name) for name in _NEGATIVE_CHAT}
             encoded = self.encode_prompt(negatives, hidden_layer=settings.hidden_layer, **chat)
             settings.negative_prompt_embeds = encoded.embeddings
+        if self._tiled_vae and settings.vae_tiling == "auto" and keywords.get("vae_tiling") is None:
+            settings.vae_tiling = "on"
         if generators is not None:
             batch = (prompt_count or len(settings.prompt_embeds or [])) * settings.num_images_per_prompt
             if len(generators) != batch:
                 raise ValueError(f"expected one generator for each of {batch} pictures, got {len(generators)}")
-            if settings.latents is None:
-                settings.latents = self._draw_each(generators, settings)
-
-    def _draw_each(self, generators: list[torch.Generator], settings: GenerateOptions) -> torch.Tensor:
-        """Noise drawn picture by picture, each from its own generator."""
-        vae = self.vae.config
-        sides = [(side or vae.sample_size) // vae.vae_scale_factor for side in (settings.height, settings.width)]
-        shape = (1, self.transformer.config.in_channels, *sides)
-        return torch.cat(
-            [torch.randn(shape, generator=g, device=g.device, dtype=torch.float32).cpu() for g in generators]
-        )
+            settings.generator = generators
 
 
 def _as_prompts(prompt: str | Sequence[str] | None) -> list[str]:

@@ -8,21 +8,12 @@
 #include <fstream>
 
 #include "base/check.hpp"
-#include "base/enum_table.hpp"
+#include "base/dtype_table.hpp"
 #include "base/load_options.hpp"
 #include "base/option_table.hpp"
 #include "llmdit/load_options.hpp"
 
 namespace llmdit {
-
-template <>
-struct EnumTable<DType> {
-  static constexpr EnumName<DType> names[] = {
-      {DType::automatic, "auto"},  {DType::float32, "float32"}, {DType::bfloat16, "bfloat16"},
-      {DType::float16, "float16"}, {DType::float32, "fp32"},    {DType::float32, "float"},
-      {DType::bfloat16, "bf16"},   {DType::float16, "fp16"},    {DType::float16, "half"},
-  };
-};
 
 namespace {
 

@@ -95,6 +95,32 @@ int64_t count_levels(const io::Checkpoint& checkpoint) {
 
 }  // namespace
 
+std::string single_file_vae_name(std::string name, int64_t levels) {
+  const size_t half = name.find('.') + 1;
+  std::string rest = name.substr(half);
+  const bool is_decoder = name.starts_with("decoder.");
+  const std::string_view start = is_decoder ? "up_blocks." : "down_blocks.";
+  if (rest.starts_with(start)) {
+    std::string_view behind = std::string_view(rest).substr(start.size());
+    const auto level = take_index(behind);
+    if (!level) return name;
+    std::string inside(behind);
+    const auto swap = [&](std::string_view from, std::string_view to) {
+      if (const size_t at = inside.find(from); at != std::string::npos) inside.replace(at, from.size(), to);
+    };
+    swap("resnets.", "block.");
+    swap("conv_shortcut.", "nin_shortcut.");
+    swap("downsamplers.0.", "downsample.");
+    swap("upsamplers.0.", "upsample.");
+    rest = fmt::format("{}.{}.{}", is_decoder ? "up" : "down", is_decoder ? levels - 1 - *level : *level, inside);
+  }
+  for (const Rename& module : modules) {
+    if (rest.starts_with(module.to)) return name.substr(0, half).append(module.from).append(rest.substr(module.to.size()));
+  }
+  if (rest.starts_with("conv_norm_out.")) rest = rest.substr(5);
+  return name.substr(0, half) + rest;
+}
+
 io::TensorTable autoencoder_table(io::Checkpoint checkpoint) {
   const int64_t levels = count_levels(checkpoint);
   return {std::move(checkpoint),

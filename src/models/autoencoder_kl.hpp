@@ -23,12 +23,37 @@ class Conv2d {
   int64_t stride_, padding_;
 };
 
+/// Mean and deviation of every group in every group norm of one network, in the order of the flow. Taken in one pass
+/// and applied in others, so that pieces of a picture are normalised alike.
+class NormStatistics {
+ public:
+  struct Entry {
+    at::Tensor mean, rstd;  ///< [batch, groups]
+  };
+
+  /// From here on entries are read, from the first.
+  void replay() { next_ = 0, recorded_ = true; }
+  bool recorded() const { return recorded_; }
+
+  void add(Entry entry) { entries_.push_back(std::move(entry)); }
+  const Entry& next() { return entries_.at(next_++); }
+
+ private:
+  std::vector<Entry> entries_;
+  size_t next_ = 0;
+  bool recorded_ = false;
+};
+
 class GroupNorm {
  public:
   GroupNorm(const nn::Weights& weights, int64_t groups, int64_t channels);
-  at::Tensor operator()(const at::Tensor& x) const;
+
+  /// With statistics: those of x are added to them, or they take the place of those of x once they are recorded.
+  at::Tensor operator()(const at::Tensor& x, NormStatistics* statistics) const;
 
  private:
+  at::Tensor apply(const at::Tensor& x, const NormStatistics::Entry& entry) const;
+
   at::Tensor weight_, bias_;
   int64_t groups_;
 };
@@ -36,7 +61,7 @@ class GroupNorm {
 /// GroupNorm, SiLU, conv, twice, beside a shortcut.
 struct ResnetBlock {
   ResnetBlock(const nn::Weights& weights, int64_t groups, int64_t in_channels, int64_t out_channels);
-  at::Tensor operator()(const at::Tensor& x) const;
+  at::Tensor operator()(const at::Tensor& x, NormStatistics* statistics) const;
 
   GroupNorm norm1;
   Conv2d conv1;
@@ -48,7 +73,7 @@ struct ResnetBlock {
 /// Single-head attention over all positions of the picture, with residual.
 struct SpatialAttention {
   SpatialAttention(const nn::Weights& weights, int64_t groups, int64_t channels);
-  at::Tensor operator()(const at::Tensor& x) const;
+  at::Tensor operator()(const at::Tensor& x, NormStatistics* statistics) const;
 
   struct Projection {
     Projection(const nn::Weights& weights, int64_t channels);
@@ -62,7 +87,7 @@ struct SpatialAttention {
 
 struct MidBlock {
   MidBlock(const nn::Weights& weights, int64_t groups, int64_t channels, bool attention);
-  at::Tensor operator()(const at::Tensor& x) const;
+  at::Tensor operator()(const at::Tensor& x, NormStatistics* statistics) const;
 
   ResnetBlock resnet_0;
   std::optional<SpatialAttention> attention_0;
@@ -77,7 +102,8 @@ struct ResolutionBlock {
 
 struct Encoder {
   Encoder(const nn::Weights& weights, const AutoencoderKLConfig& config);
-  at::Tensor operator()(const at::Tensor& pixels, const std::stop_token& stop) const;
+  at::Tensor operator()(const at::Tensor& pixels, const std::stop_token& stop,
+                        NormStatistics* statistics = nullptr) const;
 
   Conv2d conv_in;
   std::vector<ResolutionBlock> down_blocks;
@@ -88,7 +114,8 @@ struct Encoder {
 
 struct Decoder {
   Decoder(const nn::Weights& weights, const AutoencoderKLConfig& config);
-  at::Tensor operator()(const at::Tensor& latents, const std::stop_token& stop) const;
+  at::Tensor operator()(const at::Tensor& latents, const std::stop_token& stop,
+                        NormStatistics* statistics = nullptr) const;
 
   Conv2d conv_in;
   MidBlock mid_block;

@@ -20,6 +20,12 @@ io::TensorTable qwen3_table(io::Checkpoint checkpoint);
 /// Diffusers' names and those of single files such as ae.safetensors.
 io::TensorTable autoencoder_table(io::Checkpoint checkpoint);
 
+// A published name as other files have it; the inverse of what the tables read.
+std::string original_transformer_name(std::string name);
+std::string llama_cpp_name(std::string name);
+/// `levels`: resolutions of the decoder, which such files count from the other end.
+std::string single_file_vae_name(std::string name, int64_t levels);
+
 // All checks made.
 ZImageTransformerConfig parse_z_image_config(const io::JsonObject& json);
 Qwen3Config parse_qwen3_config(const io::JsonObject& json);

@@ -82,6 +82,20 @@ void read_number(const std::map<std::string, std::string>& metadata, const std::
 
 }  // namespace
 
+std::string llama_cpp_name(std::string name) {
+  for (const Rename& rename : gguf_names) {
+    if (name.starts_with(rename.to)) return std::string(rename.from).append(name.substr(rename.to.size()));
+  }
+  constexpr std::string_view layers = "layers.";
+  if (!name.starts_with(layers)) return name;
+  name = "blk." + name.substr(layers.size());
+  for (const Rename& module : gguf_modules) {
+    const std::string to = fmt::format(".{}.", module.to);
+    if (const size_t at = name.find(to); at != std::string::npos) return name.replace(at, to.size(), fmt::format(".{}.", module.from));
+  }
+  return name;
+}
+
 io::TensorTable qwen3_table(io::Checkpoint checkpoint) {
   return {std::move(checkpoint),
           {.component = "text_encoder",

@@ -67,6 +67,16 @@ std::vector<io::TensorPart> published(std::string_view file_name) {
 
 }  // namespace
 
+std::string original_transformer_name(std::string name) {
+  for (const Rename& start : starts) {
+    if (start.from != start.to && name.starts_with(start.to)) return replaced(name, 0, {start.to, start.from});
+  }
+  for (const Rename& module : attention_modules) {
+    if (const size_t at = name.find(module.to); at != std::string::npos) return replaced(name, at, {module.to, module.from});
+  }
+  return name;
+}
+
 io::TensorTable z_image_table(io::Checkpoint checkpoint) {
   return {std::move(checkpoint),
           {.component = "transformer",

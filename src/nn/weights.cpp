@@ -177,6 +177,10 @@ StoredTensor WeightStore::convert(const std::string& name, StoredTensor stored) 
   return stored;
 }
 
+StoredTensor WeightStore::peek(const std::string& name, at::IntArrayRef shape) {
+  return convert(name, read(name, *find_place(name, shape), shape));
+}
+
 StoredTensor WeightStore::get(const std::string& name, at::IntArrayRef shape) {
   if (const auto shared = shared_.find(name); shared != shared_.end()) return given_[name] = shared->second;
   const Place* place = find_place(name, shape);

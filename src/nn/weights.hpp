@@ -38,6 +38,8 @@ class WeightStore {
   /// The type of computation: one for the whole component, told by its largest tensor.
   at::ScalarType compute() const { return compute_; }
 
+  /// What get() would give, without taking note of it.
+  StoredTensor peek(const std::string& name, at::IntArrayRef shape);
   /// The tensor as it is kept: a view of the mapped file unless type or device ask for a copy.
   StoredTensor get(const std::string& name, at::IntArrayRef shape);
   /// The tensor in the type of computation; for those that are small or read element by element.

@@ -31,6 +31,11 @@ at::Tensor predict_velocity(const ZImageTransformer& transformer, const DenoiseI
   return -apply_guidance(output.narrow(0, 0, batch), output.narrow(0, batch, batch), scale, in.guidance.normalization);
 }
 
+/// Latents with the original, at their noise level, where the mask keeps it.
+at::Tensor keep_original(const Repaint& repaint, const at::Tensor& latents, float sigma) {
+  return (1.0 - repaint.mask) * scale_noise(repaint.original, repaint.noise, sigma) + repaint.mask * latents;
+}
+
 }  // namespace
 
 DenoiseResult denoise(const ZImageTransformer& transformer, const DenoiseInputs& inputs, const StepCallback& on_step,
@@ -44,6 +49,7 @@ DenoiseResult denoise(const ZImageTransformer& transformer, const DenoiseInputs&
     const float sigma = inputs.sigmas[step], sigma_next = inputs.sigmas[step + 1];
     const at::Tensor velocity = predict_velocity(transformer, inputs, both, result.latents, sigma, stop);
     result.latents = euler_step(result.latents, velocity, sigma, sigma_next);
+    if (inputs.repaint) result.latents = keep_original(*inputs.repaint, result.latents, sigma_next);
     if (!at::isfinite(result.latents).all().item<bool>()) {
       fail(ErrorCode::internal, "denoise",
            "the latents are not finite after step {} of {}; check the weights and the guidance", step + 1, total);

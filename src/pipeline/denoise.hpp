@@ -2,6 +2,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <optional>
 #include <stop_token>
 #include <vector>
 
@@ -11,12 +12,20 @@
 
 namespace llmdit {
 
+/// What keeps a part of a picture as it was.
+struct Repaint {
+  at::Tensor mask;      ///< [1, 1, h, w] float32: 1 is painted anew, 0 follows the original
+  at::Tensor original;  ///< its latents [batch or 1, channels, h, w] float32
+  at::Tensor noise;     ///< [batch, channels, h, w] float32, mixed into the original at every level alike
+};
+
 struct DenoiseInputs {
-  at::Tensor latents;         ///< [batch, channels, h, w] float32 noise
+  at::Tensor latents;         ///< [batch, channels, h, w] float32, at the first noise level
   std::vector<float> sigmas;  ///< [steps + 1]
   Conditioning positive;      ///< one caption an item
   Conditioning negative;      ///< the same, or empty without guidance
   GuidanceOptions guidance;
+  std::optional<Repaint> repaint{};
 };
 
 struct DenoiseResult {

@@ -11,6 +11,12 @@ struct EnumTable<OutputType> {
       {OutputType::image, "image"}, {OutputType::tensor, "tensor"}, {OutputType::latent, "latent"}};
 };
 
+template <>
+struct EnumTable<TilingMode> {
+  static constexpr EnumName<TilingMode> names[] = {
+      {TilingMode::automatic, "auto"}, {TilingMode::on, "on"}, {TilingMode::off, "off"}};
+};
+
 namespace {
 
 using Options = GenerateOptions;
@@ -19,6 +25,7 @@ using Options = GenerateOptions;
 constexpr double max_side = 65536;
 constexpr double max_steps = 10000;
 constexpr double max_batch = 1024;
+constexpr double max_feather = 1024;
 constexpr double seed_bound = 18446744073709551615.0;
 
 constexpr OptionField generate_fields[] = {
@@ -87,6 +94,38 @@ constexpr OptionField generate_fields[] = {
         {.section = "generation", .help = "delete every double quote from the chat text"}),
     field<Options, "clean_whitespace", &Options::chat, &ChatOptions::clean_whitespace>(
         {.section = "generation", .help = "trim and squeeze blanks in the chat text"}),
+    field<Options, "strength", &Options::strength>(
+        {.section = "generation",
+         .help = "how far to leave the image: 0 keeps it, 1 starts from noise; default 0.75, with a mask 1",
+         .minimum = 0,
+         .maximum = 1}),
+    field<Options, "outpaint", &Options::outpaint>(
+        {.section = "generation",
+         .help = "pixels to add to the image on the left, top, right and bottom",
+         .minimum = 0,
+         .maximum = max_side}),
+    field<Options, "mask_feather", &Options::mask_feather>({.section = "generation",
+                                                            .help = "width over which the mask's edge fades",
+                                                            .unit = "pixels",
+                                                            .minimum = 0,
+                                                            .maximum = max_feather}),
+    field<Options, "mask_composite", &Options::mask_composite>(
+        {.section = "generation", .help = "put the image's own pixels back where the mask keeps it"}),
+    field<Options, "vae_tiling", &Options::vae_tiling>(
+        {.section = "pipeline",
+         .help = "autoencoder tile by tile; auto: where the picture as a whole would not fit into memory"}),
+    field<Options, "vae_tile_size", &Options::vae_tile_size>({.section = "pipeline",
+                                                              .help = "side of the autoencoder's tiles",
+                                                              .unit = "pixels",
+                                                              .flag = "tile-size",
+                                                              .minimum = 1,
+                                                              .maximum = max_side}),
+    field<Options, "vae_tile_overlap", &Options::vae_tile_overlap>({.section = "pipeline",
+                                                                    .help = "pixels that neighbouring tiles share",
+                                                                    .unit = "pixels",
+                                                                    .flag = "tile-overlap",
+                                                                    .minimum = 0,
+                                                                    .maximum = max_side}),
     field<Options, "output_type", &Options::output_type>(
         {.section = "generation", .help = "image: 8-bit pictures; tensor: float pixels as well; latent: no decoding"}),
 };
@@ -96,6 +135,15 @@ constexpr OptionField generate_fields[] = {
 template <>
 std::span<const OptionField> option_fields<GenerateOptions>() {
   return generate_fields;
+}
+
+double strength_of(const GenerateOptions& options) {
+  const bool repaints = options.mask_image.has_value() || !options.outpaint.empty();
+  return options.strength.value_or(repaints ? 1.0 : 0.75);
+}
+
+int64_t schedule_steps(const GenerateOptions& options) {
+  return options.sigmas.empty() ? options.num_inference_steps : static_cast<int64_t>(options.sigmas.size());
 }
 
 }  // namespace llmdit

@@ -3,20 +3,18 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
-#include <random>
 
 #include "base/check.hpp"
 #include "base/stop.hpp"
 #include "base/stopwatch.hpp"
 #include "pipeline/denoise.hpp"
+#include "pipeline/effect_warnings.hpp"
+#include "pipeline/noise.hpp"
 #include "pipeline/pictures.hpp"
+#include "pipeline/source_picture.hpp"
 
 namespace llmdit {
 namespace {
-
-struct Size {
-  int64_t width, height;
-};
 
 /// What every prompt of a call is turned into, one entry a prompt.
 struct Prompts {
@@ -24,74 +22,10 @@ struct Prompts {
   std::vector<at::Tensor> negative;  // empty without guidance
 };
 
-bool is_blank(std::string_view text) { return text.find_first_not_of(" \t\r\n") == std::string_view::npos; }
-
-/// Options that are given and change nothing are told, not passed over.
-std::vector<std::string> effect_warnings(std::span<const std::string> prompts, const GenerateOptions& options) {
-  std::vector<std::string> warnings;
-  for (const std::string& prompt : prompts) {
-    if (is_blank(prompt)) warnings.push_back("the prompt is blank: the picture follows the chat template alone");
-  }
-  if (options.guidance_scale == 0) {
-    const GenerateOptions defaults;
-    if (!options.negative_prompt.empty()) warnings.push_back("negative_prompt has no effect while guidance_scale is 0");
-    if (options.cfg_normalization != defaults.cfg_normalization)
-      warnings.push_back("cfg_normalization has no effect while guidance_scale is 0");
-    if (options.cfg_truncation != defaults.cfg_truncation)
-      warnings.push_back("cfg_truncation has no effect while guidance_scale is 0");
-  }
-  if (options.negative_prompt_embeds && options.guidance_scale == 0) {
-    warnings.push_back("negative_prompt_embeds has no effect while guidance_scale is 0");
-  }
-  if (options.negative_prompt_embeds && !options.negative_prompt.empty()) {
-    warnings.push_back("negative_prompt has no effect: negative_prompt_embeds is given");
-  }
-  if (options.prompt_embeds &&
-      (options.chat != ChatOptions{} || options.hidden_layer != GenerateOptions{}.hidden_layer)) {
-    warnings.push_back("chat options and hidden_layer have no effect on prompt_embeds that are given");
-  }
-  if (options.generator && options.latents) warnings.push_back("generator has no effect: latents are given");
-  if (options.seed && options.latents) warnings.push_back("seed has no effect: latents are given");
-  if (options.seed && options.generator && !options.latents)
-    warnings.push_back("seed has no effect: a generator is given");
-  return warnings;
-}
-
 void check_side(int64_t side, int64_t multiple, int64_t most, const char* name) {
   check(side <= most, name, "expected at most {} pixels, the length of the model's rope table, got {}", most, side);
   check(side >= multiple && side % multiple == 0, name, "expected a multiple of {} pixels, got {}; the nearest is {}",
         multiple, side, std::max(multiple, (side + multiple / 2) / multiple * multiple));
-}
-
-/// Where latents come from and which seeds they have.
-struct Noise {
-  at::Tensor latents;
-  std::vector<uint64_t> seeds;
-};
-
-Noise draw_noise(at::IntArrayRef shape, const GenerateOptions& options) {
-  Noise noise;
-  if (options.latents) {
-    check(options.latents->sizes() == shape, "latents", "expected [{}], got [{}]", fmt::join(shape, ", "),
-          fmt::join(options.latents->sizes(), ", "));
-    noise.latents = options.latents->to(at::kCPU, at::kFloat);
-    return noise;
-  }
-  if (options.generator) {
-    check(options.generator->defined(), "generator", "expected a generator, got an empty one");
-    noise.latents =
-        at::randn(shape, options.generator, at::TensorOptions().dtype(at::kFloat).device(options.generator->device()))
-            .cpu();
-    return noise;
-  }
-  const uint64_t first = options.seed ? *options.seed : std::random_device{}();
-  std::vector<at::Tensor> items;
-  for (int64_t i = 0; i < shape[0]; ++i) {
-    noise.seeds.push_back(first + static_cast<uint64_t>(i));
-    items.push_back(make_noise({1, shape[1], shape[2], shape[3]}, noise.seeds.back()));
-  }
-  noise.latents = at::cat(items);
-  return noise;
 }
 
 template <class T>
@@ -135,32 +69,56 @@ class Generation {
               options_.num_inference_steps == static_cast<int64_t>(options_.sigmas.size()),
           "sigmas", "expected one noise level for each of {} steps, got {}; leave num_inference_steps out",
           options_.num_inference_steps, options_.sigmas.size());
+    check_source();
     result_.warnings = parts_.load_warnings;
     result_.warnings.insert(result_.warnings.end(), parts_.lora_warnings.begin(), parts_.lora_warnings.end());
     result_.loras = parts_.loras;
     std::ranges::move(effect_warnings(texts_, options_), std::back_inserter(result_.warnings));
     result_.model = parts_.name;
     size_ = choose_size();
+    tiling_ = choose_tiling();
     prompt_count_ = options_.prompt_embeds ? options_.prompt_embeds->size() : texts_.size();
   }
 
-  Size choose_size() const {
+  /// What would fail only after the text side has done its work.
+  void check_source() const {
+    if (!options_.image || (options_.latents && !repaints(options_)) || parts_.vae.has_encoder()) return;
+    fail(ErrorCode::unsupported, "image",
+         "expected an encoder in the autoencoder's file, found only a decoder; use the full autoencoder's file");
+  }
+
+  PictureSize choose_size() {
     const int64_t scale = parts_.vae.config().vae_scale_factor(), fallback = parts_.vae.config().sample_size;
-    Size size{.width = options_.width.value_or(fallback), .height = options_.height.value_or(fallback)};
+    const int64_t multiple = parts_.size_multiple();
+    PictureSize size{.width = options_.width.value_or(fallback), .height = options_.height.value_or(fallback)};
+    if (options_.image && !options_.latents) size = size_for_source(options_, multiple, result_.warnings);
     if (options_.latents) {
       check(options_.latents->dim() == 4, "latents", "expected [batch, channels, h, w], got [{}]",
             fmt::join(options_.latents->sizes(), ", "));
-      const Size own{.width = options_.latents->size(3) * scale, .height = options_.latents->size(2) * scale};
+      const PictureSize own{.width = options_.latents->size(3) * scale, .height = options_.latents->size(2) * scale};
       check(options_.width.value_or(own.width) == own.width && options_.height.value_or(own.height) == own.height,
             "generate", "expected width and height to agree with the latents' {} x {} pixels, got {} x {}", own.width,
             own.height, size.width, size.height);
       size = own;
     }
-    const int64_t multiple = parts_.size_multiple();
     const auto& axes_lens = parts_.transformer.config().axes_lens;
     check_side(size.width, multiple, axes_lens[2] * multiple, "width");
     check_side(size.height, multiple, axes_lens[1] * multiple, "height");
     return size;
+  }
+
+  /// Whether to tile is decided once, for encoding and decoding alike.
+  TilingOptions choose_tiling() {
+    TilingOptions tiling{options_.vae_tiling, options_.vae_tile_size, options_.vae_tile_overlap};
+    const bool tiled = parts_.vae.is_tiled(size_.height, size_.width, tiling);
+    if (tiled && tiling.mode == TilingMode::automatic) {
+      result_.warnings.push_back(
+          fmt::format("the autoencoder works in tiles of {} pixels: the memory that is free may not hold a picture of "
+                      "{} x {} pixels as a whole",
+                      tiling.tile_size, size_.width, size_.height));
+    }
+    tiling.mode = tiled ? TilingMode::on : TilingMode::off;
+    return tiling;
   }
 
   Prompts encode() {
@@ -200,20 +158,59 @@ class Generation {
   }
 
   DenoiseInputs prepare(const Prompts& prompts) {
-    const int64_t scale = parts_.vae.config().vae_scale_factor(), patch = parts_.transformer.config().patch_size;
-    const int64_t h = size_.height / scale, w = size_.width / scale, per_prompt = options_.num_images_per_prompt;
-    Noise noise = draw_noise(
-        {static_cast<int64_t>(prompt_count_) * per_prompt, parts_.transformer.config().in_channels, h, w}, options_);
-    result_.seeds = std::move(noise.seeds);
-    const int64_t steps =
-        options_.sigmas.empty() ? options_.num_inference_steps : static_cast<int64_t>(options_.sigmas.size());
+    const int64_t patch = parts_.transformer.config().patch_size, scale = parts_.vae.config().vae_scale_factor();
+    const int64_t h = size_.height / scale, w = size_.width / scale, steps = schedule_steps(options_);
     result_.sigmas = parts_.scheduler.make_sigmas(
         steps, {.shift = options_.shift, .sigmas = options_.sigmas, .image_seq_len = (h / patch) * (w / patch)});
-    return {.latents = noise.latents,
-            .sigmas = result_.sigmas,
-            .positive = condition(prompts.positive),
-            .negative = condition(prompts.negative),
-            .guidance = {options_.guidance_scale, options_.cfg_normalization, options_.cfg_truncation}};
+    if (options_.image)
+      result_.sigmas.erase(result_.sigmas.begin(), result_.sigmas.begin() + first_step(steps, strength_of(options_)));
+    DenoiseInputs inputs{.latents = {},
+                         .sigmas = result_.sigmas,
+                         .positive = condition(prompts.positive),
+                         .negative = condition(prompts.negative),
+                         .guidance = {options_.guidance_scale, options_.cfg_normalization, options_.cfg_truncation}};
+    set_start(inputs, {parts_.transformer.config().in_channels, h, w});
+    return inputs;
+  }
+
+  /// What denoising starts from: latents of the caller, noise, or an image with noise mixed in.
+  void set_start(DenoiseInputs& inputs, at::IntArrayRef item) {
+    const int64_t batch = static_cast<int64_t>(prompt_count_) * options_.num_images_per_prompt;
+    const bool repaint = repaints(options_);
+    if (options_.latents) inputs.latents = given_latents(batch, item);
+    if (options_.latents && !repaint) return;
+    NoiseSource noise(options_, batch);
+    result_.seeds = noise.seeds();
+    if (!options_.image) {
+      inputs.latents = noise.draw(item);
+      return;
+    }
+    source_ = load_source(options_, size_, result_.warnings);
+    // The reference encodes the image before it draws the noise, but after where latents are given.
+    at::Tensor drawn, image_latents;
+    if (options_.latents) drawn = noise.draw(item);
+    image_latents = encode_source(noise.draw_for_source(item));
+    if (!options_.latents) drawn = noise.draw(item);
+    if (!options_.latents) inputs.latents = scale_noise(image_latents, drawn, inputs.sigmas.front());
+    if (repaint) {
+      const int64_t scale = parts_.vae.config().vae_scale_factor();
+      inputs.repaint = {latent_mask(source_.mask, scale, options_.mask_feather > 0), image_latents, drawn};
+    }
+  }
+
+  at::Tensor given_latents(int64_t batch, at::IntArrayRef item) const {
+    std::vector<int64_t> shape = {batch};
+    shape.insert(shape.end(), item.begin(), item.end());
+    check(options_.latents->sizes() == at::IntArrayRef(shape), "latents", "expected [{}], got [{}]",
+          fmt::join(shape, ", "), fmt::join(options_.latents->sizes(), ", "));
+    return options_.latents->to(at::kCPU, at::kFloat);
+  }
+
+  /// A draw from the distribution that the image is encoded to, in the denoiser's scale.
+  at::Tensor encode_source(const at::Tensor& noise) const {
+    const LatentDistribution latents = parts_.vae.encode(source_.pixels * 2.0 - 1.0, options_.stop, tiling_);
+    const at::Tensor mean = latents.mean.to(at::kCPU, at::kFloat), logvar = latents.logvar.to(at::kCPU, at::kFloat);
+    return parts_.vae.scale(mean + at::exp(logvar * 0.5) * noise);
   }
 
   // A caption is refined once, however many pictures are made of it.
@@ -227,10 +224,12 @@ class Generation {
     std::vector<at::Tensor> pixels;
     for (const at::Tensor& latents : result_.latents.split(1)) {  // one at a time: decoding is what needs most memory
       check_stop(options_.stop, "decode");
-      pixels.push_back(to_unit_range(parts_.vae.decode(parts_.vae.unscale(latents), options_.stop)));
+      pixels.push_back(to_unit_range(parts_.vae.decode(parts_.vae.unscale(latents), options_.stop, tiling_)));
       if (!at::isfinite(pixels.back()).all().item<bool>()) {
         fail(ErrorCode::internal, "decode", "the decoded picture is not finite; check the autoencoder's weights");
       }
+      if (options_.mask_composite && source_.mask.defined())
+        pixels.back() = source_.mask * pixels.back() + (1.0 - source_.mask) * source_.pixels;
       result_.images.push_back(to_image(pixels.back()[0]));
     }
     if (options_.output_type == OutputType::tensor) result_.pixels = at::cat(pixels);
@@ -240,7 +239,9 @@ class Generation {
   std::span<const std::string> texts_;
   const GenerateOptions& options_;
   size_t prompt_count_ = 0;
-  Size size_{};
+  PictureSize size_{};
+  TilingOptions tiling_{};
+  SourcePicture source_{};
   GenerateResult result_;
 };
 

@@ -26,7 +26,9 @@ std::vector<std::string> unrecorded_inputs(const GenerateOptions& options) {
   if (options.latents) names.push_back("latents");
   if (options.prompt_embeds) names.push_back("prompt_embeds");
   if (options.negative_prompt_embeds) names.push_back("negative_prompt_embeds");
-  if (options.generator) names.push_back("generator");
+  if (!options.generators.empty()) names.push_back("generator");
+  if (options.image) names.push_back("image");
+  if (options.mask_image) names.push_back("mask_image");
   return names;
 }
 
@@ -42,7 +44,7 @@ nlohmann::json settings(std::string_view prompt, const GenerateOptions& options,
     json[std::string(field.name)] = to_json(field.get(&options));
   json["width"] = result.images[index].width;
   json["height"] = result.images[index].height;
-  json["num_inference_steps"] = result.sigmas.size() - 1;
+  json["num_inference_steps"] = schedule_steps(options);
   json["seed"] = index < result.seeds.size() ? nlohmann::json(result.seeds[index]) : nullptr;
   json["num_images_per_prompt"] = 1;
   if (const auto names = unrecorded_inputs(options); !names.empty()) json["unrecorded"] = names;
@@ -62,8 +64,9 @@ std::string parameters_line(std::string_view prompt, const GenerateOptions& opti
   if (options.guidance_scale > 0 && !options.negative_prompt.empty())
     text += "\nNegative prompt: " + options.negative_prompt;
   text +=
-      fmt::format("\nSteps: {}, Sampler: Euler, CFG scale: {}", result.sigmas.size() - 1, options.guidance_scale + 1);
+      fmt::format("\nSteps: {}, Sampler: Euler, CFG scale: {}", schedule_steps(options), options.guidance_scale + 1);
   if (index < result.seeds.size()) text += fmt::format(", Seed: {}", result.seeds[index]);
+  if (options.image) text += fmt::format(", Denoising strength: {}", strength_of(options));
   const Image& image = result.images[index];
   return text + fmt::format(", Size: {}x{}, Model: {}, Version: llmdit {}", image.width, image.height,
                             line_value(result.model), version());

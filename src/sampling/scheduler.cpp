@@ -138,6 +138,10 @@ at::Tensor euler_step(const at::Tensor& latents, const at::Tensor& velocity, flo
   return latents + velocity * (sigma_next - sigma);
 }
 
+at::Tensor scale_noise(const at::Tensor& latents, const at::Tensor& noise, float sigma) {
+  return noise * sigma + latents * (1.0f - sigma);
+}
+
 at::Tensor make_noise(at::IntArrayRef shape, uint64_t seed) {
   return at::randn(shape, at::detail::createCPUGenerator(seed), at::TensorOptions().dtype(at::kFloat));
 }

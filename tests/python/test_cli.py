@@ -84,13 +84,26 @@ GENERATE_SETTINGS = {
     "force_think_block": (None, True),
     "strip_quotes": (None, True),
     "clean_whitespace": (None, True),
+    "strength": ("0.25", 0.25),
+    "outpaint": ("16,0,32,0", [16, 0, 32, 0]),
+    "mask_feather": ("8", 8),
+    "mask_composite": (None, True),
+    "vae_tiling": ("on", "on"),
+    "vae_tile_size": ("128", 128),
+    "vae_tile_overlap": ("32", 32),
 }
+STYLE_LORA = DEMO_MODEL / "loras/neon.safetensors"
 LOAD_SETTINGS = {
     "dtype": ("float32", "float32"),
     "device": ("cpu", "cpu"),
     "text_encoder_device": ("cpu", "cpu"),
     "dit_device": ("cpu", "cpu"),
     "vae_device": ("cpu", "cpu"),
+    "transformer_path": (str(DEMO_MODEL / "transformer"), str(DEMO_MODEL / "transformer")),
+    "text_encoder_path": (str(DEMO_MODEL / "text_encoder"), str(DEMO_MODEL / "text_encoder")),
+    "vae_path": (str(DEMO_MODEL / "vae"), str(DEMO_MODEL / "vae")),
+    "tokenizer_path": (str(DEMO_MODEL / "tokenizer"), str(DEMO_MODEL / "tokenizer")),
+    "lora": (f"{STYLE_LORA}:0.5", [f"{STYLE_LORA}:0.5"]),
 }
 
 
@@ -192,6 +205,72 @@ def plain_pixels(tmp_path_factory):
 def pixels(document):
     with Image.open(document["pictures"][0]["path"]) as picture:
         return picture.tobytes()
+
+
+# --- pictures to start from --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def start(tmp_path_factory):
+    """A picture of 96 x 80 pixels, and a mask that is white on its right half."""
+    folder = tmp_path_factory.mktemp("start")
+    Image.new("RGB", (96, 80), (30, 160, 60)).save(folder / "in.jpg")
+    mask = Image.new("RGBA", (96, 80))
+    mask.paste((255, 255, 255, 255), (48, 0, 96, 80))
+    mask.save(folder / "mask.png")
+    return folder
+
+
+def test_image_to_image(tmp_path, start):
+    document = generate(tmp_path, "--image", start / "in.jpg", "--strength", "0.5", "--steps", 4, "--seed", 1)
+    assert document["image"] == str(start / "in.jpg") and document["mask"] is None
+    assert (document["pictures"][0]["width"], document["pictures"][0]["height"]) == (96, 80)
+    assert len(document["sigmas"]) == 3 and document["warnings"] == []
+    assert document["settings"]["strength"] == 0.5 and document["settings"]["num_inference_steps"] == 4
+    done = llmdit("generate", "x", "--image", start / "in.jpg", "--strength", "0.5", "--steps", 4, cwd=tmp_path)
+    assert "2 of 4 steps" in done.stderr
+
+
+def test_inpainting_and_outpainting(tmp_path, start):
+    arguments = ["--image", start / "in.jpg", "--mask", start / "mask.png", "--mask-composite", "--seed", 1]
+    document = generate(tmp_path, *arguments, "--steps", 2, "--outpaint", "0,0,0,16")
+    assert (document["pictures"][0]["width"], document["pictures"][0]["height"]) == (96, 96)
+    assert document["settings"]["strength"] == 1
+    with Image.open(document["pictures"][0]["path"]) as picture:
+        kept = picture.crop((0, 0, 40, 80)).getcolors()
+        new = picture.crop((48, 0, 96, 80)).getcolors()
+    with Image.open(start / "in.jpg") as source:
+        assert kept == source.crop((0, 0, 40, 80)).getcolors() and len(new or range(9)) > 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "told"),
+    [
+        (["--image", "missing.png"], NOT_FOUND, "missing.png"),
+        (["--image", "{start}/in.jpg", "--mask", "missing.png"], NOT_FOUND, "missing.png"),
+        (["--image", __file__], UNSUPPORTED, "test_cli.py"),
+        (["--image", "{start}/in.jpg", "--strength", "2"], USAGE, "--strength"),
+        (["--outpaint", "1,x,2,3"], USAGE, "--outpaint"),
+        (["--preview", "preview.gif"], USAGE, "preview.gif"),
+    ],
+)
+def test_inputs_that_cannot_be_used(tmp_path, start, arguments, code, told):
+    arguments = [argument.format(start=start) for argument in arguments]
+    done = llmdit("generate", "x", *FAST, *arguments, cwd=tmp_path)
+    assert done.returncode == code and told in done.stderr and "Traceback" not in done.stderr
+    assert files_in(tmp_path) == []
+
+
+def test_previews_are_written(tmp_path):
+    generate(tmp_path, "--steps", 2, "--width", 96, "--preview", tmp_path / "new" / "preview.png")
+    with Image.open(tmp_path / "new" / "preview.png") as preview:
+        assert preview.size == (96, 128) and not preview.text
+
+
+def test_tiled_vae_is_vae_tiling_on(tmp_path):
+    document = generate(tmp_path, *FAST, "--tiled-vae", "--tile-size", 64, "--tile-overlap", 16)
+    settings = document["settings"]
+    assert (settings["vae_tiling"], settings["vae_tile_size"], settings["vae_tile_overlap"]) == ("on", 64, 16)
 
 
 # Flags that scripts of others already use.

@@ -1,6 +1,7 @@
 """Batches. Everything is a function of the seed and the step, so that a resumed run sees what an unbroken one sees."""
 
 import random
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -74,10 +75,18 @@ class LatentPool:
     """The latest pictures, coded. Picture number i is drawn from stream i, whatever happened before."""
 
     def __init__(
-        self, vae: AutoencoderKL, seed: int, name: str, mix: Mix, start: int, fresh: int, capacity: int
+        self,
+        vae: AutoencoderKL,
+        seed: int,
+        name: str,
+        mix: Mix,
+        start: int,
+        fresh: int,
+        capacity: int,
+        draw: Callable[[Scene], np.ndarray] = draw,
     ) -> None:
         self.vae, self.seed, self.name, self.mix = vae, seed, name, mix
-        self.start, self.fresh, self.capacity = start, fresh, capacity
+        self.start, self.fresh, self.capacity, self.draw = start, fresh, capacity, draw
         self.scenes: list[Scene | None] = [None] * capacity
         self.values = torch.zeros(capacity, 16, LATENT_SIDE, LATENT_SIDE)
         self.objects = torch.zeros(capacity, 1, LATENT_SIDE, LATENT_SIDE)
@@ -94,7 +103,7 @@ class LatentPool:
     @torch.no_grad()
     def _add(self, indices: range) -> None:
         scenes = [random_scene(generator(self.seed, self.name, "picture", i), self.mix) for i in indices]
-        mean = self.vae.encoder(to_tensor([draw(scene) for scene in scenes]))[:, :16]
+        mean = self.vae.encoder(to_tensor([self.draw(scene) for scene in scenes]))[:, :16]
         values = (mean - self.vae.config.shift_factor) * self.vae.config.scaling_factor
         for index, scene, value in zip(indices, scenes, values):
             slot = index % self.capacity

@@ -1,0 +1,77 @@
+"""Pictures as Python users have them, turned into what the library takes."""
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from ._llmdit import Image, read_image
+
+if TYPE_CHECKING:
+    import numpy as np
+    import PIL.Image
+
+_WHITE, _BLACK = (255, 255, 255), (0, 0, 0)
+_WANTED = (
+    "a path, a picture of Pillow, an array [height, width, 3] of uint8 or floats in 0..1, or a float tensor "
+    "[3, height, width] in 0..1"
+)
+
+
+def as_picture(value: Any, *, is_mask: bool = False) -> Image | torch.Tensor:
+    """An Image of what has 8 bits, or float pixels [channels, height, width] in 0..1.
+
+    Alpha is laid over white; in a mask over black, so that what is transparent is kept.
+    """
+    background = _BLACK if is_mask else _WHITE
+    if isinstance(value, (str, os.PathLike)):
+        return read_image(value, background=background)
+    if isinstance(value, (Image, torch.Tensor)):
+        return value
+    if hasattr(value, "convert") and hasattr(value, "getbands"):
+        return _from_pillow(value, background)
+    if hasattr(value, "__array_interface__"):
+        return _from_array(value, background)
+    raise TypeError(f"expected {_WANTED}, got {type(value).__name__}")
+
+
+def _from_pillow(picture: "PIL.Image.Image", background: tuple[int, int, int]) -> Image:
+    import numpy as np
+    import PIL.Image
+
+    if picture.mode.startswith("I;16"):
+        return _gray(np.rint(np.asarray(picture).astype(np.float64) / 257).astype(np.uint8))
+    if picture.mode in ("I", "F"):
+        raise ValueError(f"pictures of Pillow's mode {picture.mode} have no stated range; convert to L or RGB first")
+    if "A" in picture.mode or "a" in picture.mode or "transparency" in picture.info:
+        behind = PIL.Image.new("RGBA", picture.size, (*background, 255))
+        picture = PIL.Image.alpha_composite(behind, picture.convert("RGBA"))
+    return Image(np.asarray(picture.convert("RGB")))
+
+
+def _from_array(value: Any, background: tuple[int, int, int]) -> Image | torch.Tensor:
+    import numpy as np
+
+    array = np.asarray(value)
+    if array.ndim == 4 and array.shape[0] == 1:
+        array = array[0]
+    if array.dtype == np.bool_:
+        array = array.astype(np.uint8) * np.uint8(255)
+    if array.dtype == np.uint8:
+        if array.ndim == 2 or (array.ndim == 3 and array.shape[2] == 1):
+            return _gray(array.reshape(array.shape[:2]))
+        if array.ndim == 3 and array.shape[2] == 4:
+            import PIL.Image
+
+            return _from_pillow(PIL.Image.fromarray(array), background)
+        return Image(array)
+    if array.dtype.kind == "f" and array.ndim in (2, 3):
+        pixels = torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32))
+        return pixels if array.ndim == 2 else pixels.permute(2, 0, 1)
+    raise ValueError(f"expected {_WANTED}, got an array {list(array.shape)} of {array.dtype}")
+
+
+def _gray(array: "np.ndarray") -> Image:
+    import numpy as np
+
+    return Image(np.repeat(array[:, :, None], 3, axis=2))

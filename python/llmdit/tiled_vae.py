@@ -1,0 +1,45 @@
+"""An autoencoder that always works tile by tile."""
+
+import torch
+
+from ._llmdit import AutoencoderKL, AutoencoderKLConfig, LatentDistribution
+
+
+class TiledVAEDecoder:
+    """Wraps an autoencoder so that it takes pictures of any size in the memory of one tile.
+
+    vae = TiledVAEDecoder(pipe.vae)
+    pixels = vae.decode(vae.unscale(latents))
+    """
+
+    __slots__ = ("tile_overlap", "tile_size", "vae")
+
+    def __init__(self, vae: AutoencoderKL, tile_size: int = 512, tile_overlap: int = 64) -> None:
+        vae.is_tiled(1 << 20, 1 << 20, tiled=True, tile_size=tile_size, tile_overlap=tile_overlap)  # checks the tiles
+        self.vae = vae
+        self.tile_size = tile_size
+        self.tile_overlap = tile_overlap
+
+    def decode(self, latents: torch.Tensor) -> torch.Tensor:
+        """As AutoencoderKL.decode."""
+        return self.vae.decode(latents, tiled=True, tile_size=self.tile_size, tile_overlap=self.tile_overlap)
+
+    def encode(self, pixels: torch.Tensor) -> LatentDistribution:
+        """As AutoencoderKL.encode."""
+        return self.vae.encode(pixels, tiled=True, tile_size=self.tile_size, tile_overlap=self.tile_overlap)
+
+    def unscale(self, latents: torch.Tensor) -> torch.Tensor:
+        """From the denoiser's scale to the autoencoder's."""
+        return self.vae.unscale(latents)
+
+    def scale(self, latents: torch.Tensor) -> torch.Tensor:
+        """From the autoencoder's scale to the denoiser's."""
+        return self.vae.scale(latents)
+
+    @property
+    def config(self) -> AutoencoderKLConfig:
+        """The autoencoder's configuration."""
+        return self.vae.config
+
+    def __repr__(self) -> str:
+        return f"<llmdit.TiledVAEDecoder {self.tile_size} pixels, overlap {self.tile_overlap}, of {self.vae!r}>"

@@ -1,0 +1,112 @@
+"""Weights written in another form load as the same model, within what the form can hold."""
+
+import json
+
+import gguf
+import llmdit
+import pytest
+import torch
+from parity import relative_error
+from safetensors import safe_open
+from safetensors.torch import load_file
+
+CLASSES = {
+    "transformer": llmdit.ZImageTransformer,
+    "text_encoder": llmdit.ZImageTextEncoder,
+    "vae": llmdit.AutoencoderKL,
+}
+DEMO = llmdit.demo_model_path()
+# Largest relative error of a weight: half a step of 8 bits, of 3 bits of mantissa, of 4 bits.
+ERRORS = {"int8": 1 / 127, "fp8": 1 / 16, "int4": 1 / 7, "q8_0": 1 / 127, "q4_0": 1 / 7}
+
+
+def load(part, path):
+    options = {"tokenizer_path": DEMO / "tokenizer"} if part == "text_encoder" else {}
+    return CLASSES[part].from_pretrained(path, **options)
+
+
+@pytest.mark.parametrize("layout", ["diffusers", "original"])
+@pytest.mark.parametrize("part", ["transformer", "text_encoder"])
+def test_layouts_hold_the_same_bits(part, layout, tmp_path):
+    path = tmp_path / "x.safetensors"
+    report = llmdit.convert_weights(DEMO / part, path, layout=layout)
+    assert report.component == part and report.quantized == 0
+    want, got = load(part, DEMO / part).state_dict(), load(part, path).state_dict()
+    assert got.keys() == want.keys() and all(torch.equal(got[name], want[name]) for name in want)
+    names = load_file(path).keys()
+    assert report.tensors == len(names)
+    if part == "transformer":
+        assert any("qkv" in name for name in names) == (layout == "original")
+    back = tmp_path / "back.safetensors"
+    llmdit.convert_weights(path, back)
+    published = load_file(next((DEMO / part).glob("*.safetensors")))
+    again = load_file(back)
+    assert again.keys() == published.keys() and all(torch.equal(again[n], published[n]) for n in published)
+
+
+@pytest.mark.parametrize("layout", ["diffusers", "original"])
+def test_the_autoencoder(layout, tmp_path):
+    path = tmp_path / "ae.safetensors"
+    llmdit.convert_weights(DEMO / "vae", path, layout=layout)
+    assert any("mid.attn_1.q.weight" in name for name in load_file(path)) == (layout == "original")
+    latents = torch.randn(1, 16, 4, 6)
+    ours, want = llmdit.AutoencoderKL.from_pretrained(path), llmdit.AutoencoderKL.from_pretrained(DEMO / "vae")
+    assert relative_error(ours.decode(latents), want.decode(latents)) <= 1e-5
+    assert ours.config.norm_num_groups == want.config.norm_num_groups  # from the header
+    pixels = torch.rand(1, 3, 32, 32)
+    assert relative_error(ours.encode(pixels).mean, want.encode(pixels).mean) <= 1e-5
+
+
+@pytest.mark.parametrize("kind", ERRORS)
+@pytest.mark.parametrize("part", ["transformer", "text_encoder"])
+def test_quantised_copies(part, kind, tmp_path):
+    path = tmp_path / ("x.gguf" if kind.startswith("q") else "x.safetensors")
+    report = llmdit.convert_weights(DEMO / part, path, quantization=kind)
+    assert report.quantized > 0
+    bits = {"int8": 8, "fp8": 8, "int4": 4.5, "q8_0": 8.5, "q4_0": 4.5}[kind]
+    assert (
+        path.stat().st_size
+        < (DEMO / part / next((DEMO / part).glob("*.safetensors")).name).stat().st_size * (bits + 3) / 16
+    )
+    want, got = load(part, DEMO / part).state_dict(), load(part, path).state_dict()
+    for name, tensor in want.items():
+        bound = (
+            ERRORS[kind] if "attention" in name or "feed_forward" in name or "mlp" in name or "self_attn" in name else 0
+        )
+        error = (got[name].float() - tensor.float()).abs().max() / tensor.float().abs().max()
+        assert error <= bound, name
+
+
+def test_gguf_files_are_what_the_gguf_package_reads(tmp_path):
+    path = tmp_path / "x.gguf"
+    llmdit.convert_weights(DEMO / "transformer", path, quantization="q4_0")
+    tensors = {tensor.name: tensor for tensor in gguf.GGUFReader(path).tensors}
+    name = "layers.0.attention.qkv.weight"
+    assert tensors[name].tensor_type == gguf.GGMLQuantizationType.Q4_0
+    state = llmdit.ZImageTransformer.from_pretrained(DEMO / "transformer").state_dict()
+    weight = torch.cat([state[f"layers.0.attention.to_{part}.weight"] for part in "qkv"]).float().numpy()
+    want = gguf.quants.quantize(weight, gguf.GGMLQuantizationType.Q4_0)
+    assert (tensors[name].data.reshape(want.shape) == want).all()
+    assert tensors["x_pad_token"].shape.tolist() in ([192], [192, 1])
+
+
+def test_what_cannot_be_written(tmp_path):
+    with pytest.raises(llmdit.InvalidArgument, match=r"\.safetensors or \.gguf"):
+        llmdit.convert_weights(DEMO / "vae", tmp_path / "x.bin")
+    with pytest.raises(llmdit.InvalidArgument, match="GGUF"):
+        llmdit.convert_weights(DEMO / "vae", tmp_path / "x.gguf")
+    with pytest.raises(llmdit.InvalidArgument, match="q8_0, q4_0 or none"):
+        llmdit.convert_weights(DEMO / "transformer", tmp_path / "x.gguf", quantization="int8")
+    with pytest.raises(llmdit.NotFound):
+        llmdit.convert_weights(tmp_path / "nowhere", tmp_path / "x.safetensors")
+    with pytest.raises(llmdit.NotFound):
+        llmdit.convert_weights(DEMO / "vae", tmp_path / "no folder/x.safetensors")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_header_carries_the_configuration(tmp_path):
+    path = tmp_path / "x.safetensors"
+    llmdit.convert_weights(DEMO / "transformer", path)
+    with safe_open(path, "pt") as file:
+        config = json.loads(file.metadata()["llmdit.transformer_config"])
+    assert config == json.loads((DEMO / "transformer/config.json").read_text(encoding="utf-8"))
