@@ -29,6 +29,8 @@ OptionValue other_value(const OptionField& field, const OptionValue& current) {
       return std::string(field.choices.back());
     case OptionKind::numbers:
       return std::vector<double>{1.0, 0.5};
+    case OptionKind::texts:
+      return std::vector<std::string>{"one", "an,other"};
   }
   return {};
 }
