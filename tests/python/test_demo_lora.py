@@ -61,7 +61,9 @@ def test_says_what_it_is():
 def test_the_style_grows_with_the_scale(over_scales):
     plain, half, whole = (darkness(over_scales[scale]) for scale in SCALES)
     assert (plain < 0.05).all(), "these prompts have bright grounds"
-    assert (plain < half).all() and (half < whole).all()
+    brightness = [over_scales[scale].mean((1, 2, 3)) for scale in SCALES]
+    assert (brightness[0] > brightness[1]).all() and (brightness[1] > brightness[2]).all()
+    assert (plain <= half).all() and (half < whole).all()
     assert (whole > 0.5).all()
     brightest = over_scales[1.0].reshape(len(PROMPTS), -1).max(1)
     assert (brightest > 0.9).all(), "the outlines glow"
