@@ -654,7 +654,6 @@ class ContextRefiner:
         *,
         subfolder: _Path | None = ...,
         config_path: _Path | None = ...,
-        config_path: _Path | None = ...,
         legacy_rope: bool = ...,
         dtype: _DType | None = ...,
         device: _Device | None = ...,
