@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from .data import LatentPool, batch_captions, generator, seed_torch
 from .export import load_exported
-from .models import block_forward, encode_prompts, transformer_forward
+from .models import encode_prompts, transformer_forward
 from .scenes import BROAD
 from .tokenizer import PromptTokenizer
 
@@ -121,7 +121,6 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=24)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--no-compile", action="store_true", help="without torch.compile: no C++ compiler, but slower")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     export(args.out, train(args.steps, args.batch_size, args.seed))
