@@ -71,7 +71,7 @@ class EncodeCommand {
         json_(app),
         console_(app),
         model_(app),
-        load_flags_(OptionFlags::of<LoadOptions>(app, "Model")),
+        load_flags_(OptionFlags::of<LoadOptions>(app, "Model", is_encoder_load_field)),
         encode_flags_(OptionFlags::of<GenerateOptions>(app, "Encoding", is_encode_field)) {
     app.footer(kExamples);
   }
@@ -83,7 +83,12 @@ class EncodeCommand {
     const std::filesystem::path model = model_.resolve(console_);
 
     InterruptGuard interrupt([this] { console_.note("stopping; Ctrl-C again quits at once"); });
-    const auto encoder = ZImageTextEncoder::load(model / "text_encoder", model / "tokenizer", load_);
+    const std::filesystem::path folder = model / "text_encoder", tokenizer = model / "tokenizer";
+    LoadOptions own = load_;
+    own.text_encoder_path.reset();
+    own.tokenizer_path.reset();
+    const auto encoder = ZImageTextEncoder::load(std::filesystem::path(load_.text_encoder_path.value_or(folder.string())),
+                                                 std::filesystem::path(load_.tokenizer_path.value_or(tokenizer.string())), own, folder);
     const std::vector<std::string> texts = {format_prompt(prompt, options_.chat)};
     const EncodingOutput output =
         encoder.encode(texts, {.hidden_layer = options_.hidden_layer, .stop = interrupt.token()});
@@ -106,7 +111,7 @@ class EncodeCommand {
             {"max", s.max},
             {"norm", s.norm},
             {"settings", settings_json(options_, is_encode_field)},
-            {"load", settings_json(load_)}};
+            {"load", settings_json(load_, is_encoder_load_field)}};
   }
 
   PromptInput prompt_;

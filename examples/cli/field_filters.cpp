@@ -46,4 +46,8 @@ bool is_encode_field(const OptionField& field) {
 
 bool is_picture_field(const OptionField& field) { return !writes_to(field, &GenerateOptions::output_type); }
 
+bool is_encoder_load_field(const OptionField& field) {
+  return field.name != "transformer_path" && field.name != "vae_path" && field.name != "lora";
+}
+
 }  // namespace llmdit::cli

@@ -16,4 +16,7 @@ bool is_encode_field(const OptionField& field);
 /// Whether the field means something for pictures in files: all but the kind of result a program asks for.
 bool is_picture_field(const OptionField& field);
 
+/// Whether the field of LoadOptions means something where the text encoder is loaded alone.
+bool is_encoder_load_field(const OptionField& field);
+
 }  // namespace llmdit::cli
