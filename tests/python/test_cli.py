@@ -251,7 +251,7 @@ def test_inpainting_and_outpainting(tmp_path, start):
         (["--image", __file__], UNSUPPORTED, "test_cli.py"),
         (["--image", "{start}/in.jpg", "--strength", "2"], USAGE, "--strength"),
         (["--outpaint", "1,x,2,3"], USAGE, "--outpaint"),
-        (["--preview", "preview.gif"], USAGE, "preview.gif"),
+        (["--preview", "preview.gif"], USAGE, ".gif"),
     ],
 )
 def test_inputs_that_cannot_be_used(tmp_path, start, arguments, code, told):
