@@ -40,6 +40,11 @@ bool has_tokenizer(const fs::path& folder) {
   return is_file(folder / "tokenizer.json") || is_file(folder / "tokenizer.model") || is_file(folder / "vocab.json");
 }
 
+/// Whether a weight file, GGUF as language models come in, brings a tokenizer inside.
+bool has_tokenizer_inside(const fs::path& path) {
+  return is_file(path) && io::Checkpoint::open(path).metadata().contains("tokenizer.ggml.model");
+}
+
 /// How a part is looked for where no option names it.
 struct PartRule {
   const char* name;  ///< of the component's folder, and before "_path" of its option
@@ -108,7 +113,7 @@ fs::path find_tokenizer(const ModelSources& sources, const LoadOptions& options)
     if (is_folder(folder.parent_path() / "tokenizer") && is_folder(sources.text_encoder))
       return folder.parent_path() / "tokenizer";
   }
-  if (sources.text_encoder.extension() == ".gguf") return sources.text_encoder;
+  if (has_tokenizer_inside(sources.text_encoder)) return sources.text_encoder;
   for (const fs::path& folder : {sources.model / "tokenizer", sources.model, sources.text_encoder}) {
     if (has_tokenizer(folder)) return folder;
   }

@@ -1,9 +1,12 @@
 """GGUF files as the `gguf` package writes them: every block type to the bit, every rule of the format checked."""
 
+import json
 import struct
+from pathlib import Path
 
 import checkpoint_forms as forms
 import gguf
+import gguf_tokenizer
 import llmdit
 import numpy as np
 import pytest
@@ -141,6 +144,27 @@ def test_a_text_encoder_of_llama_cpp(folders, tmp_path):
     assert ours.config.max_position_embeddings == 2048 and ours.config.rms_norm_eps == pytest.approx(1e-6, rel=1e-6)
     assert relative_error(ours.hidden_states([5, 6, 7], -2), want.hidden_states([5, 6, 7], -2)) <= 1e-6
     assert ours.unused_weights == []
+
+
+@pytest.mark.parametrize("has_tokenizer", [True, False])
+def test_a_text_encoder_with_and_without_a_tokenizer_inside(has_tokenizer, tmp_path):
+    """Without one the model's own is taken."""
+    demo = Path(__file__).resolve().parents[2] / "examples/demo_model"
+    state = load_file(demo / "text_encoder/model.safetensors")
+    tensors = {forms.llama_cpp_name(name): tensor.float().numpy() for name, tensor in state.items()}
+    path = tmp_path / "encoder.gguf"
+    if has_tokenizer:
+        content = json.loads((demo / "tokenizer/tokenizer.json").read_text(encoding="utf-8"))
+        gguf_tokenizer.write(path, content, lambda writer: [writer.add_tensor(*item) for item in tensors.items()])
+    else:
+        write(path, tensors, "qwen3")
+    want = llmdit.ZImagePipeline.from_pretrained(demo).text_encoder
+    ours = llmdit.ZImagePipeline.from_pretrained(demo, text_encoder_path=path).text_encoder
+    assert ours.tokenizer.path.name == ("encoder.gguf" if has_tokenizer else "tokenizer.json")
+    text = "A red fox, 12 \u00e9t\u00e9s"
+    assert ours.tokenizer.encode(text) == want.tokenizer.encode(text)
+    (got,), (expected,) = ours.encode([text]).embeddings, want.encode([text]).embeddings
+    assert relative_error(got, expected) <= 1e-2
 
 
 # --- malformed files (field report W10) -------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import gguf
+import gguf_tokenizer
 import llmdit
 import pytest
 import sentencepiece
@@ -24,33 +25,6 @@ def unpacked_qwen3(folder: Path) -> Path:
     return path
 
 
-def write_gguf(path: Path, content: dict, change=lambda writer: None) -> Path:
-    """The tokenizer of a tokenizer.json in the form that language models' GGUF files have it."""
-    model = content["model"]
-    added = {token["id"]: token for token in content["added_tokens"]}
-    spelled = {index: token for token, index in model["vocab"].items()} | {i: t["content"] for i, t in added.items()}
-    ids = range(max(spelled) + 5)  # as models have more rows than tokens
-
-    def kind(index):
-        if index in added:
-            return gguf.TokenType.CONTROL if added[index]["special"] else gguf.TokenType.USER_DEFINED
-        return gguf.TokenType.NORMAL if index in spelled else gguf.TokenType.UNUSED
-
-    writer = gguf.GGUFWriter(path, "qwen3")
-    writer.add_tokenizer_model("gpt2")
-    writer.add_tokenizer_pre("qwen2")
-    writer.add_add_bos_token(False)
-    writer.add_token_list([spelled.get(index, f"[PAD{index}]") for index in ids])
-    writer.add_token_types([kind(index) for index in ids])
-    writer.add_token_merges([merge if isinstance(merge, str) else " ".join(merge) for merge in model["merges"]])
-    change(writer)
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
-    return path
-
-
 @pytest.fixture(scope="module", params=["demo", "qwen3", "qwen3 in GGUF"])
 def pair(request, tmp_path_factory):
     """Our tokenizer and the reference's, of the same data."""
@@ -58,7 +32,7 @@ def pair(request, tmp_path_factory):
     path = DEMO if request.param == "demo" else unpacked_qwen3(folder)
     reference = Tokenizer.from_file(str(path))
     if request.param == "qwen3 in GGUF":
-        path = write_gguf(folder / "encoder.gguf", json.loads(path.read_text(encoding="utf-8")))
+        path = gguf_tokenizer.write(folder / "encoder.gguf", json.loads(path.read_text(encoding="utf-8")))
     return llmdit.Tokenizer.from_pretrained(path), reference
 
 
@@ -247,7 +221,7 @@ def small_gguf(folder: Path, change=lambda writer: None) -> Path:
     vocabulary = {"a": 0, "b": 1, "ab": 2}
     added = [{"id": 3, "content": "<x>", "special": True}, {"id": 4, "content": "<y>", "special": False}]
     content = {"model": {"vocab": vocabulary, "merges": ["a b"]}, "added_tokens": added}
-    return write_gguf(folder / "small.gguf", content, change)
+    return gguf_tokenizer.write(folder / "small.gguf", content, change)
 
 
 def replace_value(key, value, kind, element=None):
