@@ -48,8 +48,8 @@ enum class TilingMode {
 };
 
 /// How a picture larger than one tile goes through the autoencoder: tile by tile, in the memory of one tile. Neighbours
-/// are blended where they overlap. All tiles are normalised alike, with statistics of the whole picture that are taken
-/// from small pieces all over it, so that no tile has a tone of its own.
+/// are blended where they overlap. What norms and attention take from a whole picture, all tiles take from a mosaic of
+/// small pieces from all over it, so that no tile has a tone of its own.
 struct TilingOptions {
   TilingMode mode = TilingMode::automatic;
   int64_t tile_size = 512;    ///< pixels a side, taken up to whole latents

@@ -30,24 +30,24 @@ GroupNorm::GroupNorm(const nn::Weights& weights, int64_t groups, int64_t channel
       bias_(weights.get_compute("bias", {channels})),
       groups_(groups) {}
 
-at::Tensor GroupNorm::operator()(const at::Tensor& x, NormStatistics* statistics) const {
-  if (statistics == nullptr) return at::group_norm(x, groups_, weight_, bias_, group_norm_eps);
-  if (statistics->recorded()) return apply(x, statistics->next());
+at::Tensor GroupNorm::operator()(const at::Tensor& x, PictureContext* context) const {
+  if (context == nullptr) return at::group_norm(x, groups_, weight_, bias_, group_norm_eps);
+  if (context->recorded()) return apply(x, context->next());
   const at::Tensor rows = x.contiguous(x.suggest_memory_format());
   auto [y, mean, rstd] =
       at::native_group_norm(rows, weight_, bias_, x.size(0), x.size(1), x.size(2) * x.size(3), groups_, group_norm_eps);
-  statistics->add({mean, rstd});
+  context->add({mean, rstd});
   return y;
 }
 
-at::Tensor GroupNorm::apply(const at::Tensor& x, const NormStatistics::Entry& entry) const {
+at::Tensor GroupNorm::apply(const at::Tensor& x, const PictureContext::Statistics& statistics) const {
   // (x - mean) * rstd * weight + bias, as one factor and one summand a channel
   const int64_t batch = x.size(0), channels = x.size(1);
   const auto by_channel = [&](const at::Tensor& by_group) {
     return by_group.to(at::kFloat).repeat_interleave(channels / groups_, 1);
   };
-  const at::Tensor factor = by_channel(entry.rstd) * weight_;
-  const at::Tensor summand = bias_ - by_channel(entry.mean) * factor;
+  const at::Tensor factor = by_channel(statistics.rstd) * weight_;
+  const at::Tensor summand = bias_ - by_channel(statistics.mean) * factor;
   at::Tensor y = x * factor.to(x.scalar_type()).view({batch, channels, 1, 1});
   return y.add_(summand.to(x.scalar_type()).view({batch, channels, 1, 1}));
 }
@@ -60,9 +60,9 @@ ResnetBlock::ResnetBlock(const nn::Weights& weights, int64_t groups, int64_t in_
   if (in_channels != out_channels) conv_shortcut.emplace(weights.scope("conv_shortcut"), in_channels, out_channels, 1);
 }
 
-at::Tensor ResnetBlock::operator()(const at::Tensor& x, NormStatistics* statistics) const {
-  at::Tensor y = norm1(x, statistics);
-  y = norm2(conv1(at::silu_(y)), statistics);
+at::Tensor ResnetBlock::operator()(const at::Tensor& x, PictureContext* context) const {
+  at::Tensor y = norm1(x, context);
+  y = norm2(conv1(at::silu_(y)), context);
   y = conv2(at::silu_(y));
   return y.add_(conv_shortcut ? (*conv_shortcut)(x) : x);
 }
@@ -79,12 +79,16 @@ SpatialAttention::SpatialAttention(const nn::Weights& weights, int64_t groups, i
       to_v(weights.scope("to_v"), channels),
       to_out(weights.scope("to_out.0"), channels) {}
 
-at::Tensor SpatialAttention::operator()(const at::Tensor& x, NormStatistics* statistics) const {
+at::Tensor SpatialAttention::operator()(const at::Tensor& x, PictureContext* context) const {
   // [B, C, H, W] in channels-last layout is [B, 1, H * W, C] without a copy
   const int64_t batch = x.size(0), channels = x.size(1), height = x.size(2), width = x.size(3);
   const at::Tensor rows =
-      channels_last(group_norm(x, statistics)).permute({0, 2, 3, 1}).view({batch, 1, height * width, channels});
-  const at::Tensor mixed = to_out(at::scaled_dot_product_attention(to_q(rows), to_k(rows), to_v(rows)));
+      channels_last(group_norm(x, context)).permute({0, 2, 3, 1}).view({batch, 1, height * width, channels});
+  PictureContext::Attended own;
+  if (context == nullptr || !context->recorded()) own = {to_k(rows), to_v(rows)};
+  if (context != nullptr && !context->recorded()) context->attended = own;
+  const auto& [keys, values] = own.keys.defined() ? own : context->attended;
+  const at::Tensor mixed = to_out(at::scaled_dot_product_attention(to_q(rows), keys, values));
   return x + mixed.view({batch, height, width, channels}).permute({0, 3, 1, 2});
 }
 
@@ -94,10 +98,10 @@ MidBlock::MidBlock(const nn::Weights& weights, int64_t groups, int64_t channels,
   if (attention) attention_0.emplace(weights.scope("attentions.0"), groups, channels);
 }
 
-at::Tensor MidBlock::operator()(const at::Tensor& x, NormStatistics* statistics) const {
-  at::Tensor y = resnet_0(x, statistics);
-  if (attention_0) y = (*attention_0)(y, statistics);
-  return resnet_1(y, statistics);
+at::Tensor MidBlock::operator()(const at::Tensor& x, PictureContext* context) const {
+  at::Tensor y = resnet_0(x, context);
+  if (attention_0) y = (*attention_0)(y, context);
+  return resnet_1(y, context);
 }
 
 Encoder::Encoder(const nn::Weights& weights, const AutoencoderKLConfig& c)
@@ -120,19 +124,18 @@ Encoder::Encoder(const nn::Weights& weights, const AutoencoderKLConfig& c)
   }
 }
 
-at::Tensor Encoder::operator()(const at::Tensor& pixels, const std::stop_token& stop,
-                               NormStatistics* statistics) const {
+at::Tensor Encoder::operator()(const at::Tensor& pixels, const std::stop_token& stop, PictureContext* context) const {
   // conv_in -> down_blocks -> mid_block -> conv_norm_out, SiLU -> conv_out: [B, 2 * latent_channels, h, w]
   at::Tensor x = conv_in(channels_last(pixels));
   for (const ResolutionBlock& block : down_blocks) {
     for (const ResnetBlock& resnet : block.resnets) {
       check_stop(stop, "vae");
-      x = resnet(x, statistics);
+      x = resnet(x, context);
     }
     // The stride-2 convolution is padded on the right and the bottom only.
     if (block.resample) x = (*block.resample)(at::constant_pad_nd(x, {0, 1, 0, 1}));
   }
-  x = conv_norm_out(mid_block(x, statistics), statistics);
+  x = conv_norm_out(mid_block(x, context), context);
   return conv_out(at::silu_(x));
 }
 
@@ -156,18 +159,17 @@ Decoder::Decoder(const nn::Weights& weights, const AutoencoderKLConfig& c)
   }
 }
 
-at::Tensor Decoder::operator()(const at::Tensor& latents, const std::stop_token& stop,
-                               NormStatistics* statistics) const {
+at::Tensor Decoder::operator()(const at::Tensor& latents, const std::stop_token& stop, PictureContext* context) const {
   // conv_in -> mid_block -> up_blocks -> conv_norm_out, SiLU -> conv_out: [B, out_channels, 8h, 8w]
-  at::Tensor x = mid_block(conv_in(channels_last(latents)), statistics);
+  at::Tensor x = mid_block(conv_in(channels_last(latents)), context);
   for (const ResolutionBlock& block : up_blocks) {
     for (const ResnetBlock& resnet : block.resnets) {
       check_stop(stop, "vae");
-      x = resnet(x, statistics);
+      x = resnet(x, context);
     }
     if (block.resample) x = (*block.resample)(at::upsample_nearest2d(x, {2 * x.size(2), 2 * x.size(3)}));
   }
-  x = conv_norm_out(x, statistics);
+  x = conv_norm_out(x, context);
   return conv_out(at::silu_(x));
 }
 

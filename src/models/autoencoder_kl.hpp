@@ -23,23 +23,29 @@ class Conv2d {
   int64_t stride_, padding_;
 };
 
-/// Mean and deviation of every group in every group norm of one network, in the order of the flow. Taken in one pass
-/// and applied in others, so that pieces of a picture are normalised alike.
-class NormStatistics {
+/// What a network's group norms and attention take from the whole of a picture: mean and deviation of every group, in
+/// the order of the flow, and the keys and values of every place. Taken in one pass and used in others, so that pieces
+/// of a picture go through alike.
+class PictureContext {
  public:
-  struct Entry {
+  struct Statistics {
     at::Tensor mean, rstd;  ///< [batch, groups]
   };
+  struct Attended {
+    at::Tensor keys, values;  ///< [batch, 1, places, channels]
+  };
 
-  /// From here on entries are read, from the first.
+  /// From here on it is used, from the first norm.
   void replay() { next_ = 0, recorded_ = true; }
   bool recorded() const { return recorded_; }
 
-  void add(Entry entry) { entries_.push_back(std::move(entry)); }
-  const Entry& next() { return entries_.at(next_++); }
+  void add(Statistics statistics) { statistics_.push_back(std::move(statistics)); }
+  const Statistics& next() { return statistics_.at(next_++); }
+
+  Attended attended;  ///< of the one attention there is
 
  private:
-  std::vector<Entry> entries_;
+  std::vector<Statistics> statistics_;
   size_t next_ = 0;
   bool recorded_ = false;
 };
@@ -48,11 +54,11 @@ class GroupNorm {
  public:
   GroupNorm(const nn::Weights& weights, int64_t groups, int64_t channels);
 
-  /// With statistics: those of x are added to them, or they take the place of those of x once they are recorded.
-  at::Tensor operator()(const at::Tensor& x, NormStatistics* statistics) const;
+  /// With a context: the statistics of x are added to it, or once it is recorded give way to its own.
+  at::Tensor operator()(const at::Tensor& x, PictureContext* context) const;
 
  private:
-  at::Tensor apply(const at::Tensor& x, const NormStatistics::Entry& entry) const;
+  at::Tensor apply(const at::Tensor& x, const PictureContext::Statistics& statistics) const;
 
   at::Tensor weight_, bias_;
   int64_t groups_;
@@ -61,7 +67,7 @@ class GroupNorm {
 /// GroupNorm, SiLU, conv, twice, beside a shortcut.
 struct ResnetBlock {
   ResnetBlock(const nn::Weights& weights, int64_t groups, int64_t in_channels, int64_t out_channels);
-  at::Tensor operator()(const at::Tensor& x, NormStatistics* statistics) const;
+  at::Tensor operator()(const at::Tensor& x, PictureContext* context) const;
 
   GroupNorm norm1;
   Conv2d conv1;
@@ -70,10 +76,10 @@ struct ResnetBlock {
   std::optional<Conv2d> conv_shortcut;
 };
 
-/// Single-head attention over all positions of the picture, with residual.
+/// Single-head attention over all positions of the picture, with residual; with a context to or from it, as GroupNorm.
 struct SpatialAttention {
   SpatialAttention(const nn::Weights& weights, int64_t groups, int64_t channels);
-  at::Tensor operator()(const at::Tensor& x, NormStatistics* statistics) const;
+  at::Tensor operator()(const at::Tensor& x, PictureContext* context) const;
 
   struct Projection {
     Projection(const nn::Weights& weights, int64_t channels);
@@ -87,7 +93,7 @@ struct SpatialAttention {
 
 struct MidBlock {
   MidBlock(const nn::Weights& weights, int64_t groups, int64_t channels, bool attention);
-  at::Tensor operator()(const at::Tensor& x, NormStatistics* statistics) const;
+  at::Tensor operator()(const at::Tensor& x, PictureContext* context) const;
 
   ResnetBlock resnet_0;
   std::optional<SpatialAttention> attention_0;
@@ -102,8 +108,7 @@ struct ResolutionBlock {
 
 struct Encoder {
   Encoder(const nn::Weights& weights, const AutoencoderKLConfig& config);
-  at::Tensor operator()(const at::Tensor& pixels, const std::stop_token& stop,
-                        NormStatistics* statistics = nullptr) const;
+  at::Tensor operator()(const at::Tensor& pixels, const std::stop_token& stop, PictureContext* context = nullptr) const;
 
   Conv2d conv_in;
   std::vector<ResolutionBlock> down_blocks;
@@ -115,7 +120,7 @@ struct Encoder {
 struct Decoder {
   Decoder(const nn::Weights& weights, const AutoencoderKLConfig& config);
   at::Tensor operator()(const at::Tensor& latents, const std::stop_token& stop,
-                        NormStatistics* statistics = nullptr) const;
+                        PictureContext* context = nullptr) const;
 
   Conv2d conv_in;
   MidBlock mid_block;

@@ -156,8 +156,8 @@ at::Tensor AutoencoderKL::decode(const at::Tensor& latents, std::stop_token stop
     if (!impl_->is_tiled(latents.size(2), latents.size(3), tiling)) return impl_->decoder(input, stop);
     models::TiledRun run = impl_->cut(latents.size(2), latents.size(3), tiling);
     run.output_scale = impl_->config.vae_scale_factor();
-    const auto network = [&](const at::Tensor& tile, models::NormStatistics& statistics) {
-      return impl_->decoder(tile, stop, &statistics);
+    const auto network = [&](const at::Tensor& tile, models::PictureContext& context) {
+      return impl_->decoder(tile, stop, &context);
     };
     return models::run_tiled(input, run, network, stop);
   });
@@ -184,8 +184,8 @@ LatentDistribution AutoencoderKL::encode(const at::Tensor& pixels, std::stop_tok
     if (impl_->is_tiled(height, width, tiling)) {
       models::TiledRun run = impl_->cut(height, width, tiling);
       run.input_scale = multiple;
-      const auto network = [&](const at::Tensor& tile, models::NormStatistics& statistics) {
-        return (*impl_->encoder)(tile, stop, &statistics);
+      const auto network = [&](const at::Tensor& tile, models::PictureContext& context) {
+        return (*impl_->encoder)(tile, stop, &context);
       };
       moments = models::run_tiled(input, run, network, stop);
     } else {

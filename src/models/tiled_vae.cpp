@@ -45,16 +45,16 @@ at::Tensor tile_of(const at::Tensor& x, const TiledRun& run, size_t row, size_t 
 
 at::Tensor run_one(const at::Tensor& input, const TiledRun& run, const TileNetwork& network,
                    const std::stop_token& stop) {
-  NormStatistics statistics;
-  network(make_mosaic(input, run), statistics);
+  PictureContext context;
+  network(make_mosaic(input, run), context);
   const at::Tensor rows = tile_weights(run.vertical, run.output_scale).to(input.device()).unsqueeze(2);
   const at::Tensor columns = tile_weights(run.horizontal, run.output_scale).to(input.device()).unsqueeze(1);
   at::Tensor output;
   for (size_t row = 0; row < run.vertical.starts.size(); ++row) {
     for (size_t column = 0; column < run.horizontal.starts.size(); ++column) {
       check_stop(stop, "vae");
-      statistics.replay();
-      const at::Tensor tile = network(tile_of(input, run, row, column, run.input_scale), statistics);
+      context.replay();
+      const at::Tensor tile = network(tile_of(input, run, row, column, run.input_scale), context);
       if (!output.defined()) {
         output = at::zeros(
             {1, tile.size(1), run.vertical.length * run.output_scale, run.horizontal.length * run.output_scale},

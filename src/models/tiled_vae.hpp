@@ -31,11 +31,11 @@ struct TiledRun {
   int64_t output_scale = 1;  ///< of the output
 };
 
-/// A network, given a piece of a picture and the statistics to add to or to use.
-using TileNetwork = std::function<at::Tensor(const at::Tensor& input, NormStatistics& statistics)>;
+/// A network, given a piece of a picture and the context to record or to use.
+using TileNetwork = std::function<at::Tensor(const at::Tensor& input, PictureContext& context)>;
 
-/// The network's output for [batch, channels, height, width], each picture by itself and blended from tiles. The
-/// statistics of a picture's tiles are those of a mosaic of small pieces from all over it, no larger than a tile.
+/// The network's output for [batch, channels, height, width], each picture by itself and blended from tiles. The tiles
+/// of a picture share the context of a mosaic of small pieces from all over it, no larger than a tile.
 at::Tensor run_tiled(const at::Tensor& input, const TiledRun& run, const TileNetwork& network,
                      const std::stop_token& stop);
 
