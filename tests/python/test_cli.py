@@ -786,11 +786,11 @@ def test_help_of_everything():
     overview = llmdit("--help")
     assert overview.returncode == 0 and overview.stderr == ""
     commands = re.findall(r"^  ([a-z]+) +[A-Z]", overview.stdout.split("Commands:")[1].split("\n\n")[0], re.M)
-    assert commands == ["generate", "encode", "format", "inspect", "devices"]
+    assert commands == ["generate", "encode", "format", "inspect", "convert", "devices"]
     for command in commands:
         text = llmdit(command, "--help").stdout
         assert text.startswith(f"Usage: llmdit {command} [OPTIONS]") and "Examples:\n" in text
-        assert max(map(len, text.splitlines())) <= 120 and len(text.splitlines()) <= 60
+        assert max(map(len, text.splitlines())) <= 120 and len(text.splitlines()) <= 80
 
 
 def test_help_tells_units_bounds_and_defaults():
