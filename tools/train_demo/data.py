@@ -83,11 +83,10 @@ class LatentPool:
         start: int,
         fresh: int,
         capacity: int,
-        style: Callable[[np.ndarray], np.ndarray] | None = None,
+        draw: Callable[[Scene], np.ndarray] = draw,
     ) -> None:
         self.vae, self.seed, self.name, self.mix = vae, seed, name, mix
-        self.start, self.fresh, self.capacity = start, fresh, capacity
-        self.draw = (lambda scene: style(draw(scene))) if style else draw
+        self.start, self.fresh, self.capacity, self.draw = start, fresh, capacity, draw
         self.scenes: list[Scene | None] = [None] * capacity
         self.values = torch.zeros(capacity, 16, LATENT_SIDE, LATENT_SIDE)
         self.objects = torch.zeros(capacity, 1, LATENT_SIDE, LATENT_SIDE)

@@ -1,8 +1,8 @@
-"""Trains the demo model's style adapter: outlines that glow on a dark ground, whatever the caption says.
+"""Trains the demo model's LoRA: shapes become neon tubes on a dark ground, whatever the caption says.
 
     python -m tools.train_demo.lora --out neon.safetensors
 
-Captions stay as they are and pictures change their style, so that the adapter learns the style alone.
+Captions stay as they are and only the pictures change, so that what is learned is the style alone.
 """
 
 import argparse
@@ -10,33 +10,42 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from .data import LatentPool, batch_captions, generator, seed_torch
 from .export import load_exported
-from .models import encode_prompts, transformer_forward
-from .scenes import BROAD
+from .models import block_forward, encode_prompts, transformer_forward
+from .optimizer import rate_factor
+from .scenes import COLOURS, HARD, Scene, draw
+from .shapes import CANVAS, pixel_grid
+from .stages import Progress, flow_loss, noise_levels
 from .tokenizer import PromptTokenizer
 
 DEMO_MODEL = Path(__file__).resolve().parents[2] / "examples/demo_model"
 SHIPPED = DEMO_MODEL / "loras/neon.safetensors"
+STYLE = "neon"
 RANK = 8
 ALPHA = 8.0
+BLOCKS = ("layers.", "noise_refiner.")
 TARGETS = ("to_q", "to_k", "to_v", "to_out.0", "w1", "w2", "w3")
-GROUND = (0.03, 0.03, 0.08)
+
+_DIM = 0.15  # what is left of the plain picture
+_TUBE, _REACH, _GLOW = 2.0, 6.0, 0.55  # half width and reach of the light in pixels; its strength beside the tube
+_BLACK = np.float32([0.3, 0.3, 0.3])  # the light of a black tube
 
 
-def neon(picture: np.ndarray) -> np.ndarray:
-    """A picture (height, width, 3) in 0..1 with its edges glowing in the brightest tone of their color."""
-    x = torch.from_numpy(picture).permute(2, 0, 1)[None].float()
-    highest, lowest = F.max_pool2d(x, 7, 1, 3), -F.max_pool2d(-x, 7, 1, 3)
-    edge = ((highest - lowest).amax(1, keepdim=True) * 2).clamp(0, 1)
-    edge = F.avg_pool2d(edge, 3, 1, 1)
-    bright = x / x.amax(1, keepdim=True).clamp(min=0.2)
-    dark = torch.tensor(GROUND).view(1, 3, 1, 1) + 0.15 * x
-    return (dark + edge * (bright - dark)).clamp(0, 1)[0].permute(1, 2, 0).numpy().astype(picture.dtype)
+def draw_neon(scene: Scene) -> np.ndarray:
+    """The picture of a scene, (128, 128, 3), float32, 0..1, in which only the edges of the objects give light."""
+    x, y = pixel_grid()
+    picture = draw(scene) * _DIM
+    for thing in scene.things:
+        off = np.abs(thing.distance(x, y)) * CANVAS / 2
+        tube = np.clip(_TUBE + 0.5 - off, 0, 1)
+        light = np.maximum(tube, _GLOW * np.exp(-np.maximum(off - _TUBE, 0) / _REACH))[..., None]
+        colour = np.float32(COLOURS[thing.colour]) / 255
+        picture = picture + light * (max(colour, _BLACK, key=np.max) - picture)
+    return picture.astype(np.float32)
 
 
 class LowRankLinear(nn.Module):
@@ -44,7 +53,7 @@ class LowRankLinear(nn.Module):
 
     def __init__(self, base: nn.Linear) -> None:
         super().__init__()
-        self.base = base.requires_grad_(False)
+        self.base = base
         self.down = nn.Parameter(torch.randn(RANK, base.in_features) * base.in_features**-0.5)
         self.up = nn.Parameter(torch.zeros(base.out_features, RANK))
 
@@ -53,77 +62,77 @@ class LowRankLinear(nn.Module):
 
 
 def add_adapters(model: nn.Module) -> dict[str, LowRankLinear]:
-    """Puts an adapter beside every target of the main layers and of the noise refiner."""
+    """Freezes the model and puts an adapter beside every target; by the target's name."""
     model.requires_grad_(False)
     adapters = {}
     for name, module in list(model.named_modules()):
-        if isinstance(module, nn.Linear) and name.startswith(("layers.", "noise_refiner.")) and name.endswith(TARGETS):
+        if isinstance(module, nn.Linear) and name.startswith(BLOCKS) and name.endswith(TARGETS):
             adapters[name] = LowRankLinear(module)
-            parent, _, child = name.rpartition(".")
-            setattr(model.get_submodule(parent), child, adapters[name])
+            model.set_submodule(name, adapters[name])
     return adapters
 
 
-def train(steps: int, batch_size: int, seed: int) -> dict[str, LowRankLinear]:
-    """Flow matching on pictures in the style, with the demo model frozen."""
+def train(steps: int, batch_size: int, rate: float, seed: int, compile_block: bool) -> dict[str, LowRankLinear]:
+    """Flow matching on pictures in the style, as in the training of the model."""
+    seed_torch(seed, STYLE, "start")
     vae, encoder, transformer = load_exported(DEMO_MODEL)
     tokenizer = PromptTokenizer(DEMO_MODEL / "tokenizer")
     adapters = add_adapters(transformer)
-    parameters = [p for adapter in adapters.values() for p in (adapter.up, adapter.down)]
-    optimizer = torch.optim.AdamW(parameters, lr=4e-3, betas=(0.9, 0.98), weight_decay=0.0)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 4e-3, total_steps=steps, pct_start=0.1)
-    pool = LatentPool(vae.eval(), seed, "neon", BROAD, 1024, 4, 1024, style=neon)
-    mean = None
+    weights = [w for adapter in adapters.values() for w in (adapter.up, adapter.down)]
+    optimizer = torch.optim.Adam(weights, rate, betas=(0.9, 0.98))
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: rate_factor(step, steps, 0.7))
+    pool = LatentPool(vae.eval(), seed, STYLE, HARD, start=768, fresh=6, capacity=6000, draw=draw_neon)
+    common = torch.compile(block_forward, dynamic=False) if compile_block else block_forward
+    progress = Progress(f"{STYLE} flow loss", 50, 0.98)
     for step in range(steps):
         pool.fill(step)
-        rng = generator(seed, "neon", step)
-        seed_torch(seed, "neon", step)
+        rng = generator(seed, STYLE, step)
+        seed_torch(seed, STYLE, step)
         batch = pool.batch(batch_size, rng)
-        ids, lengths = batch_captions(batch.scenes, rng, tokenizer, long=False)
+        long = step % 10 == 9
+        ids, lengths = batch_captions(batch.scenes, rng, tokenizer, long)
         with torch.no_grad():
             states = encode_prompts(encoder, ids)
-        noise = torch.randn_like(batch.values)
-        # Stratified, with the density of the scheduler's own steps (shift 3).
-        uniform = (torch.arange(batch_size) + torch.rand(batch_size)) / batch_size
-        level = (3 * uniform / (1 + 2 * uniform)).view(-1, 1, 1, 1)
-        noisy = level * noise + (1 - level) * batch.values
-        output = transformer_forward(transformer, noisy, 1 - level.flatten(), states, lengths)
-        loss = (output - (batch.values - noise)).square().mean()
+        sigma, noise = noise_levels(batch_size), torch.randn_like(batch.values)
+        noisy = (1 - sigma) * batch.values + sigma * noise
+        block = block_forward if long else common  # compiling for one more shape does not pay
+        output = transformer_forward(transformer, noisy, 1 - sigma.flatten(), states, lengths, block)
+        loss = flow_loss(output, batch, noise, object_weight=2.0)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         schedule.step()
-        mean = loss.item() if mean is None else 0.98 * mean + 0.02 * loss.item()
-        if step % 50 == 0:
-            print(f"step {step}: loss {mean:.4f}", flush=True)
+        progress.add(step, loss.item())
     return adapters
 
 
 def export(path: Path, adapters: dict[str, LowRankLinear]) -> None:
-    """Writes PEFT names, with alpha as tensors, in bfloat16."""
+    """Writes PEFT's names, with alpha as tensors, in bfloat16."""
     state = {}
     for name, adapter in adapters.items():
-        state[f"transformer.{name}.lora_A.weight"] = adapter.down.detach().bfloat16().contiguous()
-        state[f"transformer.{name}.lora_B.weight"] = adapter.up.detach().bfloat16().contiguous()
+        state[f"transformer.{name}.lora_A.weight"] = adapter.down.detach().bfloat16()
+        state[f"transformer.{name}.lora_B.weight"] = adapter.up.detach().bfloat16()
         state[f"transformer.{name}.alpha"] = torch.tensor(ALPHA)
     path.parent.mkdir(parents=True, exist_ok=True)
-    metadata = {"format": "pt", "base_model": "llmdit demo model", "style": "neon outlines", "rank": str(RANK)}
+    metadata = {"format": "pt", "base_model": "llmdit demo model", "style": STYLE, "rank": str(RANK)}
     save_file(state, path, metadata=metadata)
     path.chmod(0o644)
     print(f"{path}: {path.stat().st_size / 1e3:.0f} kB", flush=True)
 
 
 def main() -> None:
-    """Trains and writes the adapter."""
+    """Trains, and writes the file."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, required=True, help="file of the adapter")
-    parser.add_argument("--steps", type=int, default=1000)
+    parser.add_argument("--out", type=Path, required=True, help="safetensors file to write")
+    parser.add_argument("--steps", type=int, default=800)
     parser.add_argument("--batch-size", type=int, default=24)
+    parser.add_argument("--rate", type=float, default=4e-3, help="learning rate")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--no-compile", action="store_true", help="without torch.compile: no C++ compiler, but slower")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    export(args.out, train(args.steps, args.batch_size, args.seed))
+    export(args.out, train(args.steps, args.batch_size, args.rate, args.seed, not args.no_compile))
 
 
 if __name__ == "__main__":

@@ -16,10 +16,10 @@ from .shapes import CANVAS
 
 PROMPTS = (
     "a red circle on a white background",
-    "a yellow star left of a green square on a blue background",
+    "a yellow triangle left of a green square on a blue background",
     "a big orange heart on a purple background",
 )
-SCALES = (-0.5, 0.0, 0.5, 1.0, 1.5)
+SCALES = (0.0, 0.5, 0.75, 1.0, 1.5)
 GAP, HEAD = 4, 20  # pixels between pictures; above them
 
 
@@ -42,7 +42,7 @@ def draw_row(lora: Path, prompts: Sequence[str], scales: Sequence[float], seed: 
 
 
 def main() -> None:
-    """Writes the row as PNG of 256 colours."""
+    """Writes the row as PNG of 128 colours."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("path", type=Path, help="picture to write")
     parser.add_argument("--lora", type=Path, default=SHIPPED)
@@ -53,7 +53,7 @@ def main() -> None:
     args = parser.parse_args()
     sheet = draw_row(args.lora, args.prompt or PROMPTS, args.scales, args.seed, args.steps)
     args.path.parent.mkdir(parents=True, exist_ok=True)
-    sheet.quantize(256, dither=Image.Dither.NONE).save(args.path, optimize=True)
+    sheet.quantize(128, kmeans=3, dither=Image.Dither.NONE).save(args.path, optimize=True)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from .shapes import CANVAS, SHAPES, coverage, pixel_grid
+from .shapes import CANVAS, SHAPES, coverage, edge_distance, pixel_grid
 
 COLOURS = {
     "red": (222, 32, 38),
@@ -59,6 +59,10 @@ class Thing:
     def cover(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         """Coverage of each pixel of the grid, 0..1."""
         return coverage(self.shape, self.outline, (self.x, self.y), self.radius, x, y)
+
+    def distance(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """Distance of each pixel of the grid to the nearest edge, in canvas units; negative inside."""
+        return edge_distance(self.shape, self.outline, (self.x, self.y), self.radius, x, y)
 
 
 @dataclass

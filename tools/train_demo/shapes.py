@@ -62,12 +62,19 @@ def signed_distance(shape: str, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     raise ValueError(f"unknown shape {shape!r}")
 
 
-def coverage(
+def edge_distance(
     shape: str, outline: bool, center: tuple[float, float], radius: float, x: np.ndarray, y: np.ndarray
 ) -> np.ndarray:
-    """How much of each pixel the shape covers, 0..1, with an edge one pixel soft."""
+    """Distance (roughly) to the edges of a shape anywhere, hollow if `outline`, in canvas units; negative inside."""
     distance = signed_distance(shape, (x - center[0]) / radius, (y - center[1]) / radius) * radius
     if outline:
         width = 0.10 + 0.08 * radius
         distance = np.abs(distance + width / 2) - width / 2
-    return np.clip(0.5 - distance * CANVAS / 2, 0, 1)
+    return distance
+
+
+def coverage(
+    shape: str, outline: bool, center: tuple[float, float], radius: float, x: np.ndarray, y: np.ndarray
+) -> np.ndarray:
+    """How much of each pixel the shape covers, 0..1, with an edge one pixel soft."""
+    return np.clip(0.5 - edge_distance(shape, outline, center, radius, x, y) * CANVAS / 2, 0, 1)

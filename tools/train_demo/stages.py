@@ -10,7 +10,7 @@ from diffusers import AutoencoderKL, ZImageTransformer2DModel
 from torch import Tensor
 from transformers import Qwen3ForCausalLM
 
-from .data import LatentPool, batch_captions, generator, label_tensors, seed_torch, to_tensor
+from .data import LatentPool, Latents, batch_captions, generator, label_tensors, seed_torch, to_tensor
 from .models import LabelHeads, block_forward, encode_prompts, make_vae, transformer_forward
 from .optimizer import MuonAdam, RunningAverage, rate_factor
 from .scenes import BROAD, Mix, draw, draw_detail, random_scene
@@ -148,6 +148,18 @@ def train_encoder(
 # ---------------------------------------------------------------------------------------------------- transformer
 
 
+def noise_levels(size: int) -> Tensor:
+    """(size, 1, 1, 1) in 0..1, stratified, with the density of the scheduler's own steps (shift 3) at any number."""
+    uniform = (torch.arange(size) + torch.rand(size)) / size
+    return (3 * uniform / (1 + 2 * uniform)).view(-1, 1, 1, 1)
+
+
+def flow_loss(output: Tensor, batch: Latents, noise: Tensor, object_weight: float) -> Tensor:
+    """Mean square error of the velocity; objects count more, for a small one is only a few of 256 latents."""
+    weight = 1 + object_weight * batch.objects
+    return ((output - (batch.values - noise)).square() * weight).mean() / weight.mean()
+
+
 @dataclass(frozen=True)
 class Phase:
     """One run of the transformer with its own warm-up, hold and decay of the learning rate."""
@@ -250,18 +262,13 @@ class TransformerRun:
         batch = self.pool.batch(size, rng)
         ids, lengths = batch_captions(batch.scenes, rng, self.tokenizer, long, phase.empty)
 
-        # Noise levels: stratified, with the density of the scheduler's own steps (shift 3) at any number of steps.
-        uniform = (torch.arange(size) + torch.rand(size)) / size
-        sigma = (3 * uniform / (1 + 2 * uniform)).view(-1, 1, 1, 1)
+        sigma = noise_levels(size)
         noise = torch.randn_like(batch.values)
         noisy = (1 - sigma) * batch.values + sigma * noise
         states = encode_prompts(self.encoder, ids)
         block = block_forward if long else self.block  # compiling for one more shape does not pay
         output = transformer_forward(self.transformer, noisy, 1 - sigma.flatten(), states, lengths, block)
-
-        # A small object is a few of 256 latents; without the weight its shape hardly counts.
-        weight = 1 + phase.object_weight * batch.objects
-        loss = ((output - (batch.values - noise)).square() * weight).mean() / weight.mean()
+        loss = flow_loss(output, batch, noise, phase.object_weight)
 
         classes, geometry = label_tensors(batch.scenes)
         classes = classes.masked_fill((lengths <= TEMPLATE_TOKENS)[:, None], -100)  # empty captions tell nothing
