@@ -6,6 +6,7 @@
 #include "base/check.hpp"
 #include "io/encoding.hpp"
 #include "io/json.hpp"
+#include "io/path_kind.hpp"
 
 namespace llmdit::io {
 namespace {
@@ -22,11 +23,6 @@ using WeightMap = std::map<std::string, fs::path>;
 
 [[noreturn]] void fail_checkpoint(const fs::path& path, std::string_view problem) {
   fail(ErrorCode::unsupported, "checkpoint", "{}: {}", printable_path(path), problem);
-}
-
-bool is_file(const fs::path& path) {
-  std::error_code ignored;
-  return fs::is_regular_file(path, ignored);
 }
 
 /// The index's folder may hold links that lead anywhere, but the index itself must not lead out of it.
@@ -129,8 +125,7 @@ fs::path choose_file(const fs::path& folder) {
 }  // namespace
 
 Checkpoint Checkpoint::open(const fs::path& path) {
-  std::error_code ignored;
-  const fs::path chosen = fs::is_directory(path, ignored) ? choose_file(path) : path;
+  const fs::path chosen = is_folder(path) ? choose_file(path) : path;
   Checkpoint result;
   result.path_ = path;
   if (chosen.extension() != ".json") {
