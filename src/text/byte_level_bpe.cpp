@@ -26,13 +26,13 @@ size_t hash_pair(uint64_t pair) {
 
 ByteLevelBpe::ByteLevelBpe(std::vector<std::optional<std::string>> tokens,
                            std::span<const std::pair<std::string, std::string>> merges, bool ignore_merges,
-                           std::string_view source)
+                           const Source& source)
     : tokens_(std::move(tokens)), ignore_merges_(ignore_merges) {
   ids_.reserve(tokens_.size());
   for (size_t id = 0; id < tokens_.size(); ++id) {
     if (tokens_[id] && !ids_.emplace(*tokens_[id], static_cast<int32_t>(id)).second) {
-      fail(ErrorCode::unsupported, "tokenizer", "{}: expected each token once in the vocabulary, got \"{}\" twice",
-           source, io::printable(*tokens_[id]));
+      fail(ErrorCode::unsupported, "tokenizer", "{}: expected each token once in \"{}\", got \"{}\" twice", source.file,
+           source.vocab_key, io::printable(*tokens_[id]));
     }
   }
   for (size_t byte = 0; byte < byte_ids_.size(); ++byte) {
@@ -49,9 +49,9 @@ ByteLevelBpe::ByteLevelBpe(std::vector<std::optional<std::string>> tokens,
       if (found == ids_.end()) {
         fail(
             ErrorCode::unsupported, "tokenizer",
-            "{}: expected merges of vocabulary tokens, got \"{}\" and \"{}\" at entry {} but no token \"{}\"; the file "
+            "{}: expected \"{}\" of vocabulary tokens, got \"{}\" and \"{}\" at entry {} but no token \"{}\"; the file "
             "is damaged",
-            source, io::printable(left), io::printable(right), rank, io::printable(token));
+            source.file, source.merges_key, io::printable(left), io::printable(right), rank, io::printable(token));
       }
       return found->second;
     };

@@ -16,6 +16,11 @@ namespace llmdit::text {
 /// Takes n log n time for a word of n bytes.
 class ByteLevelBpe {
  public:
+  /// Where tokens and merges come from, for messages.
+  struct Source {
+    std::string_view file, vocab_key, merges_key;
+  };
+
   struct Merge {
     uint64_t pair = 0;  ///< left id and right id
     int32_t rank = -1;  ///< -1: an empty slot
@@ -37,8 +42,7 @@ class ByteLevelBpe {
   /// `tokens[id]` is the spelling of each token, nothing for an id without one. Throws unsupported, naming `source`,
   /// for a token that stands there twice and for a merge whose parts or result are no tokens.
   ByteLevelBpe(std::vector<std::optional<std::string>> tokens,
-               std::span<const std::pair<std::string, std::string>> merges, bool ignore_merges,
-               std::string_view source);
+               std::span<const std::pair<std::string, std::string>> merges, bool ignore_merges, const Source& source);
   ByteLevelBpe(ByteLevelBpe&&) = default;
   ByteLevelBpe& operator=(ByteLevelBpe&&) = default;
 

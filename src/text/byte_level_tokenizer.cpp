@@ -45,22 +45,23 @@ ByteLevelTokenizer ByteLevelTokenizer::load(const std::filesystem::path& file) {
 }
 
 ByteLevelTokenizer::ByteLevelTokenizer(ByteLevelDescription description, std::string_view source)
-    : bpe_(std::move(description.tokens), description.merges, description.ignore_merges, source),
+    : bpe_(std::move(description.tokens), description.merges, description.ignore_merges,
+           {source, description.keys.vocab, description.keys.merges}),
       split_(description.split_pattern, source),
       normalizes_(description.normalizes),
       raw_matcher_(select(description.added_tokens, false)),
       normalized_matcher_(select(description.added_tokens, true)) {
   if (description.has_fallback && !bpe_.covers_all_bytes()) {
     fail(ErrorCode::unsupported, "tokenizer",
-         "{}: expected \"model.vocab\" to have a token for each byte, or no \"unk_token\" and \"byte_fallback\"",
-         source);
+         "{}: expected \"{}\" to have a token for each byte, or no \"unk_token\" and \"byte_fallback\"", source,
+         description.keys.vocab);
   }
   for (AddedToken& token : description.added_tokens) {
     const auto id = bpe_.token_to_id(token.content);
     if (id && *id != token.id) {
       fail(ErrorCode::unsupported, "tokenizer",
-           "{}: expected the added token \"{}\" to have the vocabulary's id {}, got {}; the file is damaged", source,
-           io::printable(token.content), *id, token.id);
+           "{}: expected \"{}\" to give \"{}\" the id {} of \"{}\", got {}; the file is damaged", source,
+           description.keys.added_tokens, io::printable(token.content), *id, description.keys.vocab, token.id);
     }
     added_ids_.emplace(token.content, token.id);
     added_tokens_.emplace(token.id, std::move(token));

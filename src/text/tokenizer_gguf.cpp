@@ -109,6 +109,7 @@ ByteLevelDescription read_tokenizer_gguf(const std::filesystem::path& file) {
   for (const char* name : {"add_bos_token", "add_eos_token", "add_sep_token", "add_space_prefix"})
     values.expect_off(name);
   ByteLevelDescription result;
+  result.keys = {"tokenizer.ggml.tokens", "tokenizer.ggml.merges", "tokenizer.ggml.token_type"};
   result.split_pattern = kQwen2Pattern;
   result.normalizes = true;
   read_tokens(values, result);

@@ -173,6 +173,7 @@ ByteLevelDescription read_tokenizer_json(const std::filesystem::path& file) {
     version.reject("\"1.0\"");
   }
   ByteLevelDescription result;
+  result.keys = {"model.vocab", "model.merges", "added_tokens"};
   read_model(file, root.at("model"), parsed, result);
   read_added_tokens(root.at("added_tokens"), result);
   const Field normalizer = root.at("normalizer");

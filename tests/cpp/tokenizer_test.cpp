@@ -303,15 +303,15 @@ TEST_CASE("damaged vocabularies and merges", "[tokenizer]") {
     check_refused(vocab(R"({"a": )" + std::string(id) + R"(, "b": 1, "ab": 2})"), "model.vocab");
   }
   check_refused(vocab(R"({"a": 0, "b": 0, "ab": 2})"), "model.vocab");
-  check_refused(vocab(R"({"a": 0, "a": 1, "b": 3, "ab": 2})"), "vocabulary");
+  check_refused(vocab(R"({"a": 0, "a": 1, "b": 3, "ab": 2})"), "model.vocab");
   check_refused(vocab(R"({"a": 0}, "vocab": {"a": 0, "b": 1, "ab": 2})"), "twice");
-  check_refused(vocab("{}"), "merges");
+  check_refused(vocab("{}"), "model.merges");
 
   const auto merges = [](std::string_view value) { return small_json(R"(["a b"])", value); };
   for (const char* value : {"{}", "null", "1", "\"a b\"", "[1]", "[\"ab\"]", "[\"a b a\"]", "[\"a c\"]", "[\"b a\"]",
                             "[\" \"]", "[[\"a\"]]", "[[]]", "[[\"a\", \"b\", \"a\"]]", "[[\"a\", 1]]",
                             "[[\"a\", [\"b\"]]]", "[{\"a\": \"b\"}]", "[null]", "[true]", "[1.5]"}) {
-    check_refused(merges(value), "merges");
+    check_refused(merges(value), "model.merges");
   }
   check_refused(small_json(R"("vocab": {"a": 0, "b": 1, "ab": 2, "Ġ": 3}, )", ""), "model.vocab");
   check_refused(small_json(R"(, "merges": ["a b"])", ""), "model.merges");
@@ -357,7 +357,7 @@ TEST_CASE("damaged added tokens", "[tokenizer]") {
   }
   check_refused(small_json("\"<x>\"", "\"\""), "content");
   check_refused(small_json("\"<x>\"", "1"), "content");
-  check_refused(small_json("\"<x>\"", "\"ab\""), "added token");  // the vocabulary says 2
+  check_refused(small_json("\"<x>\"", "\"ab\""), "added_tokens");  // the vocabulary says 2
   check_refused(small_json("\"<x>\"", '"' + std::string(2000, 'x') + '"'), "content");
   check_refused(small_json("\"single_word\": false", "\"single_word\": true"), "single_word");
   for (const char* flag : {"\"lstrip\"", "\"rstrip\"", "\"normalized\"", "\"special\""}) {
