@@ -221,6 +221,14 @@ const TensorTable::Place* TensorTable::find(std::string_view name) const {
   return found == places_.end() ? nullptr : &found->second;
 }
 
+std::string TensorTable::name_in_file(const std::string& name) const {
+  for (const auto& [known, place] : places_) {
+    const std::string& key = place.entry->name;
+    if (key.ends_with(known)) return key.substr(0, key.size() - known.size()) + name;
+  }
+  return name;
+}
+
 std::vector<int64_t> TensorTable::shape_of(const Place& place) {
   std::vector<int64_t> shape = place.entry->shape;
   if (place.parts > 1) shape[0] /= place.parts;

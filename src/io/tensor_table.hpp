@@ -49,6 +49,9 @@ class TensorTable {
   /// Names as they stand in the files that no rule knows; strays and other components of an all-in-one file left out.
   const std::vector<std::string>& unknown() const { return unknown_; }
 
+  /// How the files would call the model's tensor `name`, as far as the name of another tensor tells; for messages.
+  std::string name_in_file(const std::string& name) const;
+
   /// The first numbers of a name's shape by the part it is of; the entry's own shape for a whole tensor.
   static std::vector<int64_t> shape_of(const Place& place);
 

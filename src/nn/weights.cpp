@@ -31,8 +31,6 @@ bool is_handled(const io::TensorEntry& entry) {
   }
 }
 
-bool is_quantized(const StoredTensor& stored) { return stored.block || stored.data.element_size() == 1; }
-
 /// The sizes that are not 1; a file may have a vector as a matrix of one row, or a matrix as a 1 x 1 convolution.
 std::vector<int64_t> essential(at::IntArrayRef shape) {
   std::vector<int64_t> result;
@@ -84,9 +82,10 @@ void WeightStore::report(const std::string& name, std::string text) {
 const Place* WeightStore::find_place(const std::string& name, at::IntArrayRef shape) {
   const Place* place = table_.find(name);
   if (!place) {
-    report(name, fmt::format("expected a tensor '{}' of the {} in {}, found none; is this the right model, and is it "
-                             "whole?",
-                             name, table_.component(), io::printable_path(table_.checkpoint().path())));
+    report(name,
+           fmt::format("expected a tensor '{}' of the {} in {}, found none; is this the right model, and is it "
+                       "whole?",
+                       table_.name_in_file(name), table_.component(), io::printable_path(table_.checkpoint().path())));
     return nullptr;
   }
   const auto found = io::TensorTable::shape_of(*place);
@@ -147,31 +146,23 @@ StoredTensor WeightStore::read(const std::string& name, const Place& place, at::
   return stored;
 }
 
-StoredTensor WeightStore::patched(const std::string& name, const StoredTensor& stored) const {
-  const auto patch = patches_.find(name);
-  if (patch == patches_.end()) return stored;
-  if (is_quantized(stored)) {
-    // Quantising the sum again would lose most of a small change.
-    if (auto low_rank = patch->second->low_rank()) {
-      StoredTensor result = stored;
-      result.adapter = LowRank{low_rank->up.to(placement_.device), low_rank->down.to(placement_.device)};
-      return result;
-    }
-  }
-  const at::Tensor merged = patch->second->merge(stored.widen(at::kFloat));
-  const at::ScalarType type = is_quantized(stored) ? at::kBFloat16 : stored.data.scalar_type();
-  return {.data = merged.to(type), .shape = stored.shape};
-}
-
-/// In the type and on the device of the component.
+/// In the type and on the device of the component, adapters included. What is not kept as it lies in the file goes
+/// through float32 and is rounded once.
 StoredTensor WeightStore::convert(const std::string& name, StoredTensor stored) const {
+  const auto found = patches_.find(name);
+  const WeightPatch* patch = found == patches_.end() ? nullptr : found->second.get();
   const bool is_plain = stored.is_plain();
   // Blocks have no kernel on a GPU.
-  const bool widen = (placement_.storage && !is_plain) || (stored.block && !placement_.device.is_cpu());
-  if (widen) stored = {.data = stored.widen(placement_.storage.value_or(at::kBFloat16)), .shape = stored.shape};
-  if (placement_.storage) stored.data = stored.data.to(*placement_.storage);
-  if (!stored.block && stored.data.scalar_type() == at::kDouble) stored.data = stored.data.to(at::kFloat);
-  stored = patched(name, stored);
+  const bool stays_quantized = !is_plain && !placement_.storage && (!stored.block || placement_.device.is_cpu());
+  // Quantising the sum again would lose most of a small change.
+  const auto beside = stays_quantized && patch ? patch->low_rank() : std::nullopt;
+  if (beside) stored.adapter = LowRank{beside->up.to(placement_.device), beside->down.to(placement_.device)};
+  if (!stays_quantized || (patch && !beside)) {
+    at::ScalarType type = placement_.storage.value_or(is_plain ? stored.data.scalar_type() : at::kBFloat16);
+    if (type == at::kDouble) type = at::kFloat;  // nothing computes in double
+    const at::Tensor changed = patch ? patch->merge(stored.widen(at::kFloat)) : at::Tensor();
+    stored = {.data = patch ? changed.to(type) : stored.widen(type), .shape = stored.shape};
+  }
   stored.data = stored.data.to(placement_.device);
   if (stored.scale.defined()) stored.scale = stored.scale.to(placement_.device);
   return stored;

@@ -64,7 +64,6 @@ class WeightStore {
   const io::TensorTable::Place* find_place(const std::string& name, at::IntArrayRef shape);
   StoredTensor read(const std::string& name, const io::TensorTable::Place& place, at::IntArrayRef shape) const;
   StoredTensor convert(const std::string& name, StoredTensor stored) const;
-  StoredTensor patched(const std::string& name, const StoredTensor& stored) const;
   void report(const std::string& name, std::string text);
 
   io::TensorTable table_;
