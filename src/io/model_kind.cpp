@@ -27,7 +27,7 @@ bool is_adapter(const std::vector<std::string>& names) {
                                          ".lokr_w",
                                          ".lora_mid",
                                          ".lora_magnitude_vector"};
-  constexpr std::string_view endings[] = {".diff", ".diff_b", ".dora_scale", ".set_weight"};
+  constexpr std::string_view endings[] = {".diff", ".diff_b", ".dora_scale", ".set_weight", ".w_norm", ".b_norm"};
   return std::any_of(names.begin(), names.end(), [&](const std::string& name) {
     const auto contains = [&](std::string_view part) { return name.find(part) != std::string::npos; };
     const auto ends = [&](std::string_view part) { return name.ends_with(part); };
