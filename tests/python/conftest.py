@@ -73,6 +73,27 @@ def pipe(pipelines: Callable[[str], llmdit.ZImagePipeline]) -> llmdit.ZImagePipe
     return pipelines("base")
 
 
+@pytest.fixture(scope="session")
+def plain_pixels(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """The pixels of the command's picture of seed 7 with nothing else set."""
+    import command
+
+    return command.pixels(command.generate(tmp_path_factory.mktemp("plain"), "--seed", 7))
+
+
+@pytest.fixture(scope="session")
+def start(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a picture of 96 x 80 pixels, and a mask that is white on its right half."""
+    from PIL import Image
+
+    folder = tmp_path_factory.mktemp("start")
+    Image.new("RGB", (96, 80), (30, 160, 60)).save(folder / "in.jpg")
+    mask = Image.new("RGBA", (96, 80))
+    mask.paste((255, 255, 255, 255), (48, 0, 96, 80))
+    mask.save(folder / "mask.png")
+    return folder
+
+
 @pytest.fixture
 def model_copy(folders: Callable[..., Path], tmp_path: Path) -> Callable[..., Path]:
     """A copy of a tiny model's folder that a test may damage."""

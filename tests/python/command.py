@@ -1,0 +1,117 @@
+"""Runs of the `llmdit` command, and a value for each of its settings."""
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+from PIL import Image
+
+ROOT = Path(__file__).resolve().parents[2]
+LLMDIT = Path(os.environ.get("LLMDIT_COMMAND", ROOT / "build" / "bin" / "llmdit"))
+DEMO_MODEL = ROOT / "examples" / "demo_model"
+
+USAGE, NOT_FOUND, OUT_OF_MEMORY, UNSUPPORTED, INTERRUPTED = 2, 3, 4, 5, 130
+FAST = ["--steps", "1"]  # for tests that do not look at the picture
+
+
+def environment(**extra):
+    """This process's environment without what would change the command."""
+    ours = {k: v for k, v in os.environ.items() if not k.startswith("LLMDIT_") and k not in ("NO_COLOR", "TERM")}
+    # One thread: libtorch's spin while they wait for each other, for seconds where others want the processors too.
+    return {**ours, "TERM": "xterm", "OMP_NUM_THREADS": "1", "LLMDIT_DEMO_MODEL": str(DEMO_MODEL), **extra}
+
+
+def llmdit(*arguments, cwd=None, env=None, text=True, **keywords):
+    assert LLMDIT.exists(), f"{LLMDIT} is missing: build it first"
+    return subprocess.run(
+        [LLMDIT, *map(str, arguments)],
+        cwd=cwd,
+        env=environment(**(env or {})),
+        text=text,
+        timeout=300,
+        stdout=keywords.pop("stdout", subprocess.PIPE),
+        stderr=subprocess.PIPE,
+        **keywords,
+    )
+
+
+def generate(tmp_path, *arguments, prompt="a red circle on a white background"):
+    """The document of a run with --json that has to succeed."""
+    done = llmdit("generate", "-o", tmp_path / "picture.png", "--json", *arguments, "--", prompt, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def inspected(path):
+    """What `llmdit inspect` says of one file."""
+    return json.loads(llmdit("inspect", path, "--json").stdout)["files"][0]
+
+
+def files_in(folder):
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if not path.is_dir())
+
+
+# One value that is not the default for every field of the option tables, as it is typed and as JSON has it.
+GENERATE_SETTINGS = {
+    "width": ("96", 96),
+    "height": ("160", 160),
+    "num_inference_steps": ("3", 3),
+    "seed": ("18446744073709551615", 18446744073709551615),
+    "num_images_per_prompt": ("2", 2),
+    "guidance_scale": ("1.5", 1.5),
+    "negative_prompt": ("a blue square", "a blue square"),
+    "cfg_normalization": ("0.75", 0.75),
+    "cfg_truncation": ("0.5", 0.5),
+    "shift": ("2.5", 2.5),
+    "sigmas": ("1,0.5,0.25", [1, 0.5, 0.25]),
+    "hidden_layer": ("-3", -3),
+    "system_prompt": ("Paint in oil.", "Paint in oil."),
+    "thinking_content": ("A circle is round.", "A circle is round."),
+    "assistant_content": ("Here it is:", "Here it is:"),
+    "force_think_block": (None, True),
+    "strip_quotes": (None, True),
+    "clean_whitespace": (None, True),
+    "strength": ("0.25", 0.25),
+    "outpaint": ("16,0,32,0", [16, 0, 32, 0]),
+    "mask_feather": ("8", 8),
+    "mask_composite": (None, True),
+    "vae_tiling": ("on", "on"),
+    "vae_tile_size": ("128", 128),
+    "vae_tile_overlap": ("32", 32),
+}
+STYLE_LORA = DEMO_MODEL / "loras/neon.safetensors"
+LOAD_SETTINGS = {
+    "dtype": ("float32", "float32"),
+    "device": ("cpu", "cpu"),
+    "text_encoder_device": ("cpu", "cpu"),
+    "dit_device": ("cpu", "cpu"),
+    "vae_device": ("cpu", "cpu"),
+    "transformer_path": (str(DEMO_MODEL / "transformer"), str(DEMO_MODEL / "transformer")),
+    "text_encoder_path": (str(DEMO_MODEL / "text_encoder"), str(DEMO_MODEL / "text_encoder")),
+    "vae_path": (str(DEMO_MODEL / "vae"), str(DEMO_MODEL / "vae")),
+    "tokenizer_path": (str(DEMO_MODEL / "tokenizer"), str(DEMO_MODEL / "tokenizer")),
+    "lora": (f"{STYLE_LORA}:0.5", [f"{STYLE_LORA}:0.5"]),
+}
+
+
+def flag(name):
+    return "--" + name.replace("_", "-")
+
+
+def typed(settings, names=None):
+    arguments = []
+    for name, (text, _) in settings.items():
+        if names is None or name in names:
+            arguments += [flag(name)] if text is None else [flag(name), text]
+    return arguments
+
+
+def pixels(document):
+    with Image.open(document["pictures"][0]["path"]) as picture:
+        return picture.tobytes()
+
+
+def copy_of_demo_model(folder):
+    return Path(shutil.copytree(DEMO_MODEL, folder))
