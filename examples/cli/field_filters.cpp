@@ -23,6 +23,8 @@ OptionValue other_value(const OptionField& field) {
       return std::vector<double>{12345.0};
     case OptionKind::choice:
       return std::string(field.choices.back());
+    case OptionKind::texts:
+      return std::vector<std::string>{"other"};
     case OptionKind::text:
       return std::string("other");
   }
@@ -48,6 +50,10 @@ bool is_picture_field(const OptionField& field) { return !writes_to(field, &Gene
 
 bool is_encoder_load_field(const OptionField& field) {
   return field.name != "transformer_path" && field.name != "vae_path" && field.name != "lora";
+}
+
+bool is_token_load_field(const OptionField& field) {
+  return field.name == "transformer_path" || field.name == "text_encoder_path" || field.name == "tokenizer_path";
 }
 
 }  // namespace llmdit::cli

@@ -21,18 +21,13 @@
 #include "picture_output.hpp"
 #include "progress_bar.hpp"
 #include "prompt_input.hpp"
+#include "rerun.hpp"
 
 namespace llmdit::cli {
 namespace {
 
 constexpr const char* kExamples = R"(Examples:
-  llmdit generate "a red circle on a white background" --seed 7
-  llmdit generate --prompt-file prompt.txt --num-images-per-prompt 4 -o out/cat.png
-  llmdit generate "a cat in oil" --image cat.png --strength 0.5
-  llmdit generate "a dog" --image cat.png --mask mask.png --mask-feather 16
-  llmdit generate "a wide landscape" --image cat.png --outpaint 128,0,128,0
-  llmdit generate "a cat" --json | jq -r '.pictures[].path'
-  llmdit generate "a cat" -o - > cat.png)";
+  llmdit generate "a dog" --seed 7 --image cat.png --mask mask.png --mask-feather 16)";
 
 std::string seconds(double value) { return fmt::format("{:.2f} s", value); }
 
@@ -89,10 +84,10 @@ class PictureInputs {
  public:
   explicit PictureInputs(CLI::App& app) {
     constexpr const char* group = "Picture";
-    add_text_flag(app, "--image", image_, "FILE", "start from this picture: PNG, JPEG or WebP")->group(group);
+    add_text_flag(app, "--image", image_, "FILE", "start from this PNG, JPEG or WebP picture")->group(group);
     add_text_flag(app, "--mask", mask_, "FILE", "paint the image anew where this picture is white")->group(group);
     add_text_flag(app, "--preview", preview_, "FILE", "write a rough picture of every step to this file")->group(group);
-    app.add_flag("--tiled-vae", tiled_, "the same as --vae-tiling on")->group(group);
+    app.add_flag("--tiled-vae", tiled_, "the same as --vae-tiling on")->group("");  // an old name: not in the help
   }
 
   /// Reads the pictures into the options.
@@ -101,7 +96,7 @@ class PictureInputs {
     if (!image_.empty()) options.image = read_image(image_);
     if (!mask_.empty()) options.mask_image = read_image(mask_, on_black);
     if (tiled_) options.vae_tiling = TilingMode::on;
-    if (!preview_.empty()) check_output(preview_);
+    if (!preview_.empty()) check_output(preview_, "--preview");
   }
 
   void write_preview(const AutoencoderKL& vae, const StepInfo& info) const {
@@ -127,16 +122,20 @@ class GenerateCommand {
         model_(app),
         load_flags_(OptionFlags::of<LoadOptions>(app, "Model")),
         generate_flags_(OptionFlags::of<GenerateOptions>(app, "Picture", is_picture_field)),
-        inputs_(app) {
+        inputs_(app),
+        rerun_(app) {
     app.footer(kExamples);
   }
 
   void run() {
+    if (rerun_.is_asked_for()) rerun_.read(load_, options_);
     load_flags_.apply(load_);
     generate_flags_.apply(options_);
     inputs_.apply(options_);
+    rerun_.check_inputs(options_);
     output_.check(options_.num_images_per_prompt);
-    const std::string prompt = prompt_.read();
+    const bool repeats_prompt = rerun_.is_asked_for() && !prompt_.is_given();
+    const std::string prompt = repeats_prompt ? rerun_.prompt() : prompt_.read();
     const std::filesystem::path model = model_.resolve(console_);
 
     const Terminal terminal = console_.quiet() ? Terminal{} : stderr_terminal();
@@ -150,6 +149,7 @@ class GenerateCommand {
     const std::vector<WrittenPicture> written = output_.write(
         result.images, [&](size_t i) { return picture_parameters(prompt, options_, result, i); }, console_);
     console_.note(summary(options_, result));
+    rerun_.compare(result, console_);
     print_result(pipeline, prompt, result, written);
   }
 
@@ -176,6 +176,7 @@ class GenerateCommand {
                   {"prompt", prompt},
                   {"image", path_json(inputs_.image())},
                   {"mask", path_json(inputs_.mask())},
+                  {"rerun", rerun_.json()},
                   {"formatted_prompt", result.formatted_prompts.front()},
                   {"pictures", pictures_json(result, written)},
                   {"token_counts", result.token_counts},
@@ -196,6 +197,7 @@ class GenerateCommand {
   OptionFlags load_flags_;
   OptionFlags generate_flags_;
   PictureInputs inputs_;
+  Rerun rerun_;
   LoadOptions load_;
   GenerateOptions options_;
 };

@@ -13,6 +13,8 @@ class PromptInput {
   PromptInput(const PromptInput&) = delete;
   PromptInput& operator=(const PromptInput&) = delete;
 
+  bool is_given() const { return argument_flag_->count() + file_flag_->count() > 0; }
+
   /// The prompt. Throws UsageError unless it was given in exactly one way, not_found for a file that cannot be read.
   std::string read() const;
 

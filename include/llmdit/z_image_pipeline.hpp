@@ -99,6 +99,19 @@ class LLMDIT_EXPORT ZImagePipeline {
   std::shared_ptr<Impl> impl_;
 };
 
+/// What a picture's own "llmdit" text says of how it was made.
+struct PictureSettings {
+  std::string prompt;
+  std::string model;  ///< name of the model's folder or file
+  std::vector<Lora> loras;
+  GenerateOptions options;
+  std::vector<std::string> unrecorded;  ///< inputs that a file cannot hold, e.g. "image": a rerun must be given them
+};
+
+/// The settings in a PNG, JPEG or WebP file. Throws not_found when it cannot be read, unsupported when it holds none of
+/// ours, or settings this version does not know.
+LLMDIT_EXPORT PictureSettings read_picture_settings(const std::filesystem::path& picture);
+
 /// The texts to store with picture `index` of a result: the "parameters" line other tools read, and "llmdit" as JSON,
 /// from which the picture alone can be made again. What JSON cannot hold, such as latents, is listed under
 /// "unrecorded".

@@ -93,6 +93,14 @@ void bind_z_image_pipeline(py::module_& m) {
       .def_property_readonly("path", &ZImagePipeline::path)
       .def_property_readonly("size_multiple", &ZImagePipeline::size_multiple);
 
+  Record<PictureSettings>(m, "PictureSettings", "What a picture's own text says of how it was made.")
+      .read_only("prompt", &PictureSettings::prompt)
+      .read_only("model", &PictureSettings::model)
+      .read_only("loras", &PictureSettings::loras)
+      .read_only("options", &PictureSettings::options)
+      .read_only("unrecorded", &PictureSettings::unrecorded, "Inputs that a file cannot hold, e.g. 'image'.");
+  m.def("read_picture_settings", &read_picture_settings, py::arg("picture"), NoGil(),
+        "The settings in a picture that llmdit made; pipe(settings.prompt, options=settings.options) makes it again.");
   m.def("picture_parameters", &picture_parameters, py::arg("prompt"), py::arg("options"), py::arg("result"),
         py::arg("index"));
 }

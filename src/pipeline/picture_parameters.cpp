@@ -1,6 +1,10 @@
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "base/check.hpp"
+#include "base/translate.hpp"
+#include "io/encoding.hpp"
+#include "io/json.hpp"
 #include "llmdit/version.hpp"
 #include "llmdit/z_image_pipeline.hpp"
 #include "text/utf8.hpp"
@@ -47,6 +51,7 @@ nlohmann::json settings(std::string_view prompt, const GenerateOptions& options,
   json["num_inference_steps"] = schedule_steps(options);
   json["seed"] = index < result.seeds.size() ? nlohmann::json(result.seeds[index]) : nullptr;
   json["num_images_per_prompt"] = 1;
+  for (const Lora& lora : result.loras) json["loras"].push_back({{"path", lora.path.string()}, {"scale", lora.scale}});
   if (const auto names = unrecorded_inputs(options); !names.empty()) json["unrecorded"] = names;
   return json;
 }
@@ -80,7 +85,63 @@ std::string as_chunk_text(std::string text) {
   return valid;
 }
 
+/// A JSON value as a field's; its kind is checked by set_option.
+OptionValue from_json(const nlohmann::json& value) {
+  if (value.is_boolean()) return value.get<bool>();
+  if (value.is_number_unsigned()) return value.get<uint64_t>();
+  if (value.is_number_integer()) return value.get<int64_t>();
+  if (value.is_number()) return value.get<double>();
+  if (value.is_string()) return value.get<std::string>();
+  const bool is_list = value.is_array();
+  const auto each = [&](auto holds) { return is_list && std::ranges::all_of(value, holds); };
+  if (each([](const auto& item) { return item.is_number(); })) return value.get<std::vector<double>>();
+  if (each([](const auto& item) { return item.is_string(); })) return value.get<std::vector<std::string>>();
+  return std::monostate();
+}
+
+/// Takes one value out of the settings; throws the library's own kinds only.
+void read_setting(const std::string& key, const nlohmann::json& value, PictureSettings& settings) {
+  if (key == "version") return;
+  if (key == "prompt") {
+    settings.prompt = value.get<std::string>();
+  } else if (key == "model") {
+    settings.model = value.get<std::string>();
+  } else if (key == "unrecorded") {
+    settings.unrecorded = value.get<std::vector<std::string>>();
+  } else if (key == "loras") {
+    for (const auto& lora : value)
+      settings.loras.push_back(
+          {io::path_from_utf8(lora.at("path").get<std::string>()), lora.at("scale").get<double>()});
+  } else if (!value.is_null()) {  // null is "not given"
+    set_option(settings.options, key, from_json(value));
+  }
+}
+
 }  // namespace
+
+PictureSettings read_picture_settings(const std::filesystem::path& picture) {
+  return translate_errors("picture_settings", [&] {
+    const ImageInfo info = read_image_info(picture);
+    const auto text = std::ranges::find(info.text, "llmdit", [](const auto& entry) { return entry.first; });
+    if (text == info.text.end()) {
+      fail(ErrorCode::unsupported, "picture_settings",
+           "{}: expected a picture that llmdit made, with its settings inside, "
+           "found none; other programs' parameters are not read",
+           io::printable_path(picture));
+    }
+    PictureSettings settings;
+    const io::JsonObject json = io::JsonObject::parse(picture, text->second);
+    for (const auto& [key, value] : json.value().items()) {
+      try {
+        read_setting(key, value, settings);
+      } catch (const std::exception& error) {
+        fail(ErrorCode::unsupported, "picture_settings", "{}: setting \"{}\": {}", io::printable_path(picture),
+             io::printable(key), io::printable(error.what()));
+      }
+    }
+    return settings;
+  });
+}
 
 ImageText picture_parameters(std::string_view prompt, const GenerateOptions& options, const GenerateResult& result,
                              size_t index) {

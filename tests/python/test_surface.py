@@ -38,7 +38,13 @@ def test_every_public_name_is_there_and_in_the_stub():
 def test_classes_have_the_members_the_stub_tells():
     inherited = set(dir(object)) | {"__module__", "__dict__", "__weakref__", "__init__", "__slots__", "__annotations__"}
     for name, node in stub().items():
-        if not isinstance(node, ast.ClassDef) or name in ("Role", "OptionKind", "FileKind", "ImageFormat", "TimeShiftType"):
+        if not isinstance(node, ast.ClassDef) or name in (
+            "Role",
+            "OptionKind",
+            "FileKind",
+            "ImageFormat",
+            "TimeShiftType",
+        ):
             continue
         cls = getattr(llmdit, name)
         told = members(node)

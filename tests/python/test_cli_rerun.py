@@ -1,0 +1,67 @@
+"""`llmdit generate --from`: a picture made again by the settings inside it."""
+
+import json
+
+import llmdit as python_module
+import pytest
+from command import FAST, NOT_FOUND, STYLE_LORA, UNSUPPORTED, USAGE, inspected, llmdit
+from PIL import Image
+
+
+def again(tmp_path, *arguments):
+    done = llmdit("generate", "--json", "-o", tmp_path / "again.png", *arguments, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout), done.stderr
+
+
+@pytest.mark.parametrize("suffix", ["png", "webp"])
+def test_a_picture_is_made_again_from_itself(tmp_path, suffix):
+    settings = ["--steps", 3, "--seed", 11, "--width", 96, "--guidance-scale", 1.5, "--negative-prompt", "a star"]
+    first = tmp_path / f"first.{suffix}"
+    quality = ["--quality", 100] if suffix == "webp" else []  # lossless
+    chat = ["--system-prompt", "Paint.", "--lora", f"{STYLE_LORA}:0.5"]
+    assert llmdit("generate", "ein rötlicher Kreis", *settings, *chat, *quality, "-o", first).returncode == 0
+    document, told = again(tmp_path, "--from", first)
+    assert document["rerun"] == {"from": str(first), "identical": True, "largest_difference": 0}
+    assert document["prompt"] == "ein rötlicher Kreis" and document["load"]["lora"] == [f"{STYLE_LORA}:0.5"]
+    assert f"identical to {first}" in told
+    assert inspected(first)["text"] == inspected(tmp_path / "again.png")["text"]
+
+
+def test_flags_change_what_is_made_again(tmp_path):
+    first = tmp_path / "first.png"
+    assert llmdit("generate", "a red circle", *FAST, "--seed", 1, "-o", first).returncode == 0
+    document, told = again(tmp_path, "--from", first, "--seed", 2)
+    assert document["settings"]["num_inference_steps"] == 1 and document["settings"]["seed"] == 2
+    assert not document["rerun"]["identical"] and document["rerun"]["largest_difference"] > 0
+    assert f"not identical to {first}" in told
+    document, _ = again(tmp_path, "--from", first, "a blue star")
+    assert document["prompt"] == "a blue star"
+    document, told = again(tmp_path, "--from", first, "--width", 160)
+    assert document["rerun"]["largest_difference"] is None and "another size" in told
+
+
+def test_one_of_a_batch_and_one_of_a_picture_are_made_again(tmp_path, start):
+    batch = ["--num-images-per-prompt", 2, "--seed", 5, "-o", tmp_path / "cat.png"]
+    assert llmdit("generate", "a cat", *FAST, *batch).returncode == 0
+    document, _ = again(tmp_path, "--from", tmp_path / "cat-0002.png")
+    assert document["settings"]["seed"] == 6 and document["rerun"]["largest_difference"] <= 1  # batches round otherwise
+
+    image = ["--image", start / "in.jpg"]
+    assert llmdit("generate", "a cat", *FAST, *image, "-o", tmp_path / "x.png").returncode == 0
+    done = llmdit("generate", "--from", tmp_path / "x.png", "-o", tmp_path / "y.png")
+    assert done.returncode == USAGE and "image, which it cannot hold; give it by --image" in done.stderr
+    document, _ = again(tmp_path, "--from", tmp_path / "x.png", *image)
+    assert document["rerun"]["identical"]
+
+
+def test_pictures_that_do_not_say_how_they_were_made(tmp_path):
+    Image.new("RGB", (32, 32)).save(tmp_path / "plain.png")
+    done = llmdit("generate", "--from", tmp_path / "plain.png", cwd=tmp_path)
+    assert done.returncode == UNSUPPORTED and "plain.png: expected a picture that llmdit made" in done.stderr
+    text = python_module.encode_png(python_module.Image(Image.new("RGB", (32, 32))), text={"llmdit": '{"stepz": 3}'})
+    (tmp_path / "strange.png").write_bytes(text)
+    done = llmdit("generate", "--from", tmp_path / "strange.png", cwd=tmp_path)
+    assert done.returncode == UNSUPPORTED and 'setting "stepz"' in done.stderr
+    assert llmdit("generate", "--from", tmp_path / "none.png", cwd=tmp_path).returncode == NOT_FOUND
+    assert not (tmp_path / "output.png").exists()
