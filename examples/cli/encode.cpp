@@ -80,20 +80,15 @@ class EncodeCommand {
     load_flags_.apply(load_);
     encode_flags_.apply(options_);
     const std::string prompt = prompt_.read();
-    const std::filesystem::path model = model_.resolve(console_);
+    const ModelSources model(model_.resolve(console_), load_);
 
     InterruptGuard interrupt([this] { console_.note("stopping; Ctrl-C again quits at once"); });
-    const std::filesystem::path folder = model / "text_encoder", tokenizer = model / "tokenizer";
-    LoadOptions own = load_;
-    own.text_encoder_path.reset();
-    own.tokenizer_path.reset();
-    const auto encoder = ZImageTextEncoder::load(std::filesystem::path(load_.text_encoder_path.value_or(folder.string())),
-                                                 std::filesystem::path(load_.tokenizer_path.value_or(tokenizer.string())), own, folder);
+    const auto encoder = ZImageTextEncoder::load(model, load_);
     const std::vector<std::string> texts = {format_prompt(prompt, options_.chat)};
     const EncodingOutput output =
         encoder.encode(texts, {.hidden_layer = options_.hidden_layer, .stop = interrupt.token()});
     const Statistics result = statistics(output.embeddings.front());
-    json_.given() ? print_json(document(model, prompt, output, result)) : write_stdout(line(result));
+    json_.given() ? print_json(document(model.model(), prompt, output, result)) : write_stdout(line(result));
   }
 
  private:

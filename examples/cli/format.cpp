@@ -1,7 +1,6 @@
 #include <fmt/format.h>
 
 #include <cstdint>
-#include <filesystem>
 #include <memory>
 #include <string>
 #include <vector>
@@ -12,6 +11,7 @@
 #include "json_output.hpp"
 #include "llmdit/chat.hpp"
 #include "llmdit/generate_options.hpp"
+#include "llmdit/model_sources.hpp"
 #include "llmdit/tokenizer.hpp"
 #include "llmdit/z_image_transformer.hpp"
 #include "model_choice.hpp"
@@ -36,14 +36,14 @@ struct Formatted {
   bool fits() const { return static_cast<int64_t>(ids.size()) <= max_tokens; }
 };
 
-Formatted format_and_tokenize(const std::string& prompt, const ChatOptions& chat, const std::filesystem::path& model) {
+Formatted format_and_tokenize(const std::string& prompt, const ChatOptions& chat, const ModelSources& model) {
   Formatted result;
   result.prompt = prompt;
   result.text = format_prompt(prompt, chat);
-  const Tokenizer tokenizer = Tokenizer::load(model / "tokenizer");
+  const Tokenizer tokenizer = Tokenizer::load(model.tokenizer());
   result.ids = tokenizer.encode(result.text);
   for (const int64_t id : result.ids) result.pieces.push_back(tokenizer.id_to_token(id).value_or(""));
-  result.max_tokens = max_caption_len(ZImageTransformerConfig::load(model / "transformer"));
+  result.max_tokens = max_caption_len(ZImageTransformerConfig::load(model.transformer()));
   return result;
 }
 
@@ -72,15 +72,18 @@ class FormatCommand {
         json_(app),
         console_(app),
         model_(app),
+        load_flags_(OptionFlags::of<LoadOptions>(app, "Model", is_token_load_field)),
         chat_flags_(OptionFlags::of<GenerateOptions>(app, "Chat text", is_chat_field)) {
     app.footer(kExamples);
   }
 
   void run() const {
+    LoadOptions load;
+    load_flags_.apply(load);
     GenerateOptions options;
     chat_flags_.apply(options);
     const std::string prompt = prompt_.read();
-    const Formatted result = format_and_tokenize(prompt, options.chat, model_.resolve(console_));
+    const Formatted result = format_and_tokenize(prompt, options.chat, ModelSources(model_.resolve(console_), load));
     if (!result.fits()) {
       console_.warn(fmt::format("{} tokens are more than the {} that the transformer takes", result.ids.size(),
                                 result.max_tokens));
@@ -93,6 +96,7 @@ class FormatCommand {
   JsonFlag json_;
   Console console_;
   ModelChoice model_;
+  OptionFlags load_flags_;
   OptionFlags chat_flags_;
 };
 

@@ -31,7 +31,8 @@ struct AutoencoderKLConfig {
   /// Pixels per latent: 2^(blocks - 1).
   int64_t vae_scale_factor() const { return int64_t{1} << (block_out_channels.size() - 1); }
 
-  /// A model folder or its `config.json`. Throws unsupported for another class or a setting that is not handled.
+  /// A model folder, its `config.json`, or a weight file. Throws unsupported for another class or a setting that is not
+  /// handled.
   LLMDIT_EXPORT static AutoencoderKLConfig load(const std::filesystem::path& path);
 };
 

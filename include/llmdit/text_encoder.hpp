@@ -13,6 +13,7 @@
 
 #include "llmdit/export.hpp"
 #include "llmdit/load_options.hpp"
+#include "llmdit/model_sources.hpp"
 #include "llmdit/tokenizer.hpp"
 
 namespace llmdit {
@@ -58,7 +59,8 @@ struct Qwen3Config {
   double rms_norm_eps = 1e-6;
   double rope_theta = 1e6;
 
-  /// A model folder or its `config.json`. Throws unsupported for another architecture or a setting that is not handled.
+  /// A model folder, its `config.json`, or a weight file. Throws unsupported for another architecture or a setting that
+  /// is not handled.
   LLMDIT_EXPORT static Qwen3Config load(const std::filesystem::path& path);
 };
 
@@ -71,6 +73,9 @@ class LLMDIT_EXPORT ZImageTextEncoder final : public TextEncoder {
   /// `config_path`, a folder or `config.json`, or as Qwen3-4B has it.
   static ZImageTextEncoder load(const std::filesystem::path& path, const std::filesystem::path& tokenizer_path,
                                 const LoadOptions& options = {}, const std::filesystem::path& config_path = {});
+
+  /// The encoder of a model of any form; its other parts may be missing. Options of the other parts play no role.
+  static ZImageTextEncoder load(const ModelSources& sources, const LoadOptions& options = {});
 
   EncodingOutput encode(std::span<const std::string> texts, const EncodeOptions& options = {}) const override;
   int64_t hidden_size() const override;

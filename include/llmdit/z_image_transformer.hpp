@@ -41,7 +41,8 @@ struct ZImageTransformerConfig {
   std::array<int64_t, 3> axes_dims = {32, 48, 48};
   std::array<int64_t, 3> axes_lens = {1024, 512, 512};
 
-  /// A model folder or its `config.json`. Throws unsupported for another class or a setting that is not handled.
+  /// A model folder, its `config.json`, or a weight file. Throws unsupported for another class or a setting that is not
+  /// handled.
   LLMDIT_EXPORT static ZImageTransformerConfig load(const std::filesystem::path& path);
 };
 

@@ -1,5 +1,6 @@
 #include "io/encoding.hpp"
 
+#include <algorithm>
 #include <cstdint>
 
 namespace llmdit::io {
@@ -70,6 +71,12 @@ std::string printable(std::string_view text, size_t max_bytes) {
     result += !code ? "\xef\xbf\xbd" : is_control ? "?" : text.substr(start, at - start);
   }
   return result;
+}
+
+std::string printable_list(const std::vector<std::string>& names, size_t shown) {
+  std::string list;
+  for (size_t i = 0; i < std::min(shown, names.size()); ++i) list += (i == 0 ? "" : ", ") + printable(names[i]);
+  return names.size() > shown ? list + ", ..." : list;
 }
 
 std::string printable_path(const std::filesystem::path& path) {

@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace llmdit::io {
 
@@ -15,6 +16,8 @@ std::optional<std::string> utf8_to_latin1(std::string_view text);
 
 /// `text` as it may stand in an error message: valid UTF-8 without control characters, cut after `max_bytes`.
 std::string printable(std::string_view text, size_t max_bytes = 200);
+/// The first few of several names in a message, each printable: "a, b, c, ...".
+std::string printable_list(const std::vector<std::string>& names, size_t shown = 5);
 std::string printable_path(const std::filesystem::path& path);
 
 /// The native path of UTF-8 text, as configuration files and the C API carry it.

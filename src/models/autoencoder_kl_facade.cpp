@@ -69,6 +69,7 @@ AutoencoderKLConfig parse_autoencoder_config(const io::JsonObject& json) {
 namespace llmdit {
 
 AutoencoderKLConfig AutoencoderKLConfig::load(const std::filesystem::path& path) {
+  if (models::is_weight_file(path)) return models::open_autoencoder(path).config;
   return models::parse_autoencoder_config(io::read_config(path));
 }
 

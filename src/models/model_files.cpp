@@ -4,21 +4,12 @@
 #include "io/encoding.hpp"
 #include "io/model_config.hpp"
 #include "io/model_kind.hpp"
+#include "io/path_kind.hpp"
 
 namespace llmdit::models {
 namespace {
 
 namespace fs = std::filesystem;
-
-bool is_file(const fs::path& path) {
-  std::error_code ignored;
-  return fs::is_regular_file(path, ignored);
-}
-
-bool is_folder(const fs::path& path) {
-  std::error_code ignored;
-  return fs::is_directory(path, ignored);
-}
 
 /// The class a configuration is for, by diffusers' key or by transformers'.
 std::string class_of(const io::JsonObject& json) {
@@ -39,7 +30,7 @@ ModelFiles<Config> open_files(io::TensorTable table, const fs::path& path, const
   }
   if (const auto own = own_config(path, table, class_name)) return {std::move(table), parse(*own)};
   std::optional<Config> known;
-  if (!config_path.empty() && (is_file(config_path) || is_file(config_path / "config.json")))
+  if (!config_path.empty() && (io::is_file(config_path) || io::is_file(config_path / "config.json")))
     known = parse(io::read_config(config_path));
   const Config config = tell(table, known);
   check_config(config, path);
@@ -55,14 +46,16 @@ std::optional<io::JsonObject> own_config(const fs::path& path, const io::TensorT
   const auto metadata = table.checkpoint().metadata();
   if (const auto found = metadata.find(config_key(table.component())); found != metadata.end())
     return io::JsonObject::parse(path, found->second);
-  if (is_folder(path)) return io::read_config(path);
+  if (io::is_folder(path)) return io::read_config(path);
   const fs::path beside = path.parent_path() / "config.json";
-  if (!is_file(beside)) return std::nullopt;
+  if (!io::is_file(beside)) return std::nullopt;
   auto json = io::JsonObject::read(beside);
   // Folders of single files hold configurations of many things.
   if (class_of(json) != class_name) return std::nullopt;
   return json;
 }
+
+bool is_weight_file(const fs::path& path) { return io::is_file(path) && path.extension() != ".json"; }
 
 ModelFiles<ZImageTransformerConfig> open_z_image(const fs::path& path, const fs::path& config_path) {
   return open_files<ZImageTransformerConfig>(z_image_table(io::Checkpoint::open(path)), path, config_path,

@@ -53,6 +53,9 @@ std::optional<io::JsonObject> own_config(const std::filesystem::path& path, cons
 /// The key under which a file's header carries the configuration of a component, e.g. "llmdit.transformer_config".
 std::string config_key(std::string_view component);
 
+/// Whether a configuration is to be told from the weights at `path` rather than read as JSON.
+bool is_weight_file(const std::filesystem::path& path);
+
 /// A component's weights with the configuration they are built by.
 template <class Config>
 struct ModelFiles {

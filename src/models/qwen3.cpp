@@ -82,6 +82,7 @@ void check_config(const Qwen3Config& config, const std::filesystem::path& path) 
 namespace llmdit {
 
 Qwen3Config Qwen3Config::load(const std::filesystem::path& path) {
+  if (models::is_weight_file(path)) return models::open_qwen3(path).config;
   return models::parse_qwen3_config(io::read_config(path));
 }
 

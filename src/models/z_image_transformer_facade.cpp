@@ -76,6 +76,7 @@ ZImageTransformerConfig parse_z_image_config(const io::JsonObject& json) {
 namespace llmdit {
 
 ZImageTransformerConfig ZImageTransformerConfig::load(const std::filesystem::path& path) {
+  if (models::is_weight_file(path)) return models::open_z_image(path).config;
   return models::parse_z_image_config(io::read_config(path));
 }
 

@@ -49,6 +49,13 @@ ZImageTextEncoder ZImageTextEncoder::load(const std::filesystem::path& path,
   });
 }
 
+ZImageTextEncoder ZImageTextEncoder::load(const ModelSources& sources, const LoadOptions& options) {
+  return translate_errors("text_encoder", [&] {
+    return load(sources.text_encoder(), sources.tokenizer(), component_options(options),
+                sources.config_of("text_encoder"));
+  });
+}
+
 ZImageTextEncoder ZImageTextEncoder::patched(const WeightPatches& patches) const {
   return translate_errors("text_encoder", [&] {
     const c10::NoGradGuard guard;

@@ -10,12 +10,19 @@
 #include "base/load_options.hpp"
 #include "base/translate.hpp"
 #include "io/encoding.hpp"
+#include "io/path_kind.hpp"
+#include "llmdit/model_sources.hpp"
 #include "pipeline/generation.hpp"
 #include "pipeline/lora_loader.hpp"
-#include "pipeline/model_sources.hpp"
 
 namespace llmdit {
 namespace {
+
+/// Where a part's sizes stand written: its configuration, or a bare file itself.
+std::string place_of_sizes(const std::filesystem::path& part) {
+  const auto config = part / "config.json";
+  return io::printable_path(io::is_file(config) ? config : part);
+}
 
 void check_parts_fit(const ModelSources& sources, const PipelineParts& parts) {
   const auto& transformer = parts.transformer.config();
@@ -24,30 +31,27 @@ void check_parts_fit(const ModelSources& sources, const PipelineParts& parts) {
     fail(ErrorCode::unsupported, "pipeline",
          "expected the text encoder's width to be the transformer's cap_feat_dim, found hidden_size {} in {} "
          "and cap_feat_dim {} in {}",
-         parts.text_encoder.hidden_size(), io::printable_path(sources.text_encoder), transformer.cap_feat_dim,
-         io::printable_path(sources.transformer));
+         parts.text_encoder.hidden_size(), place_of_sizes(sources.text_encoder()), transformer.cap_feat_dim,
+         place_of_sizes(sources.transformer()));
   }
   if (vae.in_channels != 3 || vae.out_channels != 3) {
     fail(ErrorCode::unsupported, "pipeline",
          "expected an autoencoder of RGB pictures in {}, found {} channels in and {} out",
-         io::printable_path(sources.vae), vae.in_channels, vae.out_channels);
+         place_of_sizes(sources.vae()), vae.in_channels, vae.out_channels);
   }
   if (vae.latent_channels != transformer.in_channels) {
     fail(ErrorCode::unsupported, "pipeline",
          "expected the autoencoder's latents to be the transformer's, found latent_channels {} in {} and "
          "in_channels {} in {}",
-         vae.latent_channels, io::printable_path(sources.vae), transformer.in_channels,
-         io::printable_path(sources.transformer));
+         vae.latent_channels, place_of_sizes(sources.vae()), transformer.in_channels,
+         place_of_sizes(sources.transformer()));
   }
 }
 
 void warn_unused(std::vector<std::string>& warnings, const char* part, const std::vector<std::string>& names) {
   if (names.empty()) return;
-  constexpr size_t shown = 5;
-  const std::vector<std::string> first(names.begin(),
-                                       names.begin() + static_cast<std::ptrdiff_t>(std::min(shown, names.size())));
-  warnings.push_back(fmt::format("{}: {} tensors of the file have no place in the model: {}{}", part, names.size(),
-                                 fmt::join(first, ", "), names.size() > shown ? ", ..." : ""));
+  warnings.push_back(fmt::format("{}: {} tensors of the file have no place in the model: {}", part, names.size(),
+                                 io::printable_list(names)));
 }
 
 std::vector<std::string> load_warnings(const ModelSources& sources, const PipelineParts& parts) {
@@ -55,7 +59,7 @@ std::vector<std::string> load_warnings(const ModelSources& sources, const Pipeli
   warn_unused(warnings, "text_encoder", parts.text_encoder.unused_weights());
   warn_unused(warnings, "transformer", parts.transformer.unused_weights());
   warn_unused(warnings, "vae", parts.vae.unused_weights());
-  if (sources.scheduler.empty()) {
+  if (sources.scheduler().empty()) {
     warnings.push_back(
         fmt::format("scheduler: there is no scheduler_config.json; the shift is {}, that of Z-Image-Turbo",
                     parts.scheduler.config().shift));
@@ -72,16 +76,17 @@ std::string model_name(const std::filesystem::path& path) {
 
 PipelineParts load_parts(const std::filesystem::path& path, const LoadOptions& options) {
   constexpr SchedulerConfig turbo{.shift = 3.0};
-  const ModelSources sources = find_sources(path, options);
+  const ModelSources sources(path, options);
   const LoadOptions own = component_options(options);
-  // Small parts first, so that a wrong folder is told before anything large is mapped.
-  auto scheduler = sources.scheduler.empty() ? FlowMatchScheduler(turbo) : FlowMatchScheduler::load(sources.scheduler);
-  auto text_encoder =
-      ZImageTextEncoder::load(sources.text_encoder, sources.tokenizer, own, sources.config_of("text_encoder"));
-  auto transformer = ZImageTransformer::load(sources.transformer, own, sources.config_of("transformer"));
-  auto vae = AutoencoderKL::load(sources.vae, own, sources.config_of("vae"));
-  PipelineParts parts{.path = sources.model,
-                      .name = model_name(options.transformer_path ? sources.transformer : sources.model),
+  // Everything is found, and small parts are loaded, before anything large is mapped.
+  const auto scheduler_path = sources.scheduler(), transformer_path = sources.transformer(), vae_path = sources.vae();
+  auto scheduler = scheduler_path.empty() ? FlowMatchScheduler(turbo) : FlowMatchScheduler::load(scheduler_path);
+  auto text_encoder = ZImageTextEncoder::load(sources, options);
+  auto transformer = ZImageTransformer::load(transformer_path, own, sources.config_of("transformer"));
+  auto vae = AutoencoderKL::load(vae_path, own, sources.config_of("vae"));
+  const bool is_named = options.transformer_path || sources.model().empty();
+  PipelineParts parts{.path = sources.model().empty() ? transformer_path : sources.model(),
+                      .name = model_name(is_named ? transformer_path : sources.model()),
                       .text_encoder = std::move(text_encoder),
                       .transformer = std::move(transformer),
                       .vae = std::move(vae),

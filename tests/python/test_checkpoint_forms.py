@@ -5,6 +5,7 @@ import os
 import shutil
 
 import checkpoint_forms as forms
+import command
 import llmdit
 import pytest
 import torch
@@ -173,6 +174,31 @@ def test_comfyui_s_three_folders(folder, states, picture, tmp_path):
     save(forms.original_transformer(states["transformer"]), root / "diffusion_models/other.safetensors")
     with pytest.raises(llmdit.NotFound, match=r"several \(any.safetensors, other.safetensors\).*--transformer-path"):
         llmdit.ZImagePipeline.from_pretrained(root, tokenizer_path=folder / "tokenizer")
+
+
+def test_inspect_names_the_parts_of_such_a_folder(states, tmp_path):
+    info = llmdit.inspect(comfy_folder(states, tmp_path / "models"))
+    assert info.kind == llmdit.FileKind.model_folder
+    assert [load.component for part in info.components for load in part.loads] == list(PARTS)[1::-1] + ["vae"]
+
+
+def test_commands_for_the_encoder_take_a_folder_of_single_files(states, folder, tmp_path):
+    """They ask for the parts they need only: there is no autoencoder here."""
+    root = comfy_folder(states, tmp_path / "models")
+    (root / "vae/AE.safetensors").unlink()
+    shutil.copy(folder / "text_encoder/config.json", root / "text_encoders/config.json")
+    shutil.copytree(folder / "tokenizer", root / "tokenizer")
+
+    def told(name, model):
+        done = command.llmdit(name, "a cat", "--model-path", model, "--json")
+        assert done.returncode == 0, done.stderr
+        document = json.loads(done.stdout)
+        return {key: value for key, value in document.items() if key not in ("model", "max_tokens")}
+
+    for name in ("encode", "format"):
+        assert told(name, root) == told(name, folder)
+    with pytest.raises(llmdit.NotFound, match=r"vae.*--vae-path"):
+        llmdit.ZImagePipeline.from_pretrained(root)
 
 
 def test_every_part_by_its_own_path(folder, picture):
