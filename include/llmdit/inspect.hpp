@@ -15,7 +15,7 @@ namespace llmdit {
 enum class FileKind {
   weights,       ///< a safetensors or GGUF file
   component,     ///< a folder with the weights of one model, in one file or in shards
-  model_folder,  ///< a diffusers folder with a model_index.json
+  model_folder,  ///< a diffusers folder with a model_index.json, or one of single files as ComfyUI has them
   tokenizer,     ///< a tokenizer.json, tokenizer.model, or a folder with one
   picture,       ///< a PNG, JPEG or WebP file
 };
@@ -29,12 +29,12 @@ struct TensorInfo {
   std::vector<int64_t> shape;
   uint64_t bytes = 0;
   std::filesystem::path file;
-  std::vector<std::string> becomes;  ///< tensors of the model that it holds, by their published names
+  std::vector<std::string> becomes;  ///< tensors of the model that it holds or, of a LoRA, changes; by published names
 };
 
 /// How the weights of one component would load.
 struct ComponentInfo {
-  std::string component;              ///< "text_encoder", "transformer" or "vae"
+  std::string component;              ///< "tokenizer", "text_encoder", "transformer", "vae", "lora"
   std::string model;                  ///< the class
   std::string sizes;                  ///< of the model, in words
   std::vector<std::string> problems;  ///< why it does not load: refused kinds, tensors that are missing or do not fit
@@ -52,7 +52,7 @@ struct FileInfo {
   ImageInfo picture;                            ///< of a picture
 };
 
-/// What a file or folder is, from headers alone. All checks of the format are made.
+/// What a file, a folder or a hub id in the local cache is, from headers alone. All checks of the format are made.
 /// Throws not_found when it cannot be read, unsupported when it is damaged or of no known kind.
 LLMDIT_EXPORT FileInfo inspect(const std::filesystem::path& path);
 

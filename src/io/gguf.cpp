@@ -149,8 +149,8 @@ class GgufFile::Parser {
 
   const std::byte* take_bytes(uint64_t count, std::string_view what) {
     if (count > bytes_.size() - at_) {
-      fail_file(
-          fmt::format("expected {} more bytes for {}, found {}; is the file whole?", count, what, bytes_.size() - at_));
+      fail_file(fmt::format("expected {} more bytes of the GGUF header for {}, found {}; is the file whole?", count,
+                            what, bytes_.size() - at_));
     }
     const std::byte* start = bytes_.data() + at_;
     at_ += count;

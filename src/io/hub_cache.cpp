@@ -76,11 +76,15 @@ fs::path hub_cache_folder() {
 }
 
 fs::path resolve_model_path(const fs::path& path) {
-  if (is_there(path)) return path;
+  std::error_code error;
+  if (fs::exists(path, error)) return path;
+  if (!error) error = std::make_error_code(std::errc::no_such_file_or_directory);
   const auto id = parse_id(path.string());
   if (!id) {
-    fail(ErrorCode::not_found, "model", "expected a file or folder, or a hub id such as organisation/name, found no {}",
-         printable_path(path));
+    fail(ErrorCode::not_found, "model",
+         "cannot read {}: {}; expected a file or folder, or a hub id such as organisation/name; a model folder has a "
+         "model_index.json",
+         printable_path(path), error.message());
   }
   const fs::path repository = hub_cache_folder() / fmt::format("models--{}--{}", id->organisation, id->name);
   std::string commit = id->revision;

@@ -7,14 +7,19 @@
 #include "base/enum_table.hpp"
 #include "io/checkpoint.hpp"
 #include "io/encoding.hpp"
+#include "io/hub_cache.hpp"
 #include "io/image_codec.hpp"
 #include "io/json.hpp"
 #include "io/mapped_file.hpp"
 #include "io/model_kind.hpp"
+#include "io/path_kind.hpp"
+#include "llmdit/tokenizer.hpp"
 #include "models/autoencoder_kl.hpp"
 #include "models/model_files.hpp"
 #include "models/qwen3.hpp"
 #include "models/z_image_transformer.hpp"
+#include "pipeline/inspect_lora.hpp"
+#include "pipeline/single_files.hpp"
 
 namespace llmdit {
 
@@ -39,11 +44,6 @@ constexpr std::string_view settings_files[] = {"scheduler_config.json", "preproc
 
 [[noreturn]] void fail_kind(const fs::path& path, std::string_view problem) {
   fail(ErrorCode::unsupported, "inspect", "{}: {}", io::printable_path(path), problem);
-}
-
-bool is_file(const fs::path& path) {
-  std::error_code ignored;
-  return fs::is_regular_file(path, ignored);
 }
 
 bool has_weights(const fs::path& folder) {
@@ -119,11 +119,23 @@ bool may_hold(io::TensorTable (*make_table)(io::Checkpoint), const io::Checkpoin
   }
 }
 
+/// The tokenizer that a GGUF file brings along.
+ComponentInfo plan_tokenizer(const fs::path& path) {
+  ComponentInfo info{.component = "tokenizer", .model = "Qwen2Tokenizer"};
+  try {
+    info.sizes = fmt::format("{} tokens", Tokenizer::load(path).vocab_size());
+  } catch (const Error& error) {
+    info.problems.emplace_back(error.what());
+  }
+  return info;
+}
+
 std::vector<ComponentInfo> plan_loads(const fs::path& path, const io::Checkpoint& checkpoint,
                                       std::vector<TensorInfo>& tensors) {
   std::vector<ComponentInfo> loads;
   const std::string model = io::tell_model(checkpoint);
-  if (model == "LoRA") return loads;
+  if (model == "LoRA") return {plan_lora(tensors)};
+  if (checkpoint.metadata().contains("tokenizer.ggml.model")) loads.push_back(plan_tokenizer(path));
   const auto looks_like = [&](std::string_view name) { return model.find(name) != model.npos; };
   if (may_hold(models::qwen3_table, checkpoint, looks_like("Qwen3Model")))
     loads.push_back(plan_load<Qwen3Config>("text_encoder", "Qwen3Model", path, models::open_qwen3, tensors));
@@ -153,7 +165,7 @@ FileInfo inspect_weights(const fs::path& path, FileKind kind) {
 
 FileInfo inspect_component(const fs::path& folder) {
   FileInfo info = inspect_weights(folder, FileKind::component);
-  if (const fs::path path = folder / "config.json"; is_file(path)) {
+  if (const fs::path path = folder / "config.json"; io::is_file(path)) {
     const auto config = io::JsonObject::read(path);
     if (const auto classes = config.get_optional<std::vector<std::string>>("architectures");
         classes && !classes->empty()) {
@@ -166,11 +178,10 @@ FileInfo inspect_component(const fs::path& folder) {
 
 /// `path` is a tokenizer.json, a tokenizer.model, or a folder with one; the JSON file goes first.
 FileInfo inspect_tokenizer(const fs::path& path) {
-  std::error_code ignored;
-  const bool is_folder = fs::is_directory(path, ignored);
+  const bool is_folder = io::is_folder(path);
   const fs::path folder = is_folder ? path : path.parent_path();
   const fs::path file =
-      !is_folder ? path : folder / (is_file(folder / "tokenizer.json") ? "tokenizer.json" : "tokenizer.model");
+      !is_folder ? path : folder / (io::is_file(folder / "tokenizer.json") ? "tokenizer.json" : "tokenizer.model");
   FileInfo info;
   info.kind = FileKind::tokenizer;
   info.path = path;
@@ -184,9 +195,19 @@ FileInfo inspect_tokenizer(const fs::path& path) {
       fail_kind(file, "expected a SentencePiece model, found other data");
     info.model = "SentencePiece";
   }
-  if (const fs::path config = folder / "tokenizer_config.json"; is_file(config)) {
+  if (const fs::path config = folder / "tokenizer_config.json"; io::is_file(config)) {
     info.model = io::JsonObject::read(config).get_optional<std::string>("tokenizer_class").value_or(info.model);
   }
+  return info;
+}
+
+/// A folder of single files as ComfyUI has them: each of its files is a part.
+FileInfo inspect_comfy_folder(const fs::path& folder, const std::vector<fs::path>& files) {
+  FileInfo info;
+  info.kind = FileKind::model_folder;
+  info.path = folder;
+  info.model = "single files";
+  for (const fs::path& file : files) info.components.push_back(inspect_weights(file, FileKind::weights));
   return info;
 }
 
@@ -194,17 +215,20 @@ FileInfo inspect_tokenizer(const fs::path& path) {
 /// component.
 FileInfo inspect_plain_folder(const fs::path& folder) {
   if (has_weights(folder)) return inspect_component(folder);
-  if (is_file(folder / "tokenizer.json") || is_file(folder / "tokenizer.model")) return inspect_tokenizer(folder);
-  if (is_file(folder / "config.json")) return inspect_component(folder);  // says which weights it lacks
+  if (io::is_file(folder / "tokenizer.json") || io::is_file(folder / "tokenizer.model"))
+    return inspect_tokenizer(folder);
+  if (io::is_file(folder / "config.json")) return inspect_component(folder);  // says which weights it lacks
+  if (const auto files = single_files(folder); !files.empty()) return inspect_comfy_folder(folder, files);
   fail_kind(folder,
-            "expected a folder with a model_index.json, a tokenizer, or safetensors weights; found none of them");
+            "expected a folder with a model_index.json, a tokenizer, weights, or folders of single files as "
+            "ComfyUI has them; found none of them");
 }
 
 /// Whether `folder` holds settings only, which are read to tell damage.
 bool read_settings(const fs::path& folder) {
-  if (is_file(folder / "config.json")) return false;
+  if (io::is_file(folder / "config.json")) return false;
   for (const std::string_view name : settings_files) {
-    if (!is_file(folder / name)) continue;
+    if (!io::is_file(folder / name)) continue;
     io::JsonObject::read(folder / name);
     return true;
   }
@@ -216,8 +240,7 @@ fs::path component_folder(const fs::path& index, const std::string& name) {
   if (folder != folder.filename() || name == ".." || name == ".") {
     fail_kind(index, fmt::format("expected component names to be folder names, found \"{}\"", io::printable(name)));
   }
-  std::error_code ignored;
-  if (!fs::is_directory(index.parent_path() / folder, ignored)) {
+  if (!io::is_folder(index.parent_path() / folder)) {
     fail(ErrorCode::not_found, "inspect", "{} names the component {}, which is missing; get it again",
          io::printable_path(index), io::printable_path(index.parent_path() / folder));
   }
@@ -279,10 +302,10 @@ FileInfo inspect_file(const fs::path& path) {
 
 }  // namespace
 
-FileInfo inspect(const fs::path& path) {
-  std::error_code ignored;
-  if (!fs::is_directory(path, ignored)) return inspect_file(path);
-  return is_file(path / "model_index.json") ? inspect_model_folder(path) : inspect_plain_folder(path);
+FileInfo inspect(const fs::path& name) {
+  const fs::path path = io::resolve_model_path(name);
+  if (!io::is_folder(path)) return inspect_file(path);
+  return io::is_file(path / "model_index.json") ? inspect_model_folder(path) : inspect_plain_folder(path);
 }
 
 }  // namespace llmdit

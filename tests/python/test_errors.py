@@ -257,7 +257,7 @@ def test_width_of_encoder_and_transformer_must_agree(model_copy, folders):
     shutil.copytree(folders("wide") / "text_encoder", folder / "text_encoder")
     with pytest.raises(llmdit.Unsupported) as caught:
         llmdit.ZImagePipeline.from_pretrained(folder)
-    for part in ("64", "48", str(folder / "text_encoder"), str(folder / "transformer")):
+    for part in ("64", "48", str(folder / "text_encoder/config.json"), str(folder / "transformer/config.json")):
         assert part in str(caught.value)
 
 
@@ -293,7 +293,7 @@ def test_a_tensor_of_another_shape_or_none(part, file, tensor, model_copy):
     save_file(weights, path)
     with pytest.raises(llmdit.Error) as caught:
         llmdit.ZImagePipeline.from_pretrained(path.parents[1])
-    assert tensor.removeprefix("model.") in str(caught.value)
+    assert tensor in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -467,17 +467,14 @@ def test_the_sum_is_rounded_once(dtype, two, lora, base, folders):
     pipe = llmdit.ZImagePipeline.from_pretrained(folders("base"), dtype=dtype)
     before = pipe.transformer.state_dict()
     pipe.load_lora(two[0], 0.25)
-    rounded = {name: tensor.float() for name, tensor in before.items()}
-    want = merged(rounded, lora, 0.25)
+    want = merged(base, lora, 0.25)  # of the file's float32 numbers, not of rounded ones
     got = pipe.transformer.state_dict()
     for module in MODULES:
         name = module + ".weight"
-        if before[name].dtype == torch.float32:
-            continue
-        assert (got[name].float() - want[name].to(before[name].dtype).float()).abs().max() <= want[
-            name
-        ].abs().max() * 2**-8
-        assert (got[name] == want[name].float().to(before[name].dtype)).float().mean() > 0.999
+        assert got[name].dtype == before[name].dtype == getattr(torch, dtype)
+        exact = want[name].to(got[name].dtype)
+        assert (got[name] == exact).float().mean() > 0.999, name
+        assert (got[name].double() - want[name]).abs().max() <= want[name].abs().max() * 2**-8
     pipe.unload_loras()
     assert all(torch.equal(pipe.transformer.state_dict()[name], tensor) for name, tensor in before.items())
 
@@ -509,6 +506,9 @@ def quantised(base, kind, path):
     """A file of the model with the matrices of its blocks in 8 or 4 bits."""
     if isinstance(kind, torch.dtype):
         return save(forms.scaled(base, kind, "new", per_row=True), path / "base.safetensors")
+    if kind == "int4":
+        llmdit.convert_weights(save(base, path / "plain.safetensors"), path / "base.safetensors", quantization="int4")
+        return path / "base.safetensors"
     writer = gguf.GGUFWriter(path / "base.gguf", "lumina2")
     for name, tensor in forms.original_transformer(base).items():
         if forms.is_block_matrix(name, tensor) and tensor.shape[1] % 32 == 0:
@@ -524,7 +524,7 @@ def quantised(base, kind, path):
 
 @pytest.mark.parametrize(
     "kind",
-    [torch.float8_e4m3fn, torch.int8, gguf.GGMLQuantizationType.Q8_0, gguf.GGMLQuantizationType.Q4_0],
+    [torch.float8_e4m3fn, torch.int8, gguf.GGMLQuantizationType.Q8_0, gguf.GGMLQuantizationType.Q4_0, "int4"],
     ids=str,
 )
 @pytest.mark.parametrize("family", ["PEFT", "whole differences"])
@@ -565,6 +565,24 @@ def test_a_lora_of_another_model(pipe, base, tmp_path):
     with pytest.raises(llmdit.Unsupported, match=r"expected a LoRA.*ZImageTransformer2DModel"):
         pipe.load_lora(save(base, tmp_path / "model.safetensors"))
     assert_original(pipe, base)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_inspect_tells_what_a_file_changes(family, lora, tmp_path):
+    info = llmdit.inspect(save(FAMILIES[family](lora), tmp_path / "x.safetensors"))
+    (load,) = info.loads
+    assert (info.model, load.component, load.problems, load.unused) == ("LoRA", "lora", [], [])
+    changed = {name for tensor in info.tensors for name in tensor.becomes}
+    assert changed == {module + ".weight" for module in MODULES}
+    assert f"{len(MODULES) - 2 if 'fused' in family else len(MODULES)} modules" in load.sizes
+
+
+def test_inspect_tells_what_has_no_place(lora, tmp_path):
+    stray = {"lora_unet_single_blocks_0_linear1.lora_down.weight": torch.ones(4, 64)}
+    (load,) = llmdit.inspect(save(stray, tmp_path / "flux.safetensors")).loads
+    assert len(load.problems) == 1 and len(load.unused) == 1
+    (load,) = llmdit.inspect(save(peft(lora) | stray, tmp_path / "x.safetensors")).loads
+    assert load.problems == [] and "no such module" in load.unused[0] and load.sizes.endswith(f"rank {RANK}")
 
 
 def test_what_has_no_use_is_told(lora, base, pipe, tmp_path):
