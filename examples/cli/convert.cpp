@@ -36,12 +36,14 @@ class ConvertCommand {
     if (!force_ && std::filesystem::exists(output_, ignored))
       throw UsageError(fmt::format("{} is there already; --force replaces it", output_));
     const ConvertReport report = convert_weights(input_, output_, options);
+    for (const std::string& warning : report.warnings) console_.warn(warning);
     if (json_.given()) {
       print_json({{"output", output_},
                   {"component", report.component},
                   {"tensors", report.tensors},
                   {"quantized", report.quantized},
                   {"bytes", report.bytes},
+                  {"warnings", report.warnings},
                   {"settings", settings_json(options)}});
       return;
     }

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <string>
+#include <vector>
 
 #include "llmdit/device.hpp"
 #include "llmdit/export.hpp"
@@ -36,16 +37,17 @@ template <>
 LLMDIT_EXPORT std::span<const OptionField> option_fields<ConvertOptions>();
 
 struct ConvertReport {
-  std::string component;  ///< "text_encoder", "transformer" or "vae"
-  int64_t tensors = 0;    ///< written
-  int64_t quantized = 0;  ///< of these, quantised
-  uint64_t bytes = 0;     ///< of the tensors' data
+  std::string component;              ///< "text_encoder", "transformer" or "vae"
+  int64_t tensors = 0;                ///< written
+  int64_t quantized = 0;              ///< of these, quantised
+  uint64_t bytes = 0;                 ///< of the tensors' data
+  std::vector<std::string> warnings;  ///< what of the input is not in the output
 };
 
 /// Writes the weights of one component, a file or folder of any form that loads, as one file: .safetensors or .gguf by
-/// the suffix of `output`. Its configuration, where there is one, goes into the header, so that the file loads by itself.
-/// No more than one tensor is held in memory. Throws unsupported for what does not load or a kind the format does not
-/// have, invalid_argument for another suffix, not_found for a file that cannot be read or written.
+/// the suffix of `output`. Its configuration, where there is one, goes into the header, so that the file loads by
+/// itself. No more than one tensor is held in memory. Throws unsupported for what does not load or a kind the format
+/// does not have, invalid_argument for another suffix, not_found for a file that cannot be read or written.
 LLMDIT_EXPORT ConvertReport convert_weights(const std::filesystem::path& input, const std::filesystem::path& output,
                                             const ConvertOptions& options = {});
 

@@ -11,7 +11,8 @@ void bind_convert(py::module_& m) {
       .read_only("component", &ConvertReport::component)
       .read_only("tensors", &ConvertReport::tensors)
       .read_only("quantized", &ConvertReport::quantized, "Of the tensors, those that were quantised.")
-      .read_only("bytes", &ConvertReport::bytes);
+      .read_only("bytes", &ConvertReport::bytes)
+      .read_only("warnings", &ConvertReport::warnings, "What of the input is not in the output.");
   const std::string doc =
       "Writes the weights of one component, in any form that loads, as one .safetensors or .gguf file.\nKeywords:" +
       options_doc<ConvertOptions>();

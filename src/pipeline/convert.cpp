@@ -29,8 +29,8 @@ struct EnumTable<WeightLayout> {
 template <>
 struct EnumTable<WeightQuantization> {
   static constexpr EnumName<WeightQuantization> names[] = {
-      {WeightQuantization::none, "none"}, {WeightQuantization::float8, "fp8"},  {WeightQuantization::int8, "int8"},
-      {WeightQuantization::int8, "8bit"}, {WeightQuantization::int4, "int4"},   {WeightQuantization::int4, "4bit"},
+      {WeightQuantization::none, "none"}, {WeightQuantization::float8, "fp8"}, {WeightQuantization::int8, "int8"},
+      {WeightQuantization::int8, "8bit"}, {WeightQuantization::int4, "int4"},  {WeightQuantization::int4, "4bit"},
       {WeightQuantization::q8_0, "q8_0"}, {WeightQuantization::q4_0, "q4_0"}};
 };
 
@@ -41,7 +41,8 @@ using Stored = nn::StoredTensor;
 
 constexpr OptionField convert_fields[] = {
     field<Options, "layout", &Options::layout>(
-        {.section = "convert", .help = "names of a safetensors file's tensors; original: fused qkv, as ComfyUI has it"}),
+        {.section = "convert",
+         .help = "names of a safetensors file's tensors; original: fused qkv, as ComfyUI has it"}),
     field<Options, "dtype", &Options::dtype>(
         {.section = "convert", .help = "type of what is not quantised; auto keeps it", .flag = "torch-dtype"}),
     field<Options, "quantization", &Options::quantization>(
@@ -73,8 +74,10 @@ Component open_component(const std::filesystem::path& path) {
     if (kind.find(name) != std::string::npos) found.push_back({make_table(checkpoint), name});
   }
   if (found.size() == 1) return std::move(found.front());
-  fail(ErrorCode::unsupported, "convert", "expected the weights of one transformer, text encoder or autoencoder in {}, "
-       "found {}", io::printable_path(path), kind.empty() ? "none" : kind);
+  fail(ErrorCode::unsupported, "convert",
+       "expected the weights of one transformer, text encoder or autoencoder in {}, "
+       "found {}",
+       io::printable_path(path), kind.empty() ? "none" : kind);
 }
 
 bool is_block_matrix(const std::string& name, const std::vector<int64_t>& shape) {
@@ -105,7 +108,8 @@ class Conversion {
     const auto kind = options_.quantization;
     check(!is_gguf_ || kind == none || kind == q8_0 || kind == q4_0, "convert",
           "expected q8_0, q4_0 or none for a GGUF file, got {}", enum_name(kind));
-    check(!is_gguf_ || class_name_ != "AutoencoderKL", "convert", "autoencoders are not kept in GGUF files; expected a "
+    check(!is_gguf_ || class_name_ != "AutoencoderKL", "convert",
+          "autoencoders are not kept in GGUF files; expected a "
           "name that ends in .safetensors");
   }
 
@@ -114,7 +118,9 @@ class Conversion {
     for (const OutputTensor& tensor : output_tensors()) add(tensor);
     for (const io::TensorSource& source : sources_) report_.bytes += io::stored_bytes(source);
     report_.tensors = static_cast<int64_t>(sources_.size());
-    is_gguf_ ? io::write_gguf(output_, sources_, gguf_metadata()) : io::write_safetensors(output_, sources_, metadata());
+    note_left_out();
+    is_gguf_ ? io::write_gguf(output_, sources_, gguf_metadata())
+             : io::write_safetensors(output_, sources_, metadata());
     return report_;
   }
 
@@ -142,6 +148,18 @@ class Conversion {
       }
     }
     return result;
+  }
+
+  void note_left_out() {
+    if (const auto& names = store_.table().unknown(); !names.empty()) {
+      report_.warnings.push_back(fmt::format("{} tensors have no place in a {} and are left out: {}", names.size(),
+                                             class_name_, io::printable_list(names)));
+    }
+    if (store_.table().checkpoint().metadata().contains("tokenizer.ggml.model")) {
+      report_.warnings.emplace_back(
+          "the tokenizer inside the input is left out; load the copy with the input, or another, as its "
+          "tokenizer_path");
+    }
   }
 
   void add_transformer_tensor(const std::string& name, const std::vector<int64_t>& shape,
@@ -185,8 +203,9 @@ class Conversion {
     const Stored stored = read(tensor.parts.front());
     at::ScalarType type = stored.is_plain() ? stored.data.scalar_type() : at::kBFloat16;
     if (is_gguf_ && tensor.shape.size() < 2) type = at::kFloat;  // readers expect vectors so
-    sources_.push_back({.name = tensor.name, .dtype = type, .shape = tensor.shape,
-                        .make = [this, tensor, type] { return widened(tensor, type); }});
+    sources_.push_back({.name = tensor.name, .dtype = type, .shape = tensor.shape, .make = [this, tensor, type] {
+                          return widened(tensor, type);
+                        }});
   }
 
   void add_blocks(const OutputTensor& tensor, WeightQuantization kind) {
@@ -209,23 +228,31 @@ class Conversion {
     const at::ScalarType type = is_int ? at::kChar : at::kFloat8_e4m3fn;
     const double largest = is_int ? 127.0 : 448.0;
     ++report_.quantized;
-    const auto scale = [this, tensor, largest, is_int] { return scale_of(widened(tensor, at::kFloat), largest, is_int); };
-    sources_.push_back({.name = tensor.name, .dtype = type, .shape = tensor.shape, .make = [this, tensor, type, is_int, scale] {
-                          const at::Tensor quotient = widened(tensor, at::kFloat).div(scale());
+    // The scale is told from the weight, which comes first and is widened once.
+    const auto scale = std::make_shared<at::Tensor>();
+    sources_.push_back({.name = tensor.name,
+                        .dtype = type,
+                        .shape = tensor.shape,
+                        .make = [this, tensor, type, is_int, largest, scale] {
+                          const at::Tensor weight = widened(tensor, at::kFloat);
+                          *scale = scale_of(weight, largest, is_int);
+                          const at::Tensor quotient = weight.div(*scale);
                           return (is_int ? quotient.round() : quotient).to(type);
                         }});
     const std::string stem = tensor.name.substr(0, tensor.name.size() - std::string_view(".weight").size());
     std::vector<int64_t> scale_shape;
     if (is_int) scale_shape = {tensor.shape[0], 1};
-    sources_.push_back({.name = stem + ".weight_scale", .dtype = at::kFloat, .shape = scale_shape, .make = scale});
-    const std::string text = is_int ? R"({"format": "int8_rowwise"})" : R"({"format": "float8_e4m3fn"})";
-    sources_.push_back({.name = stem + ".comfy_quant",
-                        .dtype = at::kByte,
-                        .shape = {static_cast<int64_t>(text.size())},
-                        .make = [text] {
-                          return at::from_blob(const_cast<char*>(text.data()), {static_cast<int64_t>(text.size())}, at::kByte)
-                              .clone();
+    sources_.push_back({.name = stem + ".weight_scale", .dtype = at::kFloat, .shape = scale_shape, .make = [scale] {
+                          return *scale;
                         }});
+    const std::string text = is_int ? R"({"format": "int8_rowwise"})" : R"({"format": "float8_e4m3fn"})";
+    sources_.push_back(
+        {.name = stem + ".comfy_quant",
+         .dtype = at::kByte,
+         .shape = {static_cast<int64_t>(text.size())},
+         .make = [text] {
+           return at::from_blob(const_cast<char*>(text.data()), {static_cast<int64_t>(text.size())}, at::kByte).clone();
+         }});
   }
 
   std::optional<std::string> config_text() const {
@@ -245,10 +272,13 @@ class Conversion {
     const bool is_encoder = class_name_ == "Qwen3Model";
     result.texts = {{"general.architecture", is_encoder ? "qwen3" : "lumina2"}};
     result.numbers = {{"general.quantization_version", 2}};
-    if (const auto config = config_text()) result.texts.emplace(models::config_key(store_.table().component()), *config);
+    if (const auto config = config_text())
+      result.texts.emplace(models::config_key(store_.table().component()), *config);
     if (!is_encoder) return result;
     const Qwen3Config c = models::open_qwen3(input_).config;
-    const auto number = [&](const char* key, int64_t value) { result.numbers.emplace(key, static_cast<uint32_t>(value)); };
+    const auto number = [&](const char* key, int64_t value) {
+      result.numbers.emplace(key, static_cast<uint32_t>(value));
+    };
     number("qwen3.block_count", c.num_hidden_layers);
     number("qwen3.context_length", c.max_position_embeddings);
     number("qwen3.embedding_length", c.hidden_size);

@@ -8,7 +8,7 @@ import pytest
 import torch
 from parity import relative_error
 from safetensors import safe_open
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 CLASSES = {
     "transformer": llmdit.ZImageTransformer,
@@ -75,6 +75,17 @@ def test_quantised_copies(part, kind, tmp_path):
         )
         error = (got[name].float() - tensor.float()).abs().max() / tensor.float().abs().max().clamp(min=1e-9)
         assert error <= bound, name
+
+
+def test_what_has_no_place_is_told(tmp_path):
+    state = load_file(next((DEMO / "transformer").glob("*.safetensors")))
+    save_file(state | {"something.weight": torch.zeros(2)}, tmp_path / "x.safetensors")
+    report = llmdit.convert_weights(tmp_path / "x.safetensors", tmp_path / "y.safetensors")
+    assert (
+        report.tensors == len(state) and llmdit.convert_weights(DEMO / "vae", tmp_path / "z.safetensors").warnings == []
+    )
+    (warning,) = report.warnings
+    assert "1 tensors have no place" in warning and "something.weight" in warning
 
 
 def test_gguf_files_are_what_the_gguf_package_reads(tmp_path):

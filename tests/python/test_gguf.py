@@ -165,6 +165,10 @@ def test_a_text_encoder_with_and_without_a_tokenizer_inside(has_tokenizer, tmp_p
     assert ours.tokenizer.encode(text) == want.tokenizer.encode(text)
     (got,), (expected,) = ours.encode([text]).embeddings, want.encode([text]).embeddings
     assert relative_error(got, expected) <= 1e-2
+    found = [load.component for load in llmdit.inspect(path).loads if load.problems == []]
+    assert found == (["tokenizer", "text_encoder"] if has_tokenizer else ["text_encoder"])
+    warnings = llmdit.convert_weights(path, tmp_path / "copy.safetensors").warnings
+    assert any("tokenizer" in warning for warning in warnings) == has_tokenizer
 
 
 # --- malformed files (field report W10) -------------------------------------------------------------------------------
