@@ -86,7 +86,7 @@ std::vector<std::string> wrap(std::string_view text, size_t width) {
 
 std::string help_text(const CLI::App& app, const std::string& name) {
   const std::string footer = app.get_footer().empty() ? "" : fmt::format("\n{}\n", app.get_footer());
-  return fmt::format("{}\n{}.\n{}{}{}", usage_line(app, name), app.get_description(), command_list(app),
+  return fmt::format("{}{}.\n{}{}{}", usage_line(app, name), app.get_description(), command_list(app),
                      option_groups(app), footer);
 }
 

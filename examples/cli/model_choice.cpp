@@ -12,8 +12,7 @@ namespace llmdit::cli {
 
 ModelChoice::ModelChoice(CLI::App& app)
     : flag_(add_text_flag(app, "--model-path", path_, "PATH",
-                          "model folder, file, or hub id in the local cache; default LLMDIT_MODEL of the environment, "
-                          "else the demo model")) {
+                          "folder, file or cached hub id; default LLMDIT_MODEL, else the demo model")) {
   flag_->group("Model");
 }
 

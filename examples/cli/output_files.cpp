@@ -18,12 +18,12 @@ namespace {
   throw Error(ErrorCode::not_found, fmt::format("[output] cannot write {}: {}", path.string(), reason));
 }
 
-void check_suffix(const fs::path& path) {
+void check_suffix(const fs::path& path, std::string_view flag) {
   try {
     image_format_of(path);
   } catch (const Error&) {
-    throw UsageError(fmt::format("--output: pictures are written as .png, .jpg, .jpeg or .webp, not as {}",
-                                 path.extension().string()));
+    throw UsageError(fmt::format("{}: pictures are written as .png, .jpg, .jpeg or .webp, not as {}: {}", flag,
+                                 path.extension().string(), path.string()));
   }
 }
 
@@ -49,13 +49,13 @@ std::vector<fs::path> numbered_paths(const fs::path& path, int64_t count) {
   return paths;
 }
 
-void check_output(const fs::path& path) {
+void check_output(const fs::path& path, std::string_view flag) {
   std::error_code ignored;
-  if (path.empty()) throw UsageError("--output: expected a file name, got an empty text");
+  if (path.empty()) throw UsageError(fmt::format("{}: expected a file name, got an empty text", flag));
   if (!path.has_filename() || fs::is_directory(path, ignored)) {
-    throw UsageError(fmt::format("--output: {} is a folder; name a file in it", path.string()));
+    throw UsageError(fmt::format("{}: {} is a folder; name a file in it", flag, path.string()));
   }
-  check_suffix(path);
+  check_suffix(path, flag);
   const fs::path folder = existing_ancestor(path);
   if (!fs::is_directory(folder, ignored)) cannot_write(path, fmt::format("{} is not a folder", folder.string()));
   if (access(folder.c_str(), W_OK | X_OK) != 0 && !fs::exists(path, ignored)) {

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace llmdit::cli {
@@ -11,9 +12,9 @@ namespace llmdit::cli {
 std::vector<std::filesystem::path> numbered_paths(const std::filesystem::path& path, int64_t count);
 
 /// Whether pictures could be written to `path` later on, so that a slow command fails before its work and not after it.
-/// Missing folders are fine. Throws UsageError for a folder or the suffix of no format that is written, not_found for a
-/// place that cannot be written.
-void check_output(const std::filesystem::path& path);
+/// Missing folders are fine. `flag` is what named the path. Throws UsageError for a folder or the suffix of no format
+/// that is written, not_found for a place that cannot be written.
+void check_output(const std::filesystem::path& path, std::string_view flag);
 
 /// Makes the folders that `path` lies in. Throws not_found with the system's reason.
 void create_parent_folders(const std::filesystem::path& path);

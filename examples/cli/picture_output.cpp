@@ -17,12 +17,8 @@ namespace fs = std::filesystem;
 
 PictureOutput::PictureOutput(CLI::App& app) : json_(app) {
   constexpr const char* group = "Output";
-  add_text_flag(
-      app, "-o,--output", path_, "FILE",
-      fmt::format("picture file, its format by the suffix: .png, .jpg, .jpeg or .webp; - is a PNG on stdout; several "
-                  "are numbered "
-                  "like cat-0001.png; missing folders are made, a file that is replaced is named (default {})",
-                  path_))
+  add_text_flag(app, "-o,--output", path_, "FILE",
+                fmt::format(".png, .jpg or .webp, several are numbered; - is a PNG on stdout (default {})", path_))
       ->group(group);
   app.add_option("--quality", quality_,
                  fmt::format("of JPEG and WebP files, 1 small to 100 good; WebP of 100 is lossless (default {})",
@@ -36,7 +32,7 @@ PictureOutput::PictureOutput(CLI::App& app) : json_(app) {
 
 void PictureOutput::check(int64_t count) const {
   if (!to_stdout()) {
-    for (const fs::path& path : numbered_paths(path_, count)) check_output(path);
+    for (const fs::path& path : numbered_paths(path_, count)) check_output(path, "--output");
   }
   if (quality_ && image_format_of(path_) == ImageFormat::png) {
     throw UsageError("--quality is for JPEG and WebP files; PNG is lossless");

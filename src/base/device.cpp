@@ -48,9 +48,7 @@ DeviceInfo describe_cpu() {
 
 constexpr OptionField load_fields[] = {
     field<LoadOptions, "dtype", &LoadOptions::dtype>(
-        {.section = "encoder",
-         .help = "type the weights are kept in; auto is the checkpoint's own",
-         .flag = "torch-dtype"}),
+        {.section = "encoder", .help = "type the weights are kept in", .flag = "torch-dtype"}),
     field<LoadOptions, "device", &LoadOptions::device>(
         {.section = "pipeline", .help = "where the models run: auto, cpu, cuda, cuda:N"}),
     field<LoadOptions, "text_encoder_device", &LoadOptions::text_encoder_device>(

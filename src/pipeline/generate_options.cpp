@@ -53,7 +53,7 @@ constexpr OptionField generate_fields[] = {
         {.section = "generation", .help = "pictures for each prompt", .minimum = 1, .maximum = max_batch}),
     field<Options, "guidance_scale", &Options::guidance_scale>(
         {.section = "generation",
-         .help = "strength of guidance, 0 is off; Z-Image's scale, one below the classic one",
+         .help = "strength of guidance, 0 is off; one below the classic scale",
          .minimum = 0,
          .maximum = 1000}),
     field<Options, "negative_prompt", &Options::negative_prompt>(
@@ -72,14 +72,13 @@ constexpr OptionField generate_fields[] = {
                                               .help = "time shift of the noise levels; default the model's own",
                                               .minimum = 1e-6,
                                               .maximum = 1e6}),
-    field<Options, "sigmas", &Options::sigmas>(
-        {.section = "scheduler",
-         .help = "own noise levels before the shift, falling; their number is the number of steps",
-         .minimum = 0,
-         .maximum = 1}),
+    field<Options, "sigmas", &Options::sigmas>({.section = "scheduler",
+                                                .help = "own falling noise levels before the shift, one a step",
+                                                .minimum = 0,
+                                                .maximum = 1}),
     field<Options, "hidden_layer", &Options::hidden_layer>(
         {.section = "encoder",
-         .help = "hidden state taken from the language model: 0 embeddings, k after block k, -1 normed last",
+         .help = "state taken: 0 embeddings, k after block k, -1 normed last",
          .minimum = -1000,
          .maximum = 1000}),
     field<Options, "system_prompt", &Options::chat, &ChatOptions::system_prompt>(
@@ -96,7 +95,7 @@ constexpr OptionField generate_fields[] = {
         {.section = "generation", .help = "trim and squeeze blanks in the chat text"}),
     field<Options, "strength", &Options::strength>(
         {.section = "generation",
-         .help = "how far to leave the image: 0 keeps it, 1 starts from noise; default 0.75, with a mask 1",
+         .help = "0 keeps the image, 1 starts from noise; default 0.75, with a mask 1",
          .minimum = 0,
          .maximum = 1}),
     field<Options, "outpaint", &Options::outpaint>(
@@ -112,8 +111,7 @@ constexpr OptionField generate_fields[] = {
     field<Options, "mask_composite", &Options::mask_composite>(
         {.section = "generation", .help = "put the image's own pixels back where the mask keeps it"}),
     field<Options, "vae_tiling", &Options::vae_tiling>(
-        {.section = "pipeline",
-         .help = "autoencoder tile by tile; auto: where the picture as a whole would not fit into memory"}),
+        {.section = "pipeline", .help = "autoencoder tile by tile; auto: where memory is short"}),
     field<Options, "vae_tile_size", &Options::vae_tile_size>({.section = "pipeline",
                                                               .help = "side of the autoencoder's tiles",
                                                               .unit = "pixels",
