@@ -117,6 +117,7 @@ TEST_CASE("sub-byte tensors must fill their bytes", "[safetensors]") {
   CHECK_SAYS(refusal(R"({"w":{"dtype":"F4","shape":[],"data_offsets":[0,1]}})", 1), "whole number of bytes");
 }
 
+// Field report W1, and with it the cases up to the flipped bytes.
 TEST_CASE("the length before the header is checked against the file", "[safetensors]") {
   CHECK_SAYS(refusal_of_bytes(""), "expected at least 8 bytes, found 0");
   CHECK_SAYS(refusal_of_bytes("1234567"), "found 7");
@@ -224,6 +225,7 @@ TEST_CASE("hostile headers cost neither the stack nor minutes", "[safetensors]")
   CHECK(text.size() < 1000);
 }
 
+// Field report W4.
 TEST_CASE("a file cut at any byte is refused with expected and found size", "[safetensors]") {
   const TempFolder folder;
   const std::string good = good_file();

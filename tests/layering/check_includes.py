@@ -1,5 +1,5 @@
-"""Checks the ranks of docs/architecture.md: code under src/ includes lower ranks only, public headers include std and torch's tensor
-header only, examples use the public headers only, and the library does not print, exit or abort."""
+"""Checks the ranks of docs/architecture.md: code under src/ includes lower ranks only, public headers only std and
+torch's tensor header, examples only the public headers, and the library does not print, exit or abort."""
 
 import re
 import sys

@@ -93,3 +93,19 @@ def test_loads_alone_and_tells_its_configuration(folders, references):
     assert vae.config.vae_scale_factor == 4
     assert "16 channels" in repr(vae)
     assert not vae.decode(torch.zeros(1, 16, 2, 2)).is_inference()
+
+
+def test_activations_past_the_largest_half_number(model_copy):
+    """Field report V6: a file in 16 bits is computed in float32, whatever its activations reach."""
+    from safetensors.torch import load_file, save_file
+
+    path = model_copy("base", torch.float16) / "vae/diffusion_pytorch_model.safetensors"
+    weights = load_file(path)
+    weights["decoder.conv_in.weight"] *= 20000
+    assert weights["decoder.conv_in.weight"].isfinite().all()
+    save_file(weights, path)
+    latents = draw(5, 1, 16, 4, 4) * 50
+    ours = llmdit.AutoencoderKL.from_pretrained(path.parent).decode(latents)
+    save_file({name: tensor.float() for name, tensor in weights.items()}, path)
+    assert torch.isfinite(ours).all()
+    assert torch.equal(ours, llmdit.AutoencoderKL.from_pretrained(path.parent).decode(latents))

@@ -114,6 +114,7 @@ def expected_pixels(samples, color_type, depth, palette, palette_alpha, key, bac
 @pytest.mark.parametrize("size", [(1, 1), (7, 11), (16, 24)], ids=str)
 @pytest.mark.parametrize("color_type,depth,keyed", PNG_KINDS)
 def test_png_of_every_kind(color_type, depth, size, keyed, interlaced, tmp_path):
+    """Field report I1, as the next ones."""
     random = np.random.default_rng(depth)
     samples = random.integers(0, 2**depth, (*size, CHANNELS[color_type]))
     palette = random.integers(0, 256, (2**depth, 3), dtype=np.uint8)

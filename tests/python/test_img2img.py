@@ -192,7 +192,7 @@ def test_default_strengths(pipe):
 
 
 def test_colors_survive_the_round_trip(folders):
-    """A flat picture at low strength: the order of scale and shift, and the range of pixels."""
+    """Field report I5. A flat picture at low strength: the order of scale and shift, and the range of pixels."""
     demo = llmdit.ZImagePipeline.from_pretrained(llmdit.demo_model_path())
     for color in ((128, 128, 128), (220, 30, 30), (20, 60, 200)):
         result = demo.img2img("", Image.new("RGB", (128, 128), color), strength=0, seed=3)
@@ -220,6 +220,7 @@ def test_resized_as_the_reference_does(img2img_of, pipelines):
 
 
 def test_width_and_height_are_honoured(pipe):
+    """Field report I3, as the sizes in test_errors."""
     image = picture(60, 40)
     both = pipe.img2img(PROMPT, image, width=96, height=64, **QUICK)
     assert both.images[0].size == (96, 64) and both.warnings == []

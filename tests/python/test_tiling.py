@@ -69,7 +69,7 @@ def gradient(height, width):
 
 @pytest.mark.parametrize(("tile", "overlap"), [(1, 0), (2, 0), (2, 1), (3, 1), (4, 1), (4, 3), (5, 2)])
 def test_every_pixel_is_covered_once_in_all(constant_vae, tile, overlap):
-    """Sizes from 1 to 3 tiles: no hole, no dark frame; the weights of tiles sum to 1 everywhere."""
+    """Field report V3. Sizes from 1 to 3 tiles: no hole, no dark frame; the weights of tiles sum to 1 everywhere."""
     vae, options = constant_vae, tiles(constant_vae, tile, overlap)
     scale = vae.config.vae_scale_factor
     for height in range(1, 3 * tile + 1):
@@ -128,7 +128,7 @@ def test_smooth_latents_give_the_untiled_picture(demo, size, cells):
 
 
 def test_gradients_show_no_seam(demo):
-    """What tiles that are each normalised by themselves fail first: their tone steps from one to the next."""
+    """Field report V1: tiles that are each normalised by themselves step in tone from one to the next."""
     vae = demo.vae
     pixels = gradient(768, 832)
     latents = vae.encode(pixels, **UNTILED).mean
@@ -180,6 +180,7 @@ def test_tiling_in_a_generation(demo):
 
 
 def test_one_setting_for_encoding_and_decoding(demo):
+    """Field report V5."""
     image = Image.fromarray(np.tile(np.arange(256, dtype=np.uint8)[None, :, None], (160, 1, 3)))
     options = {"strength": 0, "seed": 1, "output_type": "pt"}
     tiles_of = {"vae_tile_size": 128, "vae_tile_overlap": 32}
@@ -200,6 +201,7 @@ def test_tiled_vae_of_a_pipeline(folders):
 
 
 def test_memory_decides_by_itself(demo):
+    """Field report V7."""
     vae = demo.vae
     assert not vae.is_tiled(1024, 1024)
     assert vae.is_tiled(1024, 1024, tiled=True) and not vae.is_tiled(512, 512, tiled=True)

@@ -149,6 +149,14 @@ def test_several_pictures_of_each_prompt(references, pipelines):
         assert_close("a picture alone and in a batch", ours.images[index], alone.images[0], where=f"picture {index}")
 
 
+@pytest.mark.parametrize("count", [1, 2, 4])
+def test_as_many_pictures_as_asked_for(count, pipe):
+    """Field report I6: n pictures with n seeds."""
+    result = pipe(PROMPT, width=32, height=32, num_inference_steps=1, num_images_per_prompt=count, seed=8)
+    assert len(result.images) == count and result.seeds == list(range(8, 8 + count))
+    assert len({image.tobytes() for image in result.images}) == count
+
+
 def test_one_generator_draws_the_whole_batch(references, pipelines):
     options = {"width": 32, "height": 32, "num_inference_steps": 2, "num_images_per_prompt": 3}
     want = run(references("base"), PROMPT, generator=seeded(40), **options)
