@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import seeds
@@ -58,8 +59,8 @@ def main() -> int:
     if not chosen:
         print(f"expected fuzz targets in {arguments.build / 'bin'}, found none", file=sys.stderr)
         return 1
-    with tempfile.TemporaryDirectory() as folder:
-        results = [run(target, Path(folder), arguments.seconds) for target in chosen]
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        results = list(pool.map(lambda target: run(target, Path(folder), arguments.seconds), chosen))
     return 0 if all(results) else 1
 
 

@@ -89,6 +89,13 @@ def encoded(picture, kind: str, **options) -> bytes:
     return buffer.getvalue()
 
 
+def settings_texts() -> list[bytes]:
+    lora = {"path": "a.safetensors", "scale": 0.5}
+    settings = {"version": "1", "prompt": "a cat", "model": "demo", "seed": 2**64 - 1, "sigmas": [1, 0.5]}
+    settings |= {"loras": [lora], "unrecorded": ["image"], "vae_tiling": "on", "strip_quotes": True, "shift": None}
+    return [json.dumps(settings).encode(), b"{}"]
+
+
 def lora_files() -> list[bytes]:
     stem = "layers.0.attention.to_q"
     down, up = torch.ones(2, 192), torch.ones(192, 2)
@@ -111,6 +118,7 @@ MAKERS = {
     "json": json_files,
     "image": image_files,
     "lora": lora_files,
+    "settings": settings_texts,
 }
 
 
