@@ -1,8 +1,9 @@
 #include "nn/matmul.hpp"
 
 #include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
 
-#include <algorithm>
+#include "nn/gemm.hpp"
 
 namespace llmdit::nn {
 namespace {
@@ -20,34 +21,35 @@ class DenseMatMul final : public MatMul {
   at::Tensor weight_;
 };
 
-/// Weights kept narrower than the computation: a panel of rows at a time is widened into a buffer that stays in cache
-/// and is multiplied there, so that a file of 16 bits or of 4 costs the time of float32 and its own memory.
-class WidenedMatMul final : public MatMul {
+/// Weights of any kind on a CPU, multiplied in float32.
+class CpuMatMul final : public MatMul {
  public:
-  explicit WidenedMatMul(StoredTensor weight) : weight_(std::move(weight)) {}
+  explicit CpuMatMul(StoredTensor weight) : weight_(std::move(weight)) {}
 
   at::Tensor operator()(const at::Tensor& x, const at::Tensor& bias) const override {
-    const int64_t rows_out = weight_.shape[0], columns = weight_.shape[1];
-    const int64_t panel_rows = std::min(rows_out, std::max<int64_t>(64, panel_elements / columns));
-    at::Tensor panel = at::empty({panel_rows, columns}, x.options());
-    at::Tensor out = at::empty({x.size(0), rows_out}, x.options());
-    for (int64_t row = 0; row < rows_out; row += panel_rows) {
-      const int64_t count = std::min(panel_rows, rows_out - row);
-      at::Tensor widened = panel.narrow(0, 0, count);
-      weight_.widen_rows(row, count, widened);
-      at::Tensor part = out.narrow(1, row, count);
-      if (bias.defined()) {
-        at::addmm_out(part, bias.narrow(0, row, count), x, widened.t());
-      } else {
-        at::mm_out(part, x, widened.t());
-      }
+    // Training goes through operations that have a derivative.
+    if (c10::GradMode::is_enabled()) {
+      return at::linear(x, weight_.widen(at::kFloat), bias.defined() ? std::optional(bias) : std::nullopt);
     }
-    return out;
+    return gemm(x, weight_, bias);
   }
 
  private:
-  static constexpr int64_t panel_elements = 1 << 20;  // 4 MiB of float32: measured best between L2 and L3 sizes
   StoredTensor weight_;
+};
+
+/// Weights kept narrower than the computation, on a GPU: widened as a whole, in memory that is given back at once.
+class WidenedMatMul final : public MatMul {
+ public:
+  WidenedMatMul(StoredTensor weight, at::ScalarType compute) : weight_(std::move(weight)), compute_(compute) {}
+
+  at::Tensor operator()(const at::Tensor& x, const at::Tensor& bias) const override {
+    return at::linear(x, weight_.widen(compute_), bias.defined() ? std::optional(bias) : std::nullopt);
+  }
+
+ private:
+  StoredTensor weight_;
+  at::ScalarType compute_;
 };
 
 /// A product with an adapter of low rank beside it: x W^T + (x down^T) up^T.
@@ -66,11 +68,8 @@ class AdaptedMatMul final : public MatMul {
 };
 
 std::shared_ptr<const MatMul> base_matmul(StoredTensor weight, at::ScalarType compute) {
-  if (!weight.is_plain()) return std::make_shared<WidenedMatMul>(std::move(weight));
-  const at::ScalarType stored = weight.data.scalar_type();
-  if (stored == compute) return std::make_shared<DenseMatMul>(std::move(weight.data));
-  if (c10::elementSize(stored) < c10::elementSize(compute)) return std::make_shared<WidenedMatMul>(std::move(weight));
-  // Wider than the computation: a float32 matrix in a bf16 component on a GPU.
+  if (weight.data.is_cpu() && compute == at::kFloat) return std::make_shared<CpuMatMul>(std::move(weight));
+  if (!weight.is_plain()) return std::make_shared<WidenedMatMul>(std::move(weight), compute);
   return std::make_shared<DenseMatMul>(weight.data.to(compute));
 }
 

@@ -3,6 +3,8 @@
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 
+#include "kernels/widen.hpp"
+
 namespace llmdit::nn {
 namespace {
 
@@ -19,6 +21,24 @@ void dequantize_rows(kernels::BlockType type, const at::Tensor& blocks, const at
   at::parallel_for(0, out.size(0), grain, [&](int64_t begin, int64_t end) {
     kernels::dequantize(type, from + begin * row_bytes, to + begin * columns, (end - begin) * columns);
   });
+}
+
+kernels::NumberType number_type(at::ScalarType type) {
+  switch (type) {
+    case at::kBFloat16:
+      return kernels::NumberType::bfloat16;
+    case at::kHalf:
+      return kernels::NumberType::float16;
+    case at::kFloat8_e4m3fn:
+      return kernels::NumberType::float8_e4m3;
+    case at::kFloat8_e5m2:
+      return kernels::NumberType::float8_e5m2;
+    case at::kChar:
+      return kernels::NumberType::int8;
+    default:
+      TORCH_CHECK(type == at::kFloat, "weights of type ", type, " are not kept");
+      return kernels::NumberType::float32;
+  }
 }
 
 }  // namespace
@@ -40,6 +60,31 @@ void StoredTensor::widen_rows(int64_t first, int64_t count, const at::Tensor& ou
   const at::Tensor wide = at::empty(out.sizes(), out.options().dtype(at::kFloat));
   dequantize_rows(*block, rows, wide);
   out.copy_(wide);
+}
+
+void StoredTensor::widen_part(int64_t first, int64_t count, int64_t first_column, int64_t columns, float* out) const {
+  const auto* bytes = static_cast<const std::byte*>(data.const_data_ptr());
+  if (block) {
+    const auto& format = kernels::block_format(*block);
+    const int64_t row_bytes = data.size(1), offset = first_column / format.weights * format.bytes;
+    for (int64_t i = 0; i < count; ++i)
+      kernels::dequantize(*block, bytes + (first + i) * row_bytes + offset, out + i * columns, columns);
+    return;
+  }
+  const auto type = number_type(data.scalar_type());
+  const auto size = static_cast<int64_t>(data.element_size());
+  for (int64_t i = 0; i < count; ++i)
+    kernels::widen(type, bytes + ((first + i) * shape[1] + first_column) * size, out + i * columns, columns);
+  if (!scale.defined()) return;
+  const float* factors = scale.const_data_ptr<float>();
+  for (int64_t i = 0; i < count; ++i) {
+    const float factor = factors[scale.numel() > 1 ? first + i : 0];
+    for (int64_t k = 0; k < columns; ++k) out[i * columns + k] *= factor;
+  }
+}
+
+const float* StoredTensor::float_numbers() const {
+  return is_plain() && data.scalar_type() == at::kFloat ? data.const_data_ptr<float>() : nullptr;
 }
 
 at::Tensor StoredTensor::rows(const at::Tensor& indices, at::ScalarType type) const {

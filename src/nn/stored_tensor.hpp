@@ -25,6 +25,13 @@ struct StoredTensor {
   /// type is float32, bf16 or fp16.
   void widen_rows(int64_t first, int64_t count, const at::Tensor& out) const;
 
+  /// The same for columns `first_column` to `first_column + columns` of these rows, on the CPU and on the calling
+  /// thread: [count][columns] float32. Both numbers of columns are multiples of the block's.
+  void widen_part(int64_t first, int64_t count, int64_t first_column, int64_t columns, float* out) const;
+
+  /// The numbers of a float32 matrix; null for anything else.
+  const float* float_numbers() const;
+
   /// The rows of a matrix that `indices` [n] int64 name, as numbers [n, columns].
   at::Tensor rows(const at::Tensor& indices, at::ScalarType type) const;
 

@@ -1,0 +1,7 @@
+#if defined(__AVX512F__)
+#define LLMDIT_GEMM_NAME "avx512"
+#define LLMDIT_GEMM_VARIABLE gemm_avx512
+#define LLMDIT_GEMM_BYTES 64
+#define LLMDIT_GEMM_ROWS 12
+#include "kernels/gemm_tile.hpp"
+#endif
