@@ -4,6 +4,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
@@ -14,9 +15,17 @@
 namespace llmdit::cli {
 namespace {
 
+std::string without_controls(std::string_view text) {
+  std::string clean(text);
+  std::ranges::replace_if(
+      clean, [](unsigned char c) { return (c < 0x20 && c != '\n' && c != '\t') || c == 0x7f; }, '?');
+  return clean;
+}
+
 void print_line(std::string_view kind, std::string_view text) {
   // One call, so that lines of other threads do not mix in; a closed stderr is nobody's problem.
-  const std::string line = fmt::format("llmdit: {}{}\n", kind, text);
+  // Names and texts out of files must not command the terminal.
+  const std::string line = fmt::format("llmdit: {}{}\n", kind, without_controls(text));
   std::fwrite(line.data(), 1, line.size(), stderr);
 }
 

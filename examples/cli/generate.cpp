@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -27,6 +28,7 @@ namespace llmdit::cli {
 namespace {
 
 constexpr const char* kExamples = R"(Examples:
+  llmdit generate "a red circle on a white background" --seed 7 -o out/circle.png
   llmdit generate "a dog" --seed 7 --image cat.png --mask mask.png --mask-feather 16)";
 
 std::string seconds(double value) { return fmt::format("{:.2f} s", value); }
@@ -96,7 +98,10 @@ class PictureInputs {
     if (!image_.empty()) options.image = read_image(image_);
     if (!mask_.empty()) options.mask_image = read_image(mask_, on_black);
     if (tiled_) options.vae_tiling = TilingMode::on;
-    if (!preview_.empty()) check_output(preview_, "--preview");
+  }
+
+  void check_preview(std::span<const std::string> sources) const {
+    if (!preview_.empty()) check_output(preview_, "--preview", sources);
   }
 
   void write_preview(const AutoencoderKL& vae, const StepInfo& info) const {
@@ -133,7 +138,9 @@ class GenerateCommand {
     generate_flags_.apply(options_);
     inputs_.apply(options_);
     rerun_.check_inputs(options_);
-    output_.check(options_.num_images_per_prompt);
+    const std::vector<std::string> sources = {rerun_.path(), inputs_.image(), inputs_.mask()};
+    output_.check(options_.num_images_per_prompt, sources);
+    inputs_.check_preview(sources);
     const bool repeats_prompt = rerun_.is_asked_for() && !prompt_.is_given();
     const std::string prompt = repeats_prompt ? rerun_.prompt() : prompt_.read();
     const std::filesystem::path model = model_.resolve(console_);

@@ -50,13 +50,18 @@ std::string usage_line(const CLI::App& app, const std::string& name) {
   return line + "\n";
 }
 
-std::string option_groups(const CLI::App& app) {
+std::string option_groups(const CLI::App& app, const std::string& name, HelpLevel level) {
   std::string out;
   for (const std::string& group : app.get_groups()) {
     // Whoever reads this has found --help.
-    const auto members = app.get_options(
-        [&](const CLI::Option* option) { return option->get_group() == group && option != app.get_help_ptr(); });
+    const auto members = app.get_options([&](const CLI::Option* option) {
+      return option->get_group() == group && option != app.get_help_ptr() && option != app.get_help_all_ptr();
+    });
     if (members.empty() || group.empty()) continue;
+    if (group == kFinePoints && level == HelpLevel::common) {
+      out += fmt::format("\n{} more for fine points: {} --help-all\n", members.size(), name);
+      continue;
+    }
     out += fmt::format("\n{}:\n", group);
     for (const CLI::Option* option : members) out += entry(left_column(*option), option->get_description());
   }
@@ -84,10 +89,10 @@ std::vector<std::string> wrap(std::string_view text, size_t width) {
   return lines;
 }
 
-std::string help_text(const CLI::App& app, const std::string& name) {
+std::string help_text(const CLI::App& app, const std::string& name, HelpLevel level) {
   const std::string footer = app.get_footer().empty() ? "" : fmt::format("\n{}\n", app.get_footer());
   return fmt::format("{}{}.\n{}{}{}", usage_line(app, name), app.get_description(), command_list(app),
-                     option_groups(app), footer);
+                     option_groups(app, name, level), footer);
 }
 
 }  // namespace llmdit::cli

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "exit_codes.hpp"
+#include "help.hpp"
 #include "llmdit/error.hpp"
 
 namespace llmdit::cli {
@@ -23,8 +24,10 @@ T parse_number(const OptionField& field, std::string_view text, std::string_view
   throw UsageError(fmt::format("--{}: expected {}, got '{}'", field.flag, problem, text));
 }
 
+/// An empty text is no numbers, which takes back what else is in force.
 std::vector<double> parse_numbers(const OptionField& field, std::string_view text) {
   std::vector<double> numbers;
+  if (text.empty()) return numbers;
   while (true) {
     const size_t comma = std::min(text.find(','), text.size());
     numbers.push_back(parse_number<double>(field, text.substr(0, comma), "numbers separated by commas"));
@@ -114,8 +117,19 @@ OptionValue switch_value(const OptionField& field, const CLI::Option& option) {
 
 OptionValue value_of(const OptionField& field, const CLI::Option& option) {
   if (field.kind == OptionKind::boolean) return switch_value(field, option);
-  if (field.kind == OptionKind::texts) return option.results();
+  if (field.kind == OptionKind::texts) {
+    auto texts = option.results();
+    if (!texts.empty() && texts.back().empty()) texts.clear();  // as for numbers
+    return texts;
+  }
   return parse_value(field, option.results().back());
+}
+
+/// Flags that few ever set.
+bool is_fine_point(const OptionField& field) {
+  constexpr std::string_view names[] = {"sigmas", "mask_composite", "mask_feather", "vae_tile_size",
+                                        "vae_tile_overlap"};
+  return std::ranges::find(names, field.name) != std::end(names);
 }
 
 }  // namespace
@@ -127,7 +141,7 @@ OptionFlags::OptionFlags(CLI::App& app, const std::string& group, std::span<cons
     const std::string help = help_text(field, defaults);
     CLI::Option* option =
         field.kind == OptionKind::boolean ? add_switch(app, field, help) : add_value(app, field, help);
-    option->group(group);
+    option->group(is_fine_point(field) ? kFinePoints : group);
     flags_.push_back({&field, option});
   }
 }
@@ -152,6 +166,7 @@ CLI::Option* add_text_flag(CLI::App& app, const std::string& names, std::string&
                            const std::string& help) {
   return app.add_option(names, value, help)
       ->type_name(value_name)
+      ->check([](const std::string& given) { return given.empty() ? "expected a path, got an empty text" : ""; }, "")
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
 }
 

@@ -49,11 +49,15 @@ std::vector<fs::path> numbered_paths(const fs::path& path, int64_t count) {
   return paths;
 }
 
-void check_output(const fs::path& path, std::string_view flag) {
+void check_output(const fs::path& path, std::string_view flag, std::span<const std::string> inputs) {
   std::error_code ignored;
   if (path.empty()) throw UsageError(fmt::format("{}: expected a file name, got an empty text", flag));
   if (!path.has_filename() || fs::is_directory(path, ignored)) {
     throw UsageError(fmt::format("{}: {} is a folder; name a file in it", flag, path.string()));
+  }
+  for (const std::string& input : inputs) {
+    if (!input.empty() && fs::equivalent(path, input, ignored))
+      throw UsageError(fmt::format("{}: {} is what the picture is made from; name another file", flag, path.string()));
   }
   check_suffix(path, flag);
   const fs::path folder = existing_ancestor(path);

@@ -30,9 +30,9 @@ PictureOutput::PictureOutput(CLI::App& app) : json_(app) {
   app.add_flag("--no-metadata", no_metadata_, "leave prompt and settings out of the file")->group(group);
 }
 
-void PictureOutput::check(int64_t count) const {
+void PictureOutput::check(int64_t count, std::span<const std::string> inputs) const {
   if (!to_stdout()) {
-    for (const fs::path& path : numbered_paths(path_, count)) check_output(path, "--output");
+    for (const fs::path& path : numbered_paths(path_, count)) check_output(path, "--output", inputs);
   }
   if (quality_ && image_format_of(path_) == ImageFormat::png) {
     throw UsageError("--quality is for JPEG and WebP files; PNG is lossless");

@@ -25,8 +25,9 @@ class PictureOutput {
   explicit PictureOutput(CLI::App& app);
 
   /// Whether `count` pictures can be written, as far as that is to be seen before they are made: a long run is to fail
-  /// before its work and not after it. Throws UsageError, and not_found for a place that cannot be written to.
-  void check(int64_t count) const;
+  /// before its work and not after it. `inputs` are files that may not be replaced. Throws UsageError, and not_found
+  /// for a place that cannot be written to.
+  void check(int64_t count, std::span<const std::string> inputs) const;
 
   /// Writes the pictures with the text chunks that `text_of` gives for each index, unless --no-metadata is on.
   std::vector<WrittenPicture> write(std::span<const Image> images, const std::function<ImageText(size_t)>& text_of,

@@ -40,6 +40,7 @@ std::vector<std::string> split_empty_values(const std::vector<std::string>& argu
 Program::Program(std::span<const Command> commands) : json_(app_) {
   app_.add_flag("--version", version_wanted_, "print the version, with --json also how it was built");
   app_.set_help_flag("-h,--help", "print this help");
+  app_.set_help_all_flag("--help-all", "print this help with the fine points");
   app_.require_subcommand(0, 1);
   app_.footer(kFooter);
   for (const Command& command : commands) {
@@ -63,7 +64,9 @@ void Program::parse(std::vector<std::string> arguments) {
   try {
     app_.parse(std::move(arguments));
   } catch (const CLI::CallForHelp&) {
-    help_wanted_ = true;
+    help_wanted_ = HelpLevel::common;
+  } catch (const CLI::CallForAllHelp&) {
+    help_wanted_ = HelpLevel::all;
   } catch (const CLI::ParseError& error) {
     throw UsageError(describe_parse_error(selected(), error));
   }
@@ -81,7 +84,7 @@ int Program::dispatch() const {
 
 void Program::tell_about_itself() const {
   if (help_wanted_) {
-    write_stdout(help_text(selected(), selected_name()));
+    write_stdout(help_text(selected(), selected_name(), *help_wanted_));
   } else if (json_.given()) {
     print_json(version_document());
   } else {

@@ -3,11 +3,13 @@
 #include <CLI/CLI.hpp>
 #include <exception>
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "command.hpp"
+#include "help.hpp"
 #include "json_output.hpp"
 
 namespace llmdit::cli {
@@ -33,7 +35,7 @@ class Program {
   CLI::App app_{"Drives the Z-Image diffusion transformer with its Qwen3 text encoder"};
   bool version_wanted_ = false;
   JsonFlag json_;
-  bool help_wanted_ = false;
+  std::optional<HelpLevel> help_wanted_;
   std::map<const CLI::App*, Action> actions_;
 };
 

@@ -14,6 +14,8 @@
 
 namespace llmdit::cli {
 
+constexpr size_t kLongestText = 16 << 20;  // bytes; no model takes a hundredth of it
+
 PromptInput::PromptInput(CLI::App& app)
     : argument_flag_(app.add_option("PROMPT", argument_, "the text, in quotes; after -- it may start with a dash")),
       file_flag_(add_text_flag(app, "--prompt-file", file_, "FILE",
@@ -43,6 +45,11 @@ std::string read_text(const std::string& path) {
   for (size_t count = 1; error == 0 && count > 0;) {
     count = std::fread(buffer.data(), 1, buffer.size(), file.get());
     text.append(buffer.data(), count);
+    if (text.size() > kLongestText) {
+      throw Error(
+          ErrorCode::invalid_argument,
+          fmt::format("[prompt-file] expected a text of at most {} MiB, {} is longer", kLongestText >> 20, path));
+    }
     if (std::ferror(file.get())) error = errno;
   }
   if (error != 0) {

@@ -17,6 +17,11 @@ bool is_given(const GenerateOptions& options, const std::string& input) {
   return (input == "image" && options.image) || (input == "mask_image" && options.mask_image);
 }
 
+/// As --lora takes it.
+std::string lora_text(const Lora& lora) {
+  return fmt::format("{}:{}{}", lora.path.string(), lora.scale, lora.text_encoder ? ":te" : "");
+}
+
 }  // namespace
 
 Rerun::Rerun(CLI::App& app) {
@@ -29,7 +34,8 @@ void Rerun::read(LoadOptions& load, GenerateOptions& options) {
   picture_ = read_image(path_);
   is_lossy_ = read_image_info(path_).format != ImageFormat::png;
   options = settings_.options;
-  for (const Lora& lora : settings_.loras) load.lora.push_back(fmt::format("{}:{}", lora.path.string(), lora.scale));
+  options.output_type = OutputType::image;  // what a program may have asked for instead is no file
+  for (const Lora& lora : settings_.loras) load.lora.push_back(lora_text(lora));
 }
 
 void Rerun::check_inputs(const GenerateOptions& options) const {
@@ -57,8 +63,9 @@ void Rerun::compare(const GenerateResult& result, const Console& console) {
     largest = std::max(largest, std::abs(int{made.pixels[i]} - int{picture_.pixels[i]}));
   largest_difference_ = largest;
   if (largest == 0) return console.note(fmt::format("identical to {}", path_));
-  console.note(fmt::format("not identical to {}: samples differ by up to {} of 255{}", path_, largest,
-                           is_lossy_ ? "; its format loses some" : ""));
+  const char* reason =
+      is_lossy_ ? "its format loses some" : "equal are those of the same files, types, devices and threads";
+  console.note(fmt::format("not identical to {}: samples differ by up to {} of 255; {}", path_, largest, reason));
 }
 
 Json Rerun::json() const {

@@ -22,6 +22,7 @@ class Rerun {
   /// Reads the file's settings, before flags change any of them.
   void read(LoadOptions& load, GenerateOptions& options);
 
+  const std::string& path() const { return path_; }
   const std::string& prompt() const { return settings_.prompt; }
 
   /// Throws UsageError for an input that the file cannot hold and that was not given.

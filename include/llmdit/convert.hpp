@@ -41,7 +41,7 @@ struct ConvertReport {
   int64_t tensors = 0;                ///< written
   int64_t quantized = 0;              ///< of these, quantised
   uint64_t bytes = 0;                 ///< of the tensors' data
-  std::vector<std::string> warnings;  ///< what of the input is not in the output
+  std::vector<std::string> warnings;  ///< what of the input or of the options is not in the output
 };
 
 /// Writes the weights of one component, a file or folder of any form that loads, as one file: .safetensors or .gguf by

@@ -42,6 +42,8 @@ enum class OutputType {
 /// width] as well. A leading batch axis of 1 is fine.
 using PictureInput = std::variant<Image, at::Tensor>;
 
+inline constexpr int64_t max_inference_steps = 10000;
+
 /// The options of one generation.
 struct GenerateOptions {
   std::optional<int64_t> width{};   ///< pixels; not given: `image`'s, down to a multiple, or the model's own

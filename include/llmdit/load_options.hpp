@@ -9,9 +9,17 @@
 
 namespace llmdit {
 
+/// What the matrices of the transformer's and the text encoder's blocks are kept as.
+enum class Quantization {
+  none,
+  int8,  ///< 8 bits with a factor for each row; on a CPU multiplied in integers
+  int4,  ///< 4 bits with a factor for each 32 weights of a row
+};
+
 /// Where and how the weights of a model are kept; the paths and adapters are for pipelines, the rest for every part.
 struct LoadOptions {
   DType dtype = DType::automatic;
+  Quantization quantization = Quantization::none;
   std::string device = "auto";                       ///< "auto" (a GPU when there is one), "cpu", "cuda", "cuda:N"
   std::optional<std::string> text_encoder_device{};  ///< like device, for one component
   std::optional<std::string> dit_device{};

@@ -13,16 +13,17 @@ namespace llmdit {
 struct Lora {
   std::filesystem::path path;  ///< a safetensors file, or a folder with one
   double scale = 1.0;          ///< strength; 0 changes nothing, negative turns the effect round
+  bool text_encoder = false;   ///< apply the keys that belong to the text encoder as well
 
   bool operator==(const Lora&) const = default;
 };
 
-/// "path" or "path:scale"; a tail behind the last colon that is no number belongs to the path.
+/// "path", "path:scale", and either with ":te" behind it for the text encoder's keys as well. Other tails belong to the
+/// path, and so does any when there is a file of the whole name.
 LLMDIT_EXPORT Lora parse_lora(std::string_view text);
 
 struct LoraOptions {
-  bool text_encoder = false;  ///< apply the keys that belong to the text encoder as well
-  bool strict = false;        ///< a key without use is an error, not a warning
+  bool strict = false;  ///< a key without use is an error, not a warning
 };
 
 /// A tensor of a LoRA file that changed nothing.

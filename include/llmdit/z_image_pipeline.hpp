@@ -43,6 +43,7 @@ struct GenerateResult {
   std::vector<std::string> warnings;
   std::string model;        ///< name of the model's folder or file
   std::vector<Lora> loras;  ///< that were loaded
+  bool vae_tiled = false;   ///< whether the autoencoder worked tile by tile
   Timings timings;
 };
 

@@ -9,6 +9,7 @@ void bind_lora(py::module_& m) {
   Record<Lora>(m, "Lora", "An adapter to fuse into a model's weights.")
       .read_write("path", &Lora::path)
       .read_write("scale", &Lora::scale)
+      .read_write("text_encoder", &Lora::text_encoder)
       .constructible()
       .comparable();
   Record<UnusedLoraKey>(m, "UnusedLoraKey", "A tensor of a LoRA file that changed nothing.")
@@ -21,7 +22,7 @@ void bind_lora(py::module_& m) {
       .read_only("unused", &LoraReport::unused, "Keys without use and why.")
       .read_only("warnings", &LoraReport::warnings);
   m.def("parse_lora", &parse_lora, py::arg("text"),
-        "'path' or 'path:scale'; a tail behind the last colon that is no number belongs to the path.");
+        "'path', 'path:scale', and either with ':te' behind it for the text encoder's keys as well.");
 }
 
 }  // namespace llmdit::python

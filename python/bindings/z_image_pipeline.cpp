@@ -65,6 +65,7 @@ void bind_z_image_pipeline(py::module_& m) {
       .read_only("warnings", &GenerateResult::warnings)
       .read_only("model", &GenerateResult::model)
       .read_only("loras", &GenerateResult::loras)
+      .read_only("vae_tiled", &GenerateResult::vae_tiled, "Whether the autoencoder worked tile by tile.")
       .read_only("timings", &GenerateResult::timings);
 
   py::class_<ZImagePipeline> cls(m, "ZImagePipeline", "Z-Image from prompt to picture; wrapped by the package.");
@@ -80,10 +81,10 @@ void bind_z_image_pipeline(py::module_& m) {
       .def("encode_prompt", &encode_prompt, py::arg("prompts"), py::kw_only(), py::arg("hidden_layer") = py::none())
       .def(
           "load_loras",
-          [](ZImagePipeline& self, const std::vector<Lora>& loras, bool text_encoder, bool strict) {
-            return self.load_loras(loras, {.text_encoder = text_encoder, .strict = strict});
+          [](ZImagePipeline& self, const std::vector<Lora>& loras, bool strict) {
+            return self.load_loras(loras, {.strict = strict});
           },
-          py::arg("loras"), py::arg("text_encoder"), py::arg("strict"), NoGil())
+          py::arg("loras"), py::arg("strict"), NoGil())
       .def("unload_loras", &ZImagePipeline::unload_loras, NoGil())
       .def_property_readonly("loras", &ZImagePipeline::loras)
       .def_property_readonly("text_encoder", &ZImagePipeline::text_encoder)

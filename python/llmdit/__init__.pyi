@@ -83,6 +83,7 @@ class OptionField:
 
 class LoadOptions:
     dtype: str
+    quantization: str
     device: str
     text_encoder_device: str | None
     dit_device: str | None
@@ -96,6 +97,7 @@ class LoadOptions:
         self,
         *,
         dtype: _DType | None = ...,
+        quantization: str | None = ...,
         device: _Device | None = ...,
         text_encoder_device: _Device | None = ...,
         dit_device: _Device | None = ...,
@@ -434,6 +436,7 @@ class ZImageTextEncoder:
         config_path: _Path | None = ...,
         tokenizer_path: _Path | None = ...,
         dtype: _DType | None = ...,
+        quantization: str | None = ...,
         device: _Device | None = ...,
         text_encoder_device: _Device | None = ...,
         dit_device: _Device | None = ...,
@@ -574,6 +577,7 @@ class ZImageTransformer:
         subfolder: _Path | None = ...,
         config_path: _Path | None = ...,
         dtype: _DType | None = ...,
+        quantization: str | None = ...,
         device: _Device | None = ...,
         text_encoder_device: _Device | None = ...,
         dit_device: _Device | None = ...,
@@ -648,6 +652,7 @@ class ContextRefiner:
         legacy_rope: bool = ...,
         seed: int = ...,
         dtype: _DType | None = ...,
+        quantization: str | None = ...,
         device: _Device | None = ...,
         dit_device: _Device | None = ...,
     ) -> None: ...
@@ -659,6 +664,7 @@ class ContextRefiner:
         config_path: _Path | None = ...,
         legacy_rope: bool = ...,
         dtype: _DType | None = ...,
+        quantization: str | None = ...,
         device: _Device | None = ...,
         dit_device: _Device | None = ...,
     ) -> ContextRefiner: ...
@@ -725,6 +731,7 @@ class AutoencoderKL:
         subfolder: _Path | None = ...,
         config_path: _Path | None = ...,
         dtype: _DType | None = ...,
+        quantization: str | None = ...,
         device: _Device | None = ...,
         text_encoder_device: _Device | None = ...,
         dit_device: _Device | None = ...,
@@ -806,7 +813,8 @@ class GenerateResult:
 class Lora:
     path: Path
     scale: float
-    def __init__(self, *, path: _Path = ..., scale: float = ...) -> None: ...
+    text_encoder: bool
+    def __init__(self, *, path: _Path = ..., scale: float = ..., text_encoder: bool = ...) -> None: ...
 
 class UnusedLoraKey:
     @property
@@ -848,6 +856,7 @@ class ZImagePipeline:
         *,
         tiled_vae: bool = ...,
         dtype: _DType | None = ...,
+        quantization: str | None = ...,
         device: _Device | None = ...,
         text_encoder_device: _Device | None = ...,
         dit_device: _Device | None = ...,

@@ -130,11 +130,12 @@ class ZImagePipeline:
         strict: a key without use is an error. A file of which nothing matches always is.
         """
         paths = [path] if isinstance(path, (str, os.PathLike)) else list(path)
-        scales = [float(scale)] * len(paths) if isinstance(scale, (int, float)) else [float(s) for s in scale]
+        # Numbers of numpy and of torch, too, are no sequences.
+        scales = [float(s) for s in scale] if isinstance(scale, Sequence) else [float(scale)] * len(paths)
         if len(scales) != len(paths):
             raise ValueError(f"expected one scale, or one for each of {len(paths)} files, got {len(scales)}")
-        loras = [Lora(path=Path(p), scale=s) for p, s in zip(paths, scales, strict=True)]
-        return self._native.load_loras(loras, text_encoder, strict)
+        loras = [Lora(path=Path(p), scale=s, text_encoder=text_encoder) for p, s in zip(paths, scales, strict=True)]
+        return self._native.load_loras(loras, strict)
 
     def unload_loras(self) -> None:
         """Takes all LoRAs off: the weights are again those of the files, bit for bit."""
@@ -274,7 +275,9 @@ class ZImagePipeline:
         for name, value in keywords.items():
             if value is not None:
                 setattr(settings, name, value)
-        if negatives is not None and settings.guidance_scale > 0:
+        if negatives is not None and settings.guidance_scale == 0:
+            settings.negative_prompt = negatives[0]  # which the result says has no effect
+        elif negatives is not None:
             chat = {name: getattr(settings, name) for name in _NEGATIVE_CHAT}
             encoded = self.encode_prompt(negatives, hidden_layer=settings.hidden_layer, **chat)
             settings.negative_prompt_embeds = encoded.embeddings

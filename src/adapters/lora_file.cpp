@@ -148,7 +148,8 @@ class Reader {
     const bool is_encoder = is_text_encoder_key(group.keys.front());
     if (is_encoder && !text_encoder_) {
       result_.text_encoder_keys += group.keys.size();
-      return unused(group, "belongs to the text encoder, which was not asked for (text_encoder)");
+      return unused(
+          group, "belongs to the text encoder, which was not asked for (text_encoder), as \":te\" behind a path does");
     }
     if (!is_encoder) {
       if (const LoraTarget* target = transformer_.names.find(stem))
@@ -163,6 +164,7 @@ class Reader {
 
   void apply(Group& group, const LoraTarget& target, Model& model, LoraNames::Model kind,
              std::vector<WeightChange>& changes) {
+    has_target_ = true;
     if (!group.problem.empty()) return unused(group, group.problem);
     scaling_.apply(group.tensors, target, kind);
     std::vector<WeightChange> own;
@@ -234,7 +236,7 @@ class Reader {
       }
     }
     const std::string model = io::tell_model(file_);
-    if (model == "LoRA") return "an adapter of another model";
+    if (model == "LoRA") return has_target_ ? "one whose parts cannot be used" : "an adapter of another model";
     return model.empty() ? "no adapter" : model;
   }
 
@@ -243,6 +245,7 @@ class Reader {
   Model transformer_;
   std::optional<Model> text_encoder_;
   std::map<std::string, Group> groups_;
+  bool has_target_ = false;  // for any module
   LoraFile result_;
 };
 

@@ -15,6 +15,15 @@
 
 namespace llmdit {
 
+template <>
+struct EnumTable<Quantization> {
+  static constexpr EnumName<Quantization> names[] = {{Quantization::none, "none"},
+                                                     {Quantization::int8, "int8"},
+                                                     {Quantization::int8, "8bit"},
+                                                     {Quantization::int4, "int4"},
+                                                     {Quantization::int4, "4bit"}};
+};
+
 namespace {
 
 std::string processor_name() {
@@ -49,6 +58,8 @@ DeviceInfo describe_cpu() {
 constexpr OptionField load_fields[] = {
     field<LoadOptions, "dtype", &LoadOptions::dtype>(
         {.section = "encoder", .help = "type the weights are kept in", .flag = "torch-dtype"}),
+    field<LoadOptions, "quantization", &LoadOptions::quantization>(
+        {.section = "pipeline", .help = "kind the matrices of the blocks are turned into"}),
     field<LoadOptions, "device", &LoadOptions::device>(
         {.section = "pipeline", .help = "where the models run: auto, cpu, cuda, cuda:N"}),
     field<LoadOptions, "text_encoder_device", &LoadOptions::text_encoder_device>(

@@ -161,6 +161,21 @@ JsonObject JsonObject::object(std::string_view key) const {
   return result;
 }
 
+std::vector<JsonObject> JsonObject::objects(std::string_view key) const {
+  const auto found = value_.find(key);
+  std::vector<JsonObject> result;
+  if (found != value_.end() && found->is_array()) {
+    for (const auto& item : *found) {
+      if (!item.is_object()) break;
+      result.emplace_back(path_, item);
+      result.back().where_ = fmt::format("{}[{}]", join(where_, key), result.size() - 1);
+    }
+    if (result.size() == found->size()) return result;
+  }
+  fail_json(path_, fmt::format("key \"{}\": expected a list of objects, found {}", join(where_, key),
+                               found == value_.end() ? "no such key" : describe(*found)));
+}
+
 #define LLMDIT_JSON_TYPE(...)                                                                \
   template __VA_ARGS__ JsonObject::get<__VA_ARGS__>(std::string_view) const;                 \
   template __VA_ARGS__ JsonObject::get_or<__VA_ARGS__>(std::string_view, __VA_ARGS__) const; \

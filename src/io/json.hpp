@@ -33,6 +33,8 @@ class JsonObject {
   std::optional<T> get_optional(std::string_view key) const;
   /// A nested object; throws unsupported when missing or not an object.
   JsonObject object(std::string_view key) const;
+  /// A list of objects; throws unsupported when missing or something else.
+  std::vector<JsonObject> objects(std::string_view key) const;
 
   const std::filesystem::path& path() const { return path_; }
   const nlohmann::json& value() const { return value_; }

@@ -20,6 +20,18 @@ int64_t positive(const JsonObject& json, std::string_view key) {
   return value;
 }
 
+int64_t layers_or(const JsonObject& json, std::string_view key, int64_t fallback, int64_t least) {
+  constexpr int64_t most = 1000;
+  const auto value = json.get_or<int64_t>(key, fallback);
+  if (value < least || value > most) {
+    fail(ErrorCode::unsupported, "config", "expected {} in {} to lie in {} to {}, found {}", key, json.path().string(),
+         least, most, value);
+  }
+  return value;
+}
+
+int64_t layers(const JsonObject& json, std::string_view key) { return layers_or(json, key, json.get<int64_t>(key)); }
+
 int64_t positive_or(const JsonObject& json, std::string_view key, int64_t fallback) {
   return json.has(key) ? positive(json, key) : fallback;
 }

@@ -14,6 +14,11 @@ JsonObject read_config(const std::filesystem::path& path, std::string_view file_
 int64_t positive(const JsonObject& json, std::string_view key);
 int64_t positive_or(const JsonObject& json, std::string_view key, int64_t fallback);
 
+/// A number of layers: throws unsupported unless it lies in `least` to 1000, more than any model has, so that a wrong
+/// file does not make a model without end.
+int64_t layers(const JsonObject& json, std::string_view key);
+int64_t layers_or(const JsonObject& json, std::string_view key, int64_t fallback, int64_t least = 1);
+
 /// Throws unsupported when `key` is there and differs from the only value that is handled.
 template <class T>
 void expect_value(const JsonObject& json, std::string_view key, const T& handled);

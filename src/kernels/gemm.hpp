@@ -25,9 +25,16 @@ struct GemmKernel {
   /// `accumulate`. Strides are in elements.
   void (*multiply)(const float* x, int64_t x_stride, int64_t rows, const float* panel, int64_t depth, float* out,
                    int64_t out_stride, int64_t count, bool accumulate);
+
+  /// The same in integers: x and weights are int16, a panel is packed from rows of pairs, and `depth`, which is even,
+  /// is small enough for sums of 32 bits. Results are times a factor for each row and one for each of `width` outputs.
+  void (*multiply_int16)(const int16_t* x, int64_t x_stride, int64_t rows, const int16_t* panel, int64_t depth,
+                         const float* row_scales, const float* output_scales, float* out, int64_t out_stride,
+                         int64_t count, bool accumulate);
 };
 
-/// That of this processor; the environment's LLMDIT_CPU = avx512, avx2 or baseline chooses an older one.
-const GemmKernel& gemm_kernel() noexcept;
+/// That of this processor. The environment's LLMDIT_CPU = avx512, avx2 or baseline names the newest kind to use; throws
+/// invalid_argument for another word.
+const GemmKernel& gemm_kernel();
 
 }  // namespace llmdit::kernels

@@ -2,6 +2,7 @@
 
 #include <bit>
 #include <cstring>
+#include <limits>
 
 #include "kernels/dispatch.hpp"
 #include "kernels/half.hpp"
@@ -38,7 +39,61 @@ LLMDIT_DISPATCH void widen_int8(const int8_t* from, float* out, int64_t count) {
   for (int64_t i = 0; i < count; ++i) out[i] = static_cast<float>(from[i]);
 }
 
+/// The largest magnitude by its bits, which are ordered as the numbers are; above infinity's there is a NaN.
+LLMDIT_DISPATCH uint32_t largest_bits(const float* from, int64_t count) {
+  int32_t largest = 0;
+  for (int64_t i = 0; i < count; ++i) {
+    const int32_t magnitude = std::bit_cast<int32_t>(from[i]) & 0x7fffffff;
+    largest = magnitude > largest ? magnitude : largest;
+  }
+  return static_cast<uint32_t>(largest);
+}
+
+template <class Integer>
+LLMDIT_INLINE void round_all(const float* from, float factor, Integer* out, int64_t count) {
+  for (int64_t i = 0; i < count; ++i) {
+    const float scaled = from[i] * factor;
+    out[i] = static_cast<Integer>(static_cast<int32_t>(scaled + (scaled < 0 ? -0.5f : 0.5f)));
+  }
+}
+
+LLMDIT_DISPATCH void round_scaled(const float* from, float factor, int16_t* out, int64_t count) {
+  round_all(from, factor, out, count);
+}
+
+LLMDIT_DISPATCH void round_scaled(const float* from, float factor, int8_t* out, int64_t count) {
+  round_all(from, factor, out, count);
+}
+
+LLMDIT_DISPATCH void widen_bytes(const int8_t* from, int16_t* out, int64_t count) {
+  for (int64_t i = 0; i < count; ++i) out[i] = from[i];
+}
+
+/// The numbers over their largest magnitude as integers up to `most`, and the factor that brings them back.
+template <class Integer>
+float round_to(const float* numbers, float most, Integer* out, int64_t count) {
+  const auto largest = std::bit_cast<float>(largest_bits(numbers, count));
+  // Where the largest is tiny, its inverse is infinite; such numbers count as zeros.
+  const bool is_finite = largest <= std::numeric_limits<float>::max(), is_usable = is_finite && largest >= 1e-34f;
+  if (is_usable) {
+    round_scaled(numbers, most / largest, out, count);
+  } else {
+    std::memset(out, 0, static_cast<size_t>(count) * sizeof(Integer));
+  }
+  return is_finite ? largest / most : std::numeric_limits<float>::quiet_NaN();
+}
+
 }  // namespace
+
+float round_to_int16(const float* numbers, int16_t* out, int64_t count) noexcept {
+  return round_to(numbers, 32767, out, count);
+}
+
+float round_to_int8(const float* numbers, int8_t* out, int64_t count) noexcept {
+  return round_to(numbers, 127, out, count);
+}
+
+void widen_to_int16(const int8_t* numbers, int16_t* out, int64_t count) noexcept { widen_bytes(numbers, out, count); }
 
 void widen(NumberType type, const void* numbers, float* out, int64_t count) noexcept {
   switch (type) {

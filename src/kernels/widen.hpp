@@ -10,4 +10,11 @@ enum class NumberType { float32, bfloat16, float16, float8_e4m3, float8_e5m2, in
 /// `count` numbers as float32. All of these types fit into it exactly.
 void widen(NumberType type, const void* numbers, float* out, int64_t count) noexcept;
 
+/// The same as integers of 16 bits.
+void widen_to_int16(const int8_t* numbers, int16_t* out, int64_t count) noexcept;
+
+/// Rounds `count` floats to 16 bits and returns the factor that brings them back; NaN where one is not finite.
+float round_to_int16(const float* numbers, int16_t* out, int64_t count) noexcept;
+float round_to_int8(const float* numbers, int8_t* out, int64_t count) noexcept;
+
 }  // namespace llmdit::kernels

@@ -53,7 +53,7 @@ AutoencoderKLConfig parse_autoencoder_config(const io::JsonObject& json) {
   c.in_channels = io::positive_or(json, "in_channels", c.in_channels);
   c.out_channels = io::positive_or(json, "out_channels", c.out_channels);
   c.latent_channels = io::positive_or(json, "latent_channels", c.latent_channels);
-  c.layers_per_block = io::positive_or(json, "layers_per_block", c.layers_per_block);
+  c.layers_per_block = io::layers_or(json, "layers_per_block", c.layers_per_block);
   c.norm_num_groups = io::positive_or(json, "norm_num_groups", c.norm_num_groups);
   c.sample_size = io::positive_or(json, "sample_size", c.sample_size);
   c.block_out_channels = json.get_or("block_out_channels", c.block_out_channels);

@@ -28,7 +28,7 @@ ModelFiles<Config> open_files(io::TensorTable table, const fs::path& path, const
     fail(ErrorCode::unsupported, std::string_view(table.component()), "expected the weights of a {} in {}, found {}",
          class_name, io::printable_path(path), kind.empty() ? "tensors of no known model" : kind);
   }
-  if (const auto own = own_config(path, table, class_name)) return {std::move(table), parse(*own)};
+  if (const auto own = own_config(path, table, class_name)) return {std::move(table), parse(*own), own};
   std::optional<Config> known;
   if (!config_path.empty() && (io::is_file(config_path) || io::is_file(config_path / "config.json")))
     known = parse(io::read_config(config_path));

@@ -61,6 +61,7 @@ template <class Config>
 struct ModelFiles {
   io::TensorTable table;
   Config config;
+  std::optional<io::JsonObject> json{};  ///< where the configuration stands written; nothing for a bare file
 };
 
 /// `path`: a file, an index or a folder. `config_path`: a folder or config.json to take from what a bare file does not

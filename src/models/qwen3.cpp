@@ -54,7 +54,7 @@ Qwen3Config parse_qwen3_config(const io::JsonObject& json) {
   config.vocab_size = io::positive(json, "vocab_size");
   config.hidden_size = io::positive(json, "hidden_size");
   config.intermediate_size = io::positive(json, "intermediate_size");
-  config.num_hidden_layers = io::positive(json, "num_hidden_layers");
+  config.num_hidden_layers = io::layers(json, "num_hidden_layers");
   config.num_attention_heads = io::positive(json, "num_attention_heads");
   config.num_key_value_heads = io::positive(json, "num_key_value_heads");
   config.head_dim =

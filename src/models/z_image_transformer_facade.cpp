@@ -53,12 +53,8 @@ ZImageTransformerConfig parse_z_image_config(const io::JsonObject& json) {
   ZImageTransformerConfig c;
   c.in_channels = io::positive_or(json, "in_channels", c.in_channels);
   c.dim = io::positive_or(json, "dim", c.dim);
-  c.n_layers = io::positive_or(json, "n_layers", c.n_layers);
-  c.n_refiner_layers = json.get_or<int64_t>("n_refiner_layers", c.n_refiner_layers);
-  if (c.n_refiner_layers < 0) {
-    fail(ErrorCode::unsupported, "transformer", "expected n_refiner_layers in {} to be at least 0, found {}",
-         json.path().string(), c.n_refiner_layers);
-  }
+  c.n_layers = io::layers_or(json, "n_layers", c.n_layers);
+  c.n_refiner_layers = io::layers_or(json, "n_refiner_layers", c.n_refiner_layers, 0);
   c.n_heads = io::positive_or(json, "n_heads", c.n_heads);
   c.cap_feat_dim = io::positive_or(json, "cap_feat_dim", c.cap_feat_dim);
   c.norm_eps = json.get_or<double>("norm_eps", c.norm_eps);

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "kernels/gemm.hpp"
+#include "kernels/widen.hpp"
 
 namespace llmdit::nn {
 namespace {
@@ -16,68 +17,186 @@ constexpr int64_t panel_depth = 256;     // of a panel; a multiple of every bloc
 constexpr int64_t block_rows = 192;      // of x, used for all panels of a chunk before the next ones are
 constexpr int64_t least_work = 1 << 18;  // multiplications for which another thread pays
 
-class Gemm {
+const kernels::GemmKernel& kernel() { return kernels::gemm_kernel(); }
+
+/// A part of a panel: `count` outputs from `output`, `depth` columns from `k`.
+struct PanelPart {
+  int64_t output, count, k, depth;
+};
+
+/// Products in float32; weights of other kinds are widened on the way into the panel.
+class FloatProduct {
  public:
-  Gemm(const at::Tensor& x, const StoredTensor& weight, const at::Tensor& out, bool accumulate)
-      : weight_(weight),
-        x_(x.const_data_ptr<float>()),
+  using Element = float;
+
+  FloatProduct(const at::Tensor& x, const StoredTensor& weight)
+      : weight_(weight), numbers_(weight.float_numbers()), x_(x.const_data_ptr<float>()), columns_(x.size(1)) {}
+
+  int64_t depth() const { return panel_depth; }
+
+  void make_panel(const PanelPart& part, float* wide, float* panel) const {
+    if (numbers_)
+      return kernel().pack(numbers_ + part.output * columns_ + part.k, columns_, part.count, part.depth, panel);
+    weight_.widen_part(part.output, part.count, part.k, part.depth, wide);
+    kernel().pack(wide, part.depth, part.count, part.depth, panel);
+  }
+
+  void multiply(int64_t row, int64_t rows, const PanelPart& part, const float* panel, float* out, int64_t out_stride,
+                bool accumulate) const {
+    kernel().multiply(x_ + row * columns_ + part.k, columns_, rows, panel, part.depth, out, out_stride, part.count,
+                      accumulate);
+  }
+
+ private:
+  const StoredTensor& weight_;
+  const float* numbers_;
+  const float* x_;
+  int64_t columns_;
+};
+
+/// Products in integers: x is rounded to 16 bits with a factor for each row.
+class IntegerProduct {
+ public:
+  using Element = int16_t;
+
+  IntegerProduct(const at::Tensor& x, const StoredTensor& weight, const at::Tensor& scales)
+      : weights_(weight.data.const_data_ptr<int8_t>()),
+        scales_(scales.const_data_ptr<float>()),
+        scales_stride_(scales.size(1)),
+        columns_(x.size(1)),
+        depth_(std::min(panel_depth, columns_ / scales.size(0))),
+        group_(columns_ / scales.size(0)) {
+    x_ = at::empty(x.sizes(), x.options().dtype(at::kShort));
+    row_scales_ = at::empty({x.size(0)}, x.options());
+    const auto* from = x.const_data_ptr<float>();
+    auto* to = x_.mutable_data_ptr<int16_t>();
+    auto* row_scales = row_scales_.mutable_data_ptr<float>();
+    const int64_t columns = columns_;
+    at::parallel_for(0, x.size(0), std::max<int64_t>(1, least_work / columns), [=](int64_t begin, int64_t end) {
+      for (int64_t row = begin; row < end; ++row)
+        row_scales[row] = kernels::round_to_int16(from + row * columns, to + row * columns, columns);
+    });
+  }
+
+  /// A panel lies in one group of the weights, which has one factor an output.
+  int64_t depth() const { return depth_; }
+
+  void make_panel(const PanelPart& part, int16_t* wide, int16_t* panel) const {
+    for (int64_t i = 0; i < part.count; ++i)
+      kernels::widen_to_int16(weights_ + (part.output + i) * columns_ + part.k, wide + i * part.depth, part.depth);
+    kernel().pack(wide, part.depth / 2, part.count, part.depth / 2, panel);
+  }
+
+  void multiply(int64_t row, int64_t rows, const PanelPart& part, const int16_t* panel, float* out, int64_t out_stride,
+                bool accumulate) const {
+    kernel().multiply_int16(x_.const_data_ptr<int16_t>() + row * columns_ + part.k, columns_, rows, panel, part.depth,
+                            row_scales_.const_data_ptr<float>() + row,
+                            scales_ + part.k / group_ * scales_stride_ + part.output, out, out_stride, part.count,
+                            accumulate);
+  }
+
+ private:
+  const int8_t* weights_;
+  const float* scales_;
+  int64_t scales_stride_, columns_, depth_, group_;
+  at::Tensor x_, row_scales_;
+};
+
+/// Asks for a part's weights ahead of their use: short pieces of many rows, which no processor foresees.
+void prefetch(const StoredTensor& weight, const PanelPart& part) {
+  constexpr size_t line = 64;
+  for (int64_t i = 0; i < part.count; ++i) {
+    const auto bytes = weight.row_part(part.output + i, part.k, part.depth);
+    for (size_t at = 0; at < bytes.size(); at += line) __builtin_prefetch(bytes.data() + at, 0, 2);
+  }
+}
+
+/// The loops around a product: threads share the outputs; a chunk of them is multiplied with all rows of x, a panel's
+/// depth after the other.
+template <class Product>
+class Loops {
+ public:
+  Loops(const Product& product, const StoredTensor& weight, const at::Tensor& out, bool accumulate)
+      : product_(product),
+        weight_(weight),
         out_(out.mutable_data_ptr<float>()),
-        rows_(x.size(0)),
-        depth_(x.size(1)),
+        rows_(out.size(0)),
         outputs_(out.size(1)),
+        columns_(weight.shape[1]),
+        depth_(product.depth()),
         accumulate_(accumulate) {}
 
   void operator()() const {
     const int64_t chunks = (outputs_ + chunk_outputs - 1) / chunk_outputs;
-    const int64_t grain = std::max<int64_t>(1, least_work / std::max<int64_t>(1, rows_ * depth_ * chunk_outputs));
+    const int64_t grain = std::max<int64_t>(1, least_work / std::max<int64_t>(1, rows_ * columns_ * chunk_outputs));
     at::parallel_for(0, chunks, grain, [this](int64_t begin, int64_t end) {
-      const at::Tensor panels = at::empty({chunk_outputs, panel_depth}), wide = at::empty({kernel_.width, panel_depth});
-      for (int64_t chunk = begin; chunk < end; ++chunk)
-        multiply_chunk(chunk * chunk_outputs, panels.mutable_data_ptr<float>(), wide.mutable_data_ptr<float>());
+      const at::Tensor memory =
+          at::empty({chunk_outputs + kernel().width, panel_depth}, at::dtype(c10::CppTypeToScalarType<Element>::value));
+      for (int64_t first = begin * chunk_outputs; first < std::min(outputs_, end * chunk_outputs);
+           first += chunk_outputs)
+        multiply_chunk(first, std::min(outputs_, first + chunk_outputs), memory.mutable_data_ptr<Element>());
     });
   }
 
  private:
-  void multiply_chunk(int64_t first, float* panels, float* wide) const {
-    const int64_t last = std::min(outputs_, first + chunk_outputs);
-    for (int64_t k = 0; k < depth_; k += panel_depth) {
-      const int64_t depth = std::min(panel_depth, depth_ - k);
-      for (int64_t output = first; output < last; output += kernel_.width)
-        make_panel(output, std::min(kernel_.width, last - output), k, depth, wide, panels + (output - first) * depth);
+  using Element = typename Product::Element;
+
+  void multiply_chunk(int64_t first, int64_t last, Element* panels) const {
+    Element* wide = panels + chunk_outputs * panel_depth;
+    const int64_t width = kernel().width;
+    const auto panel_of = [&](int64_t output) { return panels + (output - first) * panel_depth; };
+    for (int64_t k = 0; k < columns_; k += depth_) {
+      const auto part_of = [&](int64_t output, int64_t from_k) {
+        return PanelPart{output, std::min(width, last - output), from_k, std::min(depth_, columns_ - from_k)};
+      };
+      for (int64_t output = first; output < last; output += width)
+        product_.make_panel(part_of(output, k), wide, panel_of(output));
       for (int64_t row = 0; row < rows_; row += block_rows) {
-        const int64_t rows = std::min(block_rows, rows_ - row);
-        for (int64_t output = first; output < last; output += kernel_.width) {
-          kernel_.multiply(x_ + row * depth_ + k, depth_, rows, panels + (output - first) * depth, depth,
-                           out_ + row * outputs_ + output, outputs_, std::min(kernel_.width, last - output),
-                           accumulate_ || k > 0);
+        for (int64_t output = first; output < last; output += width) {
+          if (row == 0 && k + depth_ < columns_) prefetch(weight_, part_of(output, k + depth_));
+          product_.multiply(row, std::min(block_rows, rows_ - row), part_of(output, k), panel_of(output),
+                            out_ + row * outputs_ + output, outputs_, accumulate_ || k > 0);
         }
       }
     }
   }
 
-  void make_panel(int64_t output, int64_t count, int64_t k, int64_t depth, float* wide, float* panel) const {
-    if (const float* numbers = weight_.float_numbers())
-      return kernel_.pack(numbers + output * depth_ + k, depth_, count, depth, panel);
-    weight_.widen_part(output, count, k, depth, wide);
-    kernel_.pack(wide, depth, count, depth, panel);
-  }
-
-  const kernels::GemmKernel& kernel_ = kernels::gemm_kernel();
+  const Product& product_;
   const StoredTensor& weight_;
-  const float* x_;
   float* out_;
-  int64_t rows_, depth_, outputs_;
+  int64_t rows_, outputs_, columns_, depth_;
   bool accumulate_;
 };
+
+/// Where the product is added to: the bias in every row, or nothing yet.
+at::Tensor start(const at::Tensor& x, int64_t outputs, const at::Tensor& bias) {
+  const at::Tensor out = at::empty({x.size(0), outputs}, x.options());
+  if (bias.defined()) out.copy_(bias.expand_as(out));
+  return out;
+}
 
 }  // namespace
 
 at::Tensor gemm(const at::Tensor& x, const StoredTensor& weight, const at::Tensor& bias) {
-  const at::Tensor rows = x.contiguous();
-  const at::Tensor out = at::empty({rows.size(0), weight.shape[0]}, rows.options());
-  if (bias.defined()) out.copy_(bias.expand_as(out));
-  if (rows.size(1) == 0) return bias.defined() ? out : out.zero_();
-  Gemm(rows, weight, out, bias.defined())();
+  const at::Tensor rows = x.contiguous(), out = start(rows, weight.shape[0], bias);
+  Loops(FloatProduct(rows, weight), weight, out, bias.defined())();
+  return out;
+}
+
+IntegerGemm::IntegerGemm(StoredTensor weight) : weight_(std::move(weight)) {
+  const int64_t outputs = weight_.shape[0], padded = (outputs + chunk_outputs - 1) / chunk_outputs * chunk_outputs;
+  const at::Tensor scales =
+      weight_.scale.numel() == 1 ? weight_.scale.expand({outputs, 1}) : weight_.scale.view({outputs, -1});
+  scales_ = at::constant_pad_nd(scales.t(), {0, padded - outputs}).contiguous();
+}
+
+bool IntegerGemm::can_multiply(const StoredTensor& weight) {
+  return weight.as_integers && weight.data.is_cpu() && weight.shape[1] % 2 == 0;
+}
+
+at::Tensor IntegerGemm::operator()(const at::Tensor& x, const at::Tensor& bias) const {
+  const at::Tensor rows = x.contiguous(), out = start(rows, weight_.shape[0], bias);
+  Loops(IntegerProduct(rows, weight_, scales_), weight_, out, bias.defined())();
   return out;
 }
 

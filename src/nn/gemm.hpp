@@ -11,4 +11,19 @@ namespace llmdit::nn {
 /// `bias` [out] may be undefined. Not differentiable.
 at::Tensor gemm(const at::Tensor& x, const StoredTensor& weight, const at::Tensor& bias);
 
+/// The same in integers for 8-bit weights: x is rounded to 16 bits, so that the weights' own rounding is what is left
+/// of error, in half the time of float32 at best. Pairs are multiplied: rows of an even length.
+class IntegerGemm {
+ public:
+  explicit IntegerGemm(StoredTensor weight);
+
+  static bool can_multiply(const StoredTensor& weight);
+  const StoredTensor& weight() const { return weight_; }
+  at::Tensor operator()(const at::Tensor& x, const at::Tensor& bias) const;
+
+ private:
+  StoredTensor weight_;
+  at::Tensor scales_;  // [groups, outputs], padded to whole panels
+};
+
 }  // namespace llmdit::nn

@@ -38,6 +38,22 @@ class CpuMatMul final : public MatMul {
   StoredTensor weight_;
 };
 
+/// Weights of 8 bits on a CPU, multiplied in integers.
+class IntegerMatMul final : public MatMul {
+ public:
+  explicit IntegerMatMul(StoredTensor weight) : gemm_(std::move(weight)) {}
+
+  at::Tensor operator()(const at::Tensor& x, const at::Tensor& bias) const override {
+    if (c10::GradMode::is_enabled()) {
+      return at::linear(x, gemm_.weight().widen(at::kFloat), bias.defined() ? std::optional(bias) : std::nullopt);
+    }
+    return gemm_(x, bias);
+  }
+
+ private:
+  IntegerGemm gemm_;
+};
+
 /// Weights kept narrower than the computation, on a GPU: widened as a whole, in memory that is given back at once.
 class WidenedMatMul final : public MatMul {
  public:
@@ -68,6 +84,7 @@ class AdaptedMatMul final : public MatMul {
 };
 
 std::shared_ptr<const MatMul> base_matmul(StoredTensor weight, at::ScalarType compute) {
+  if (IntegerGemm::can_multiply(weight)) return std::make_shared<IntegerMatMul>(std::move(weight));
   if (weight.data.is_cpu() && compute == at::kFloat) return std::make_shared<CpuMatMul>(std::move(weight));
   if (!weight.is_plain()) return std::make_shared<WidenedMatMul>(std::move(weight), compute);
   return std::make_shared<DenseMatMul>(weight.data.to(compute));

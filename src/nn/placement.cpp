@@ -36,7 +36,10 @@ c10::Device resolve_device(const std::string& name) {
 }  // namespace
 
 Placement resolve_placement(const LoadOptions& options, const std::optional<std::string>& override_device) {
-  return {.device = resolve_device(override_device.value_or(options.device)), .storage = scalar_type(options.dtype)};
+  const c10::Device device = resolve_device(override_device.value_or(options.device));
+  check(options.quantization != Quantization::int4 || device.is_cpu(), "quantization",
+        "expected none or int8 on {}, got int4: blocks of 4 bits have no GPU kernel", device.str());
+  return {.device = device, .storage = scalar_type(options.dtype), .quantization = options.quantization};
 }
 
 }  // namespace llmdit::nn

@@ -14,6 +14,7 @@ namespace llmdit::nn {
 struct Placement {
   c10::Device device = c10::kCPU;
   std::optional<c10::ScalarType> storage;  ///< nothing: each tensor as its file has it
+  Quantization quantization = Quantization::none;
 
   /// The type activations are computed in, for weights stored as `stored`.
   /// A CPU computes in float32, whose speed and accuracy 16-bit types rarely reach there. A GPU computes in bf16 where

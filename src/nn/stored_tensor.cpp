@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 
+#include "base/check.hpp"
 #include "kernels/widen.hpp"
 
 namespace llmdit::nn {
@@ -35,9 +36,10 @@ kernels::NumberType number_type(at::ScalarType type) {
       return kernels::NumberType::float8_e5m2;
     case at::kChar:
       return kernels::NumberType::int8;
-    default:
-      TORCH_CHECK(type == at::kFloat, "weights of type ", type, " are not kept");
+    case at::kFloat:
       return kernels::NumberType::float32;
+    default:
+      fail(ErrorCode::internal, "weights", "expected weights of a type that is kept, found {}", c10::toString(type));
   }
 }
 
@@ -52,8 +54,12 @@ void StoredTensor::widen_rows(int64_t first, int64_t count, const at::Tensor& ou
   if (!block) {
     out.copy_(rows);
     if (!scale.defined()) return;
-    const bool per_row = scale.numel() > 1;
-    out.mul_(per_row ? scale.narrow(0, first, count).unsqueeze(1) : scale);
+    if (scale.numel() == 1) {
+      out.mul_(scale);
+    } else {
+      const at::Tensor factors = scale.narrow(0, first, count).view({count, -1});
+      out.view({count, factors.size(1), -1}).mul_(factors.unsqueeze(2));
+    }
     return;
   }
   if (out.scalar_type() == at::kFloat && out.is_contiguous()) return dequantize_rows(*block, rows, out);
@@ -62,24 +68,33 @@ void StoredTensor::widen_rows(int64_t first, int64_t count, const at::Tensor& ou
   out.copy_(wide);
 }
 
-void StoredTensor::widen_part(int64_t first, int64_t count, int64_t first_column, int64_t columns, float* out) const {
+std::span<const std::byte> StoredTensor::row_part(int64_t row, int64_t first_column, int64_t columns) const {
   const auto* bytes = static_cast<const std::byte*>(data.const_data_ptr());
   if (block) {
     const auto& format = kernels::block_format(*block);
-    const int64_t row_bytes = data.size(1), offset = first_column / format.weights * format.bytes;
-    for (int64_t i = 0; i < count; ++i)
-      kernels::dequantize(*block, bytes + (first + i) * row_bytes + offset, out + i * columns, columns);
-    return;
+    return {bytes + row * data.size(1) + first_column / format.weights * format.bytes,
+            static_cast<size_t>(columns / format.weights * format.bytes)};
   }
-  const auto type = number_type(data.scalar_type());
   const auto size = static_cast<int64_t>(data.element_size());
-  for (int64_t i = 0; i < count; ++i)
-    kernels::widen(type, bytes + ((first + i) * shape[1] + first_column) * size, out + i * columns, columns);
+  return {bytes + (row * shape[1] + first_column) * size, static_cast<size_t>(columns * size)};
+}
+
+void StoredTensor::widen_part(int64_t first, int64_t count, int64_t first_column, int64_t columns, float* out) const {
+  for (int64_t i = 0; i < count; ++i) {
+    const std::byte* from = row_part(first + i, first_column, columns).data();
+    if (block) {
+      kernels::dequantize(*block, from, out + i * columns, columns);
+    } else {
+      kernels::widen(number_type(data.scalar_type()), from, out + i * columns, columns);
+    }
+  }
   if (!scale.defined()) return;
   const float* factors = scale.const_data_ptr<float>();
+  const bool is_one = scale.numel() == 1;
+  const int64_t groups = is_one ? 1 : scale.numel() / shape[0], group = shape[1] / groups;
   for (int64_t i = 0; i < count; ++i) {
-    const float factor = factors[scale.numel() > 1 ? first + i : 0];
-    for (int64_t k = 0; k < columns; ++k) out[i * columns + k] *= factor;
+    const float* own = is_one ? factors : factors + (first + i) * groups;
+    for (int64_t k = 0; k < columns; ++k) out[i * columns + k] *= own[(first_column + k) / group];
   }
 }
 

@@ -2,7 +2,9 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <cstddef>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "kernels/block_format.hpp"
@@ -14,9 +16,11 @@ namespace llmdit::nn {
 struct StoredTensor {
   at::Tensor data;                            ///< numbers [shape], or the blocks of each row, uint8 [rows, bytes]
   std::optional<kernels::BlockType> block{};  ///< what the blocks are
-  at::Tensor scale{};                         ///< float32 factor of the numbers: one, or one a row; undefined is 1
-  std::vector<int64_t> shape{};               ///< of the weight
-  std::optional<LowRank> adapter{};           ///< added to the product, not to the weight
+  /// float32 factors of the numbers: one, one a row, or [rows, groups] for equal groups of a row; undefined is 1.
+  at::Tensor scale{};
+  std::vector<int64_t> shape{};      ///< of the weight
+  std::optional<LowRank> adapter{};  ///< added to the product, not to the weight
+  bool as_integers = false;          ///< 8-bit numbers that a CPU may multiply in integers
 
   /// Numbers as they are: neither blocks, nor scaled, nor 8-bit, nor with an adapter beside them.
   bool is_plain() const;
@@ -28,6 +32,9 @@ struct StoredTensor {
   /// The same for columns `first_column` to `first_column + columns` of these rows, on the CPU and on the calling
   /// thread: [count][columns] float32. Both numbers of columns are multiples of the block's.
   void widen_part(int64_t first, int64_t count, int64_t first_column, int64_t columns, float* out) const;
+
+  /// Where these columns of a row lie, on the CPU.
+  std::span<const std::byte> row_part(int64_t row, int64_t first_column, int64_t columns) const;
 
   /// The numbers of a float32 matrix; null for anything else.
   const float* float_numbers() const;

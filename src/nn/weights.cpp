@@ -7,6 +7,7 @@
 
 #include "base/check.hpp"
 #include "io/encoding.hpp"
+#include "nn/quantize.hpp"
 
 namespace llmdit::nn {
 namespace {
@@ -152,17 +153,27 @@ StoredTensor WeightStore::convert(const std::string& name, StoredTensor stored) 
   const auto found = patches_.find(name);
   const WeightPatch* patch = found == patches_.end() ? nullptr : found->second.get();
   const bool is_plain = stored.is_plain();
+  const bool quantizes = placement_.quantization != Quantization::none && is_block_matrix(name, stored.shape);
   // Blocks have no kernel on a GPU.
-  const bool stays_quantized = !is_plain && !placement_.storage && (!stored.block || placement_.device.is_cpu());
+  const bool stays_quantized =
+      !is_plain && !quantizes && !placement_.storage && (!stored.block || placement_.device.is_cpu());
   // Quantising the sum again would lose most of a small change.
-  const auto beside = stays_quantized && patch ? patch->low_rank() : std::nullopt;
-  if (beside) stored.adapter = LowRank{beside->up.to(placement_.device), beside->down.to(placement_.device)};
-  if (!stays_quantized || (patch && !beside)) {
+  const auto beside = (stays_quantized || quantizes) && patch ? patch->low_rank() : std::nullopt;
+  const bool is_merged = patch && !beside;
+  if (!stays_quantized || is_merged) {
     at::ScalarType type = placement_.storage.value_or(is_plain ? stored.data.scalar_type() : at::kBFloat16);
     if (type == at::kDouble) type = at::kFloat;  // nothing computes in double
-    const at::Tensor changed = patch ? patch->merge(stored.widen(at::kFloat)) : at::Tensor();
-    stored = {.data = patch ? changed.to(type) : stored.widen(type), .shape = stored.shape};
+    const at::Tensor changed = is_merged ? patch->merge(stored.widen(at::kFloat)) : at::Tensor();
+    if (quantizes && !is_merged && placement_.quantization == Quantization::int8 && stored.scale.defined() &&
+        stored.data.scalar_type() == at::kChar) {
+      stored.as_integers = true;  // the file's own 8 bits
+    } else if (quantizes && !is_merged) {
+      stored = quantize(stored.widen(at::kFloat), placement_.quantization);
+    } else {
+      stored = {.data = is_merged ? changed.to(type) : stored.widen(type), .shape = stored.shape};
+    }
   }
+  if (beside) stored.adapter = LowRank{beside->up.to(placement_.device), beside->down.to(placement_.device)};
   stored.data = stored.data.to(placement_.device);
   if (stored.scale.defined()) stored.scale = stored.scale.to(placement_.device);
   return stored;

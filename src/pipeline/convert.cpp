@@ -4,7 +4,7 @@
 #include <c10/core/GradMode.h>
 
 #include <algorithm>
-#include <array>
+#include <limits>
 
 #include "base/check.hpp"
 #include "base/dtype_table.hpp"
@@ -16,7 +16,9 @@
 #include "io/weight_write.hpp"
 #include "models/model_files.hpp"
 #include "nn/placement.hpp"
+#include "nn/quantize.hpp"
 #include "nn/weights.hpp"
+#include "pipeline/weight_plan.hpp"
 
 namespace llmdit {
 
@@ -56,34 +58,41 @@ struct OutputTensor {
   std::vector<int64_t> shape;
 };
 
+/// What of a component goes into its copy.
 struct Component {
   io::TensorTable table;
   std::string class_name;
+  std::optional<std::string> config;   ///< JSON text; nothing for a bare file
+  std::optional<Qwen3Config> encoder;  ///< of a text encoder
 };
+
+/// Throws unsupported for a model that would not load from its copy either.
+template <class Config>
+Component whole(models::ModelFiles<Config> files, std::string class_name) {
+  const WeightPlan plan = plan_weights(files);
+  if (!plan.problems.empty()) {
+    fail(ErrorCode::unsupported, "convert", "{}{}", plan.problems.front().text,
+         plan.problems.size() > 1 ? fmt::format(" (and {} more)", plan.problems.size() - 1) : "");
+  }
+  Component component{.table = std::move(files.table), .class_name = std::move(class_name)};
+  if (files.json) component.config = files.json->value().dump();
+  if constexpr (std::is_same_v<Config, Qwen3Config>) component.encoder = files.config;
+  return component;
+}
 
 /// The one component that the input holds.
 Component open_component(const std::filesystem::path& path) {
-  const auto checkpoint = io::Checkpoint::open(path);
-  const std::string kind = io::tell_model(checkpoint);
-  std::vector<Component> found;
-  const std::pair<io::TensorTable (*)(io::Checkpoint), const char*> makers[] = {
-      {models::qwen3_table, "Qwen3Model"},
-      {models::z_image_table, "ZImageTransformer2DModel"},
-      {models::autoencoder_table, "AutoencoderKL"}};
-  for (const auto& [make_table, name] : makers) {
-    if (kind.find(name) != std::string::npos) found.push_back({make_table(checkpoint), name});
+  const std::string kind = io::tell_model(io::Checkpoint::open(path));
+  const auto holds = [&](std::string_view name) { return kind.find(name) != kind.npos; };
+  if (holds("Qwen3Model") + holds("ZImageTransformer2DModel") + holds("AutoencoderKL") == 1) {
+    if (holds("Qwen3Model")) return whole(models::open_qwen3(path), "Qwen3Model");
+    if (holds("AutoencoderKL")) return whole(models::open_autoencoder(path), "AutoencoderKL");
+    return whole(models::open_z_image(path), "ZImageTransformer2DModel");
   }
-  if (found.size() == 1) return std::move(found.front());
   fail(ErrorCode::unsupported, "convert",
        "expected the weights of one transformer, text encoder or autoencoder in {}, "
        "found {}",
        io::printable_path(path), kind.empty() ? "none" : kind);
-}
-
-bool is_block_matrix(const std::string& name, const std::vector<int64_t>& shape) {
-  if (shape.size() != 2 || !name.ends_with(".weight")) return false;
-  constexpr std::array modules = {".attention.", ".feed_forward.", ".self_attn.", ".mlp."};
-  return std::ranges::any_of(modules, [&](std::string_view module) { return name.find(module) != std::string::npos; });
 }
 
 /// A block's scale for each row, or for the whole matrix.
@@ -94,14 +103,15 @@ at::Tensor scale_of(const at::Tensor& weight, double largest, bool per_row) {
 
 class Conversion {
  public:
-  Conversion(Component component, const std::filesystem::path& input, const std::filesystem::path& output,
-             const ConvertOptions& options)
+  Conversion(Component component, const std::filesystem::path& output, const ConvertOptions& options)
       : options_(options),
-        input_(input),
         output_(output),
         is_gguf_(output.extension() == ".gguf"),
         class_name_(component.class_name),
-        store_(std::move(component.table), placement(options)) {
+        config_(std::move(component.config)),
+        encoder_(std::move(component.encoder)),
+        placement_(placement(options)),
+        store_(std::move(component.table), placement_) {
     check(is_gguf_ || output.extension() == ".safetensors", "convert",
           "expected an output that ends in .safetensors or .gguf, got {}", io::printable_path(output));
     using enum WeightQuantization;
@@ -118,7 +128,7 @@ class Conversion {
     for (const OutputTensor& tensor : output_tensors()) add(tensor);
     for (const io::TensorSource& source : sources_) report_.bytes += io::stored_bytes(source);
     report_.tensors = static_cast<int64_t>(sources_.size());
-    note_left_out();
+    note_losses();
     is_gguf_ ? io::write_gguf(output_, sources_, gguf_metadata())
              : io::write_safetensors(output_, sources_, metadata());
     return report_;
@@ -150,7 +160,7 @@ class Conversion {
     return result;
   }
 
-  void note_left_out() {
+  void note_losses() {
     if (const auto& names = store_.table().unknown(); !names.empty()) {
       report_.warnings.push_back(fmt::format("{} tensors have no place in a {} and are left out: {}", names.size(),
                                              class_name_, io::printable_list(names)));
@@ -160,6 +170,12 @@ class Conversion {
           "the tokenizer inside the input is left out; load the copy with the input, or another, as its "
           "tokenizer_path");
     }
+    if (widened_ > 0) {
+      report_.warnings.push_back(fmt::format(
+          "{} quantised weights become bf16 and take more room; with a quantization they stay small", widened_));
+    }
+    if (options_.quantization != WeightQuantization::none && report_.quantized == 0)
+      report_.warnings.push_back(fmt::format("nothing is quantised: the {} has no such matrices", report_.component));
   }
 
   void add_transformer_tensor(const std::string& name, const std::vector<int64_t>& shape,
@@ -186,22 +202,46 @@ class Conversion {
     return store_.peek(name, io::TensorTable::shape_of(*store_.table().find(name)));
   }
 
-  /// The parts one under the other, as numbers.
-  at::Tensor widened(const OutputTensor& tensor, at::ScalarType type) {
+  /// The type of the output where it is not quantised: asked for, or wide enough for every part.
+  at::ScalarType number_type(const OutputTensor& tensor) {
+    if (placement_.storage) return *placement_.storage;
+    std::optional<at::ScalarType> type;
+    for (const std::string& part : tensor.parts) {
+      const auto& place = *store_.table().find(part);
+      const auto stored = place.entry->dtype;
+      const bool is_quantized = !stored || place.scale || c10::elementSize(*stored) < 2;
+      if (is_quantized) ++widened_;
+      at::ScalarType own = is_quantized ? at::kBFloat16 : *stored;
+      if (own == at::kDouble) own = at::kFloat;
+      type = type ? c10::promoteTypes(*type, own) : own;
+    }
+    return *type;
+  }
+
+  /// The parts one under the other, as numbers. One beyond `largest` would make every picture black.
+  at::Tensor widened(const OutputTensor& tensor, at::ScalarType type,
+                     double largest = std::numeric_limits<double>::max()) {
     std::vector<at::Tensor> parts;
-    for (const std::string& part : tensor.parts) parts.push_back(read(part).widen(type));
+    for (const std::string& name : tensor.parts) {
+      const at::Tensor part = parts.emplace_back(read(name).widen(type));
+      const auto found = part.numel() == 0 ? 0.0F : part.to(at::kFloat).abs().max().item<float>();
+      if (found <= largest) continue;  // not so for NaN
+      fail(ErrorCode::unsupported, "convert",
+           "expected finite weights that the type of the copy can hold, found {} in {}; convert to a type of a wider "
+           "range",
+           found, name);
+    }
     return (parts.size() == 1 ? parts.front() : at::cat(parts)).reshape(tensor.shape).contiguous();
   }
 
   void add(const OutputTensor& tensor) {
     using enum WeightQuantization;
-    const bool is_matrix = is_block_matrix(tensor.parts.front(), tensor.shape);
+    const bool is_matrix = nn::is_block_matrix(tensor.parts.front(), tensor.shape);
     const bool fills_blocks = tensor.shape.empty() ? false : tensor.shape.back() % 32 == 0;
     const auto kind = is_matrix ? options_.quantization : none;
     if (kind == int8 || kind == float8) return add_scaled(tensor, kind);
     if ((kind == int4 || kind == q4_0 || kind == q8_0) && fills_blocks) return add_blocks(tensor, kind);
-    const Stored stored = read(tensor.parts.front());
-    at::ScalarType type = stored.is_plain() ? stored.data.scalar_type() : at::kBFloat16;
+    at::ScalarType type = number_type(tensor);
     if (is_gguf_ && tensor.shape.size() < 2) type = at::kFloat;  // readers expect vectors so
     sources_.push_back({.name = tensor.name, .dtype = type, .shape = tensor.shape, .make = [this, tensor, type] {
                           return widened(tensor, type);
@@ -213,7 +253,9 @@ class Conversion {
     ++report_.quantized;
     io::TensorSource source{.name = tensor.name, .block = type, .shape = tensor.shape};
     source.make = [this, tensor, type, bytes = io::stored_bytes(source)] {
-      const at::Tensor weight = widened(tensor, at::kFloat);
+      constexpr double largest_scale = 65504;  // float16
+      const at::Tensor weight =
+          widened(tensor, at::kFloat, largest_scale * (type == kernels::BlockType::q8_0 ? 127 : 8));
       at::Tensor blocks = at::empty({static_cast<int64_t>(bytes)}, at::kByte);
       kernels::quantize(type, weight.const_data_ptr<float>(), static_cast<std::byte*>(blocks.mutable_data_ptr()),
                         weight.numel());
@@ -245,7 +287,7 @@ class Conversion {
     sources_.push_back({.name = stem + ".weight_scale", .dtype = at::kFloat, .shape = scale_shape, .make = [scale] {
                           return *scale;
                         }});
-    const std::string text = is_int ? R"({"format": "int8_rowwise"})" : R"({"format": "float8_e4m3fn"})";
+    const std::string text = is_int ? R"({"format": "int8_tensorwise"})" : R"({"format": "float8_e4m3fn"})";
     sources_.push_back(
         {.name = stem + ".comfy_quant",
          .dtype = at::kByte,
@@ -255,15 +297,9 @@ class Conversion {
          }});
   }
 
-  std::optional<std::string> config_text() const {
-    const auto config = models::own_config(input_, store_.table(), class_name_);
-    if (!config) return std::nullopt;
-    return config->value().dump();
-  }
-
   std::map<std::string, std::string> metadata() const {
     std::map<std::string, std::string> result = {{"format", "pt"}};
-    if (const auto config = config_text()) result.emplace(models::config_key(store_.table().component()), *config);
+    if (config_) result.emplace(models::config_key(store_.table().component()), *config_);
     return result;
   }
 
@@ -272,10 +308,9 @@ class Conversion {
     const bool is_encoder = class_name_ == "Qwen3Model";
     result.texts = {{"general.architecture", is_encoder ? "qwen3" : "lumina2"}};
     result.numbers = {{"general.quantization_version", 2}};
-    if (const auto config = config_text())
-      result.texts.emplace(models::config_key(store_.table().component()), *config);
+    if (config_) result.texts.emplace(models::config_key(store_.table().component()), *config_);
     if (!is_encoder) return result;
-    const Qwen3Config c = models::open_qwen3(input_).config;
+    const Qwen3Config& c = *encoder_;
     const auto number = [&](const char* key, int64_t value) {
       result.numbers.emplace(key, static_cast<uint32_t>(value));
     };
@@ -293,11 +328,15 @@ class Conversion {
   }
 
   ConvertOptions options_;
-  std::filesystem::path input_, output_;
+  std::filesystem::path output_;
   bool is_gguf_;
   std::string class_name_;
+  std::optional<std::string> config_;
+  std::optional<Qwen3Config> encoder_;
+  nn::Placement placement_;
   nn::WeightStore store_;
   std::vector<io::TensorSource> sources_;
+  int64_t widened_ = 0;  // tensors that were quantised in the input and are not in the output
   ConvertReport report_;
 };
 
@@ -314,7 +353,7 @@ ConvertReport convert_weights(const std::filesystem::path& input, const std::fil
     check_options(options);
     const c10::NoGradGuard guard;
     const auto path = io::resolve_model_path(input);
-    return Conversion(open_component(path), path, output, options).run();
+    return Conversion(open_component(path), output, options).run();
   });
 }
 

@@ -23,7 +23,6 @@ using Options = GenerateOptions;
 
 // Sizes past this are refused before anything is allocated; the rope tables of a model usually stop earlier.
 constexpr double max_side = 65536;
-constexpr double max_steps = 10000;
 constexpr double max_batch = 1024;
 constexpr double max_feather = 1024;
 constexpr double seed_bound = 18446744073709551615.0;
@@ -44,7 +43,7 @@ constexpr OptionField generate_fields[] = {
          .help = "denoising steps, one run of the transformer each",
          .flag = "steps",
          .minimum = 1,
-         .maximum = max_steps}),
+         .maximum = static_cast<double>(max_inference_steps)}),
     field<Options, "seed", &Options::seed>({.section = "generation",
                                             .help = "seed of the first picture, the next count up; default drawn",
                                             .minimum = 0,

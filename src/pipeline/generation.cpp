@@ -69,6 +69,8 @@ class Generation {
               options_.num_inference_steps == static_cast<int64_t>(options_.sigmas.size()),
           "sigmas", "expected one noise level for each of {} steps, got {}; leave num_inference_steps out",
           options_.num_inference_steps, options_.sigmas.size());
+    check(static_cast<int64_t>(options_.sigmas.size()) <= max_inference_steps, "sigmas",
+          "expected at most {} noise levels, got {}", max_inference_steps, options_.sigmas.size());
     check_source();
     result_.warnings = parts_.load_warnings;
     result_.warnings.insert(result_.warnings.end(), parts_.lora_warnings.begin(), parts_.lora_warnings.end());
@@ -117,6 +119,7 @@ class Generation {
                       "{} x {} pixels as a whole",
                       tiling.tile_size, size_.width, size_.height));
     }
+    result_.vae_tiled = tiled;
     tiling.mode = tiled ? TilingMode::on : TilingMode::off;
     return tiling;
   }

@@ -14,12 +14,10 @@
 #include "io/model_kind.hpp"
 #include "io/path_kind.hpp"
 #include "llmdit/tokenizer.hpp"
-#include "models/autoencoder_kl.hpp"
 #include "models/model_files.hpp"
-#include "models/qwen3.hpp"
-#include "models/z_image_transformer.hpp"
 #include "pipeline/inspect_lora.hpp"
 #include "pipeline/single_files.hpp"
+#include "pipeline/weight_plan.hpp"
 
 namespace llmdit {
 
@@ -71,18 +69,6 @@ std::string describe(const AutoencoderKLConfig& c) {
                      fmt::join(c.block_out_channels, "/"));
 }
 
-void build(nn::WeightStore& store, const ZImageTransformerConfig& config) {
-  models::ZImageTransformerModel(nn::Weights(store), config);
-}
-
-void build(nn::WeightStore& store, const Qwen3Config& config) { models::Qwen3Model(nn::Weights(store), config); }
-
-void build(nn::WeightStore& store, const AutoencoderKLConfig& config) {
-  const nn::Weights weights(store);
-  models::Decoder(weights.scope("decoder"), config);
-  if (weights.has("encoder.conv_in.weight")) models::Encoder(weights.scope("encoder"), config);
-}
-
 /// Notes in `tensors` where the component's tensors go.
 void note_places(const io::TensorTable& table, std::vector<TensorInfo>& tensors) {
   std::map<std::string_view, TensorInfo*> by_name;
@@ -97,13 +83,12 @@ ComponentInfo plan_load(std::string_view component, std::string_view class_name,
                         std::vector<TensorInfo>& tensors) {
   ComponentInfo info{.component = std::string(component), .model = std::string(class_name)};
   try {
-    auto files = open(path, {});
+    const auto files = open(path, {});
     note_places(files.table, tensors);
     info.sizes = describe(files.config);
-    auto store = nn::WeightStore::for_inspection(std::move(files.table));
-    build(store, files.config);
-    for (const nn::WeightProblem& problem : store.problems()) info.problems.push_back(problem.text);
-    info.unused = store.unused();
+    WeightPlan plan = plan_weights(files);
+    for (const nn::WeightProblem& problem : plan.problems) info.problems.push_back(problem.text);
+    info.unused = std::move(plan.unused);
   } catch (const Error& error) {
     info.problems.emplace_back(error.what());
   }

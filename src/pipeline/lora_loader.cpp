@@ -3,48 +3,64 @@
 #include <charconv>
 #include <cmath>
 
-#include "adapters/lora_file.hpp"
 #include "base/check.hpp"
 #include "io/encoding.hpp"
 #include "io/hub_cache.hpp"
 
 namespace llmdit {
+namespace {
+
+std::optional<double> parse_scale(std::string_view text) {
+  double scale = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), scale);
+  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return scale;
+}
+
+}  // namespace
 
 Lora parse_lora(std::string_view text) {
-  const size_t colon = text.rfind(':');
-  if (colon != text.npos) {
-    const std::string_view tail = text.substr(colon + 1);
-    double scale = 0;
-    const auto [end, error] = std::from_chars(tail.data(), tail.data() + tail.size(), scale);
-    if (error == std::errc() && end == tail.data() + tail.size())
-      return {.path = io::path_from_utf8(text.substr(0, colon)), .scale = scale};
+  constexpr std::string_view encoder_mark = ":te";
+  Lora lora{.path = io::path_from_utf8(text)};
+  std::error_code ignored;
+  if (std::filesystem::exists(lora.path, ignored)) return lora;
+  std::string_view rest = text;
+  if (rest.ends_with(encoder_mark)) {
+    lora.text_encoder = true;
+    rest.remove_suffix(encoder_mark.size());
   }
-  return {.path = io::path_from_utf8(text), .scale = 1.0};
+  if (const size_t colon = rest.rfind(':'); colon != rest.npos) {
+    if (const auto scale = parse_scale(rest.substr(colon + 1))) {
+      lora.scale = *scale;
+      rest = rest.substr(0, colon);
+    }
+  }
+  lora.path = io::path_from_utf8(rest);
+  return lora;
 }
 
-LoraLoader::Models LoraLoader::apply(const Models& base, std::span<const Request> loaded,
-                                     std::span<const Request> added, bool strict, LoraReport& report) {
-  const auto transformer_shapes = base.transformer.weight_shapes();
-  const auto encoder_shapes = base.text_encoder.weight_shapes();
+LoraLoader::Loaded LoraLoader::read(const Models& models, const Lora& lora, bool strict, LoraReport& report) {
+  check(std::isfinite(static_cast<float>(lora.scale)), "lora", "expected a finite scale for {}, got {}",
+        io::printable_path(lora.path), lora.scale);
+  const auto encoder_shapes = models.text_encoder.weight_shapes();
+  const auto file = io::Checkpoint::open(io::resolve_model_path(lora.path));
+  Loaded loaded{
+      adapters::read_lora(file, models.transformer.weight_shapes(), lora.text_encoder ? &encoder_shapes : nullptr),
+      lora.scale};
+  adapters::report_lora(loaded.file, strict, report);
+  if (lora.scale == 0)
+    report.warnings.push_back(fmt::format("LoRA {}: its scale is 0, which changes nothing", loaded.file.name));
+  return loaded;
+}
+
+LoraLoader::Models LoraLoader::apply(const Models& models, std::span<const Loaded> loras) {
   adapters::PatchBuilder transformer, text_encoder;
-  const auto add = [&](const Request& request, LoraReport* own_report) {
-    check(std::isfinite(request.lora.scale), "lora", "expected a finite scale for {}, got {}",
-          io::printable_path(request.lora.path), request.lora.scale);
-    const auto file = io::Checkpoint::open(io::resolve_model_path(request.lora.path));
-    const auto lora = adapters::read_lora(file, transformer_shapes, request.text_encoder ? &encoder_shapes : nullptr);
-    if (own_report) adapters::report_lora(lora, strict, *own_report);
-    transformer.add(lora.transformer, request.lora.scale);
-    text_encoder.add(lora.text_encoder, request.lora.scale);
-  };
-  for (const Request& request : loaded) add(request, nullptr);
-  for (const Request& request : added) add(request, &report);
-  const auto encoder_patches = text_encoder.build();
-  return {.transformer = base.transformer.patched(transformer.build()),
-          .text_encoder = base.text_encoder.patched(encoder_patches)};
-}
-
-LoraLoader::Models LoraLoader::remove(const Models& base) {
-  return {.transformer = base.transformer.patched({}), .text_encoder = base.text_encoder.patched({})};
+  for (const Loaded& lora : loras) {
+    transformer.add(lora.file.transformer, lora.scale);
+    text_encoder.add(lora.file.text_encoder, lora.scale);
+  }
+  return {.transformer = models.transformer.patched(transformer.build()),
+          .text_encoder = models.text_encoder.patched(text_encoder.build())};
 }
 
 }  // namespace llmdit

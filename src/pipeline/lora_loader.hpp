@@ -1,9 +1,8 @@
 #pragma once
 
-#include <filesystem>
 #include <span>
-#include <vector>
 
+#include "adapters/lora_file.hpp"
 #include "llmdit/lora.hpp"
 #include "llmdit/text_encoder.hpp"
 #include "llmdit/z_image_transformer.hpp"
@@ -18,19 +17,17 @@ class LoraLoader {
     ZImageTextEncoder text_encoder;
   };
 
-  /// An adapter and whether its keys for the text encoder count.
-  struct Request {
-    Lora lora;
-    bool text_encoder = false;
+  /// An adapter as it was read, so that what happens to its file later plays no role, and its strength.
+  struct Loaded {
+    adapters::LoraFile file;
+    double scale = 1.0;
   };
 
-  /// `base` with `loaded` and `added` on top of the weights of its files; `report` tells of the added ones.
-  /// Throws as ZImagePipeline::load_loras.
-  static Models apply(const Models& base, std::span<const Request> loaded, std::span<const Request> added, bool strict,
-                      LoraReport& report);
+  /// Reads an adapter for these models; `report` tells of it. Throws as ZImagePipeline::load_loras.
+  static Loaded read(const Models& models, const Lora& lora, bool strict, LoraReport& report);
 
-  /// `base` with the weights of its files.
-  static Models remove(const Models& base);
+  /// `models` with these adapters, and no others, on top of the weights of its files.
+  static Models apply(const Models& models, std::span<const Loaded> loras);
 };
 
 }  // namespace llmdit

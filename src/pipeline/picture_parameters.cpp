@@ -51,7 +51,9 @@ nlohmann::json settings(std::string_view prompt, const GenerateOptions& options,
   json["num_inference_steps"] = schedule_steps(options);
   json["seed"] = index < result.seeds.size() ? nlohmann::json(result.seeds[index]) : nullptr;
   json["num_images_per_prompt"] = 1;
-  for (const Lora& lora : result.loras) json["loras"].push_back({{"path", lora.path.string()}, {"scale", lora.scale}});
+  for (const Lora& lora : result.loras)
+    json["loras"].push_back({{"path", lora.path.string()}, {"scale", lora.scale}, {"text_encoder", lora.text_encoder}});
+  if (result.vae_tiled) json["vae_tiling"] = "on";  // which elsewhere may not be chosen
   if (const auto names = unrecorded_inputs(options); !names.empty()) json["unrecorded"] = names;
   return json;
 }
@@ -100,18 +102,21 @@ OptionValue from_json(const nlohmann::json& value) {
 }
 
 /// Takes one value out of the settings; throws the library's own kinds only.
-void read_setting(const std::string& key, const nlohmann::json& value, PictureSettings& settings) {
+void read_setting(const io::JsonObject& json, const std::string& key, PictureSettings& settings) {
+  const nlohmann::json& value = json.value().at(key);
   if (key == "version") return;
   if (key == "prompt") {
-    settings.prompt = value.get<std::string>();
+    settings.prompt = json.get<std::string>(key);
   } else if (key == "model") {
-    settings.model = value.get<std::string>();
+    settings.model = json.get<std::string>(key);
   } else if (key == "unrecorded") {
-    settings.unrecorded = value.get<std::vector<std::string>>();
+    settings.unrecorded = json.get<std::vector<std::string>>(key);
   } else if (key == "loras") {
-    for (const auto& lora : value)
-      settings.loras.push_back(
-          {io::path_from_utf8(lora.at("path").get<std::string>()), lora.at("scale").get<double>()});
+    for (const io::JsonObject& lora : json.objects(key)) {
+      settings.loras.push_back({.path = io::path_from_utf8(lora.get<std::string>("path")),
+                                .scale = lora.get<double>("scale"),
+                                .text_encoder = lora.get_or<bool>("text_encoder", false)});
+    }
   } else if (!value.is_null()) {  // null is "not given"
     set_option(settings.options, key, from_json(value));
   }
@@ -129,11 +134,16 @@ PictureSettings read_picture_settings(const std::filesystem::path& picture) {
            "found none; other programs' parameters are not read",
            io::printable_path(picture));
     }
+    constexpr size_t longest = 1 << 20;  // bytes; settings of a picture are a few thousand
+    if (text->second.size() > longest) {
+      fail(ErrorCode::unsupported, "picture_settings", "{}: expected settings of at most {} bytes, found {}",
+           io::printable_path(picture), longest, text->second.size());
+    }
     PictureSettings settings;
     const io::JsonObject json = io::JsonObject::parse(picture, text->second);
     for (const auto& [key, value] : json.value().items()) {
       try {
-        read_setting(key, value, settings);
+        read_setting(json, key, settings);
       } catch (const std::exception& error) {
         fail(ErrorCode::unsupported, "picture_settings", "{}: setting \"{}\": {}", io::printable_path(picture),
              io::printable(key), io::printable(error.what()));

@@ -27,15 +27,20 @@ Margins margins_of(const GenerateOptions& options) {
   return {.left = whole(0), .top = whole(1), .right = whole(2), .bottom = whole(3)};
 }
 
-at::Tensor from_image(const Image& image, const char* name) {
+void check_image(const Image& image, const char* name) {
   check(image.width >= 1 && image.height >= 1 &&
             image.pixels.size() == static_cast<size_t>(image.width) * static_cast<size_t>(image.height) * 3,
         name, "expected three bytes for each of {} x {} pixels, got {} bytes", image.width, image.height,
         image.pixels.size());
+}
+
+at::Tensor from_image(const Image& image, const char* name) {
+  check_image(image, name);
   return at::from_blob(const_cast<uint8_t*>(image.pixels.data()), {image.height, image.width, 3}, at::kByte).clone();
 }
 
-at::Tensor from_tensor(const at::Tensor& given, int64_t channels, const char* name) {
+/// A tensor of the caller as [channels, height, width].
+at::Tensor without_batch(const at::Tensor& given, int64_t channels, const char* name) {
   at::Tensor pixels = given;
   if (pixels.defined() && pixels.dim() == 4 && pixels.size(0) == 1) pixels = pixels[0];
   if (pixels.defined() && channels == 1 && pixels.dim() == 2) pixels = pixels.unsqueeze(0);
@@ -44,6 +49,11 @@ at::Tensor from_tensor(const at::Tensor& given, int64_t channels, const char* na
         name, "expected floating-point pixels of [{}, height, width], got {}", channels,
         given.defined() ? fmt::format("{} of [{}]", c10::toString(given.scalar_type()), fmt::join(given.sizes(), ", "))
                         : "an empty tensor");
+  return pixels;
+}
+
+at::Tensor from_tensor(const at::Tensor& given, int64_t channels, const char* name) {
+  at::Tensor pixels = without_batch(given, channels, name);
   pixels = pixels.to(at::kCPU, at::kFloat).permute({1, 2, 0}).contiguous();
   const auto [least, most] = at::aminmax(pixels);
   check(least.item<float>() >= 0 && most.item<float>() <= 1, name, "expected pixels in 0..1, got {} to {}",
@@ -58,6 +68,16 @@ at::Tensor samples_of(const PictureInput& input, int64_t channels, const char* n
 }
 
 PictureSize size_of(const at::Tensor& samples) { return {.width = samples.size(1), .height = samples.size(0)}; }
+
+/// Without a look at the pixels.
+PictureSize size_of_input(const PictureInput& input, const char* name) {
+  if (const auto* image = std::get_if<Image>(&input)) {
+    check_image(*image, name);
+    return {.width = image->width, .height = image->height};
+  }
+  const at::Tensor pixels = without_batch(std::get<at::Tensor>(input), 3, name);
+  return {.width = pixels.size(2), .height = pixels.size(1)};
+}
 
 template <class Sample>
 at::Tensor resize_as(const at::Tensor& samples, const PictureSize& size) {
@@ -157,9 +177,13 @@ int64_t first_step(int64_t steps, double strength) {
 }
 
 PictureSize source_size(const GenerateOptions& options) {
-  const at::Tensor samples = samples_of(*options.image, 3, "image");
+  const PictureSize image = size_of_input(*options.image, "image");
   const Margins add = margins_of(options);
-  return {.width = add.left + samples.size(1) + add.right, .height = add.top + samples.size(0) + add.bottom};
+  const PictureSize size{.width = add.left + image.width + add.right, .height = add.top + image.height + add.bottom};
+  constexpr int64_t most = ReadImageOptions{}.max_pixels;
+  check(options.outpaint.empty() || size.width <= most / size.height, "outpaint",
+        "expected at most {} pixels with what is added, got {} x {}", most, size.width, size.height);
+  return size;
 }
 
 PictureSize size_for_source(const GenerateOptions& options, int64_t multiple, std::vector<std::string>& warnings) {

@@ -109,42 +109,40 @@ struct ZImagePipeline::Impl {
 
   LoraReport load_loras(std::span<const Lora> loras, const LoraOptions& options) {
     const std::lock_guard changing(changes_);
-    std::vector<LoraLoader::Request> added;
-    for (const Lora& lora : loras) added.push_back({lora, options.text_encoder});
-    LoraReport report;
     auto next = std::make_shared<PipelineParts>(*parts());
-    auto models = LoraLoader::apply({next->transformer, next->text_encoder}, requests_, added, options.strict, report);
-    next->transformer = std::move(models.transformer);
-    next->text_encoder = std::move(models.text_encoder);
+    LoraReport report;
+    std::vector<LoraLoader::Loaded> loaded = loaded_;
+    for (const Lora& lora : loras)
+      loaded.push_back(LoraLoader::read({next->transformer, next->text_encoder}, lora, options.strict, report));
     next->loras.insert(next->loras.end(), loras.begin(), loras.end());
     next->lora_warnings.insert(next->lora_warnings.end(), report.warnings.begin(), report.warnings.end());
-    requests_.insert(requests_.end(), added.begin(), added.end());
-    set(std::move(next));
+    change(std::move(next), std::move(loaded));
     return report;
   }
 
   void unload_loras() {
     const std::lock_guard changing(changes_);
     auto next = std::make_shared<PipelineParts>(*parts());
-    auto models = LoraLoader::remove({next->transformer, next->text_encoder});
-    next->transformer = std::move(models.transformer);
-    next->text_encoder = std::move(models.text_encoder);
     next->loras.clear();
     next->lora_warnings.clear();
-    requests_.clear();
-    set(std::move(next));
+    change(std::move(next), {});
   }
 
  private:
-  void set(std::shared_ptr<const PipelineParts> parts) {
+  /// Puts `next`, with the models that these adapters give, in the place of the present parts.
+  void change(std::shared_ptr<PipelineParts> next, std::vector<LoraLoader::Loaded> loaded) {
+    auto models = LoraLoader::apply({next->transformer, next->text_encoder}, loaded);
+    next->transformer = std::move(models.transformer);
+    next->text_encoder = std::move(models.text_encoder);
+    loaded_ = std::move(loaded);
     const std::lock_guard lock(mutex_);
-    parts_ = std::move(parts);
+    parts_ = std::move(next);
   }
 
   std::mutex changes_;        // one change after another
   mutable std::mutex mutex_;  // of parts_
   std::shared_ptr<const PipelineParts> parts_;
-  std::vector<LoraLoader::Request> requests_;
+  std::vector<LoraLoader::Loaded> loaded_;
 };
 
 ZImagePipeline::ZImagePipeline(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}

@@ -5,10 +5,11 @@
 #include "llmdit/z_image_pipeline.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  static auto pipeline = llmdit::ZImagePipeline::load(llmdit::demo_model_path());
+  static llmdit::ZImagePipeline pipeline = llmdit::ZImagePipeline::load(llmdit::demo_model_path());
   const llmdit::fuzz::File file("lora_fuzz.safetensors", data, size);
   try {
-    pipeline.load_lora(file.path(), 0.5, {.text_encoder = true});
+    const llmdit::Lora lora{.path = file.path(), .scale = 0.5, .text_encoder = true};
+    pipeline.load_loras({&lora, 1});
     pipeline.unload_loras();
   } catch (const llmdit::Error&) {
   }

@@ -84,6 +84,7 @@ GENERATE_SETTINGS = {
 STYLE_LORA = DEMO_MODEL / "loras/neon.safetensors"
 LOAD_SETTINGS = {
     "dtype": ("float32", "float32"),
+    "quantization": ("int8", "int8"),
     "device": ("cpu", "cpu"),
     "text_encoder_device": ("cpu", "cpu"),
     "dit_device": ("cpu", "cpu"),

@@ -410,6 +410,23 @@ def test_inspect_tells_what_would_be_missing(states, tmp_path):
         assert any(words in problem for problem in load.problems), words
 
 
+@pytest.mark.parametrize(
+    ("part", "key"),
+    [
+        ("transformer", "n_layers"),
+        ("transformer", "n_refiner_layers"),
+        ("text_encoder", "num_hidden_layers"),
+        ("vae", "layers_per_block"),
+    ],
+)
+def test_a_model_without_end_is_refused(part, key, folder, states, tmp_path):
+    """A small file whose configuration names more layers than memory has bytes."""
+    config = json.loads((folder / part / "config.json").read_text(encoding="utf-8")) | {key: 2**31 - 1}
+    path = save(states[part], tmp_path / "x.safetensors", **{f"llmdit.{part}_config": json.dumps(config)})
+    (load,) = llmdit.inspect(path).loads
+    assert any(f"expected {key}" in problem and "1000, found 2147483647" in problem for problem in load.problems)
+
+
 # --- hub ids ----------------------------------------------------------------------------------------------------------
 
 

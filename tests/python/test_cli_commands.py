@@ -20,6 +20,12 @@ def test_help_of_everything():
         assert max(map(len, text.splitlines())) <= 120 and len(text.splitlines()) <= 60
 
 
+def test_help_of_the_fine_points():
+    common, everything = llmdit("generate", "--help").stdout, llmdit("generate", "--help-all").stdout
+    assert "5 more for fine points: llmdit generate --help-all" in common and "--sigmas" not in common
+    assert "Fine points:" in everything and "--sigmas X,X,..." in everything and "--steps N" in everything
+
+
 def test_help_tells_units_bounds_and_defaults():
     text = re.sub(r"\s+", " ", llmdit("generate", "--help").stdout)
     assert "--steps N denoising steps, one run of the transformer each (1 to 10000; default 9)" in text

@@ -65,3 +65,41 @@ def test_pictures_that_do_not_say_how_they_were_made(tmp_path):
     assert done.returncode == UNSUPPORTED and 'setting "stepz"' in done.stderr
     assert llmdit("generate", "--from", tmp_path / "none.png", cwd=tmp_path).returncode == NOT_FOUND
     assert not (tmp_path / "output.png").exists()
+
+
+def picture_with(settings):
+    image = python_module.Image(Image.new("RGB", (32, 32)))
+    return python_module.encode_png(image, text={"llmdit": json.dumps(settings)})
+
+
+def test_settings_that_no_file_can_have_do_no_harm(tmp_path):
+    """Those of a program that asked for latents, text that commands a terminal, and text without end."""
+    cases = {
+        "latent": ({"prompt": "x", "output_type": "latent", "num_inference_steps": 1}, 0, ""),
+        "escapes": ({"prompt": "x", "model": "\x1b[2Jevil", "num_inference_steps": 1}, 0, "by the model ?[2Jevil"),
+        "long": ({"prompt": "x" * (1 << 21)}, UNSUPPORTED, "at most 1048576 bytes"),
+        "loras": ({"prompt": "x", "loras": [{"path": "a"}]}, UNSUPPORTED, '"loras[0].scale": expected a number'),
+    }
+    for name, (settings, code, told) in cases.items():
+        (tmp_path / f"{name}.png").write_bytes(picture_with(settings))
+        done = llmdit("generate", "--from", f"{name}.png", "-o", "out.png", cwd=tmp_path)
+        assert done.returncode == code and told in done.stderr and "\x1b" not in done.stderr, (name, done.stderr)
+
+
+def test_a_picture_is_not_replaced_by_its_copy(tmp_path):
+    first = tmp_path / "first.png"
+    assert llmdit("generate", "a red circle", *FAST, "-o", first).returncode == 0
+    before = first.read_bytes()
+    for arguments in (["--from", first, "-o", first], ["x", "--image", first, "--preview", first]):
+        done = llmdit("generate", *FAST, *arguments, cwd=tmp_path)
+        assert done.returncode == USAGE and "is what the picture is made from" in done.stderr
+    assert first.read_bytes() == before
+
+
+def test_settings_can_be_taken_back(tmp_path):
+    first = tmp_path / "first.png"
+    made = ["--sigmas", "1,0.5", "--lora", f"{STYLE_LORA}:0.5", "-o", first]
+    assert llmdit("generate", "a red circle", *made).returncode == 0
+    document, _ = again(tmp_path, "--from", first, "--sigmas", "", "--lora", "", "--steps", 1)
+    assert document["settings"]["sigmas"] == [] and document["load"]["lora"] == []
+    assert document["settings"]["num_inference_steps"] == 1

@@ -88,6 +88,60 @@ def test_what_has_no_place_is_told(tmp_path):
     assert "1 tensors have no place" in warning and "something.weight" in warning
 
 
+def test_what_is_not_done_is_told(tmp_path):
+    (warning,) = llmdit.convert_weights(DEMO / "vae", tmp_path / "x.safetensors", quantization="int4").warnings
+    assert "nothing is quantised" in warning
+    llmdit.convert_weights(DEMO / "transformer", tmp_path / "small.gguf", quantization="q8_0")
+    (warning,) = llmdit.convert_weights(tmp_path / "small.gguf", tmp_path / "wide.safetensors").warnings
+    assert "quantised weights become bf16" in warning
+
+
+def test_a_model_that_is_not_whole(tmp_path):
+    state = load_file(next((DEMO / "transformer").glob("*.safetensors")))
+    del state["layers.1.attention.to_q.weight"]
+    save_file(state, tmp_path / "x.safetensors")
+    with pytest.raises(llmdit.Unsupported, match=r"layers\.1\.attention\.to_q\.weight.*found none"):
+        llmdit.convert_weights(tmp_path / "x.safetensors", tmp_path / "y.safetensors")
+    assert not (tmp_path / "y.safetensors").exists()
+
+
+@pytest.mark.parametrize(
+    ("value", "options"),
+    [
+        (1e6, {"dtype": "float16"}),
+        (1e30, {"quantization": "q4_0"}),
+        (float("nan"), {"quantization": "int8"}),
+        (float("inf"), {"quantization": "fp8"}),
+        (float("nan"), {}),
+    ],
+)
+def test_numbers_that_the_copy_cannot_hold(value, options, tmp_path):
+    state = load_file(next((DEMO / "transformer").glob("*.safetensors")))
+    state["layers.0.attention.to_k.weight"][3, 5] = value
+    save_file(state, tmp_path / "x.safetensors")
+    output = tmp_path / ("y.gguf" if options.get("quantization") == "q4_0" else "y.safetensors")
+    with pytest.raises(llmdit.Unsupported, match=r"finite weights.*layers\.0\.attention\.to_k\.weight"):
+        llmdit.convert_weights(tmp_path / "x.safetensors", output, **options)
+    assert [path.name for path in tmp_path.iterdir()] == ["x.safetensors"]
+
+
+def test_fused_parts_of_several_types_lose_nothing(tmp_path):
+    state = load_file(next((DEMO / "transformer").glob("*.safetensors")))
+    name = "layers.0.attention.to_k.weight"
+    state[name] = state[name].float() + 1e-6
+    save_file(state, tmp_path / "x.safetensors")
+    llmdit.convert_weights(tmp_path / "x.safetensors", tmp_path / "y.safetensors", layout="original")
+    copy = llmdit.ZImageTransformer.from_pretrained(tmp_path / "y.safetensors").state_dict()
+    assert torch.equal(copy[name].float(), state[name])
+
+
+def test_only_blocks_are_quantised(tmp_path):
+    llmdit.convert_weights(DEMO / "transformer", tmp_path / "x.safetensors", quantization="int8")
+    state = load_file(tmp_path / "x.safetensors")
+    kept = {name for name in state if name.endswith("weight") and state[name].dtype != torch.int8}
+    assert {"t_embedder.mlp.0.weight", "t_embedder.mlp.2.weight", "cap_embedder.1.weight"} <= kept
+
+
 def test_gguf_files_are_what_the_gguf_package_reads(tmp_path):
     path = tmp_path / "x.gguf"
     llmdit.convert_weights(DEMO / "transformer", path, quantization="q4_0")

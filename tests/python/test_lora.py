@@ -1,10 +1,13 @@
 """LoRAs in every family of keys: the same merged weights, on any base; what is unused is told; removal is exact."""
 
 import json
+import shutil
+from pathlib import Path
 
 import checkpoint_forms as forms
 import gguf
 import llmdit
+import numpy as np
 import pytest
 import torch
 from parity import relative_error
@@ -695,3 +698,35 @@ def test_keys_for_the_text_encoder(name, lora, folders, pipe, tmp_path):
     assert torch.equal(pipe.text_encoder.state_dict()[module + ".weight"], weight)
     with pytest.raises(llmdit.Unsupported, match=r"for the text encoder alone.*\(text_encoder\)"):
         pipe.load_lora(save(encoder, tmp_path / "y.safetensors"))
+
+
+def test_what_is_loaded_does_not_depend_on_its_file_any_more(two, pipe, tmp_path):
+    """A second LoRA does not read the first again, whose file may be gone or another one by then."""
+    (tmp_path / "copies").mkdir()
+    first, second = (shutil.copy(path, tmp_path / "copies") for path in two[:2])
+    pipe.load_lora([first, second])
+    want = pipe.transformer.state_dict()
+    pipe.unload_loras()
+    pipe.load_lora(first)
+    Path(first).unlink()
+    pipe.load_lora(second)
+    got = pipe.transformer.state_dict()
+    assert all(torch.equal(got[name], want[name]) for name in want)
+
+
+@pytest.mark.parametrize("scale", [1e308, float("nan"), float("-inf")])
+def test_a_scale_that_is_no_number(scale, two, pipe):
+    with pytest.raises(llmdit.InvalidArgument, match="finite scale"):
+        pipe.load_lora(two[0], scale=scale)
+
+
+def test_numbers_of_other_packages_are_scales(two, pipe):
+    for scale in (np.float32(0.5), torch.tensor(0.5), [np.float64(0.5)]):
+        pipe.load_lora(two[0], scale=scale)
+    assert [lora.scale for lora in pipe.loras] == [0.5] * 3
+
+
+def test_parts_that_cannot_be_used_are_no_other_model(lora, tmp_path, pipe):
+    state = {name: tensor.T for name, tensor in peft(lora).items()}
+    with pytest.raises(llmdit.Unsupported, match="one whose parts cannot be used"):
+        pipe.load_lora(save(state, tmp_path / "x.safetensors"))

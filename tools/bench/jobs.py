@@ -42,6 +42,8 @@ def _step_job(storage: str) -> Job:
         entrants["matrix products alone"] = diffusers_tool.products_alone
         reference = "diffusers"
     else:
+        entrants["llmdit, int8"] = llmdit_tool.step(storage, caption_ready=True, quantization="int8")
+        entrants["llmdit, int4"] = llmdit_tool.step(storage, caption_ready=True, quantization="int4")
         reference = "diffusers, widened to float32"
         entrants[reference] = diffusers_tool.step(storage, "float32")
     return Job(f"one denoising step at {{pixels}} x {{pixels}}, {storage} files", entrants, reference=reference)

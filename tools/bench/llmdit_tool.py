@@ -15,13 +15,15 @@ def encode(storage: str) -> Prepare:
     return prepare
 
 
-def step(storage: str, caption_ready: bool) -> Prepare:
+def step(storage: str, caption_ready: bool, quantization: str = "none") -> Prepare:
     """One call of the transformer, with or without the part that a generation does once for all steps."""
 
     def prepare(case: Case) -> dict[str, Stage]:
         import llmdit
 
-        transformer = llmdit.ZImageTransformer.from_pretrained(case.folders[storage], subfolder="transformer")
+        transformer = llmdit.ZImageTransformer.from_pretrained(
+            case.folders[storage], subfolder="transformer", quantization=quantization
+        )
         latents, caption = latents_of(case.pixels), [caption_of(case)]
         prompt = transformer.condition(caption) if caption_ready else caption
         return {"": lambda: transformer(latents, TIME, prompt)}

@@ -1,0 +1,70 @@
+#include "nn/quantize.hpp"
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+
+#include <algorithm>
+#include <array>
+
+#include "kernels/widen.hpp"
+
+namespace llmdit::nn {
+namespace {
+
+// Finer groups are more exact, and each costs a product in float32; measured in docs/performance.md.
+constexpr int64_t int8_group = 128;
+
+StoredTensor quantize_int8(const at::Tensor& weight) {
+  const int64_t rows = weight.size(0), columns = weight.size(1);
+  const int64_t group = columns % int8_group == 0 ? int8_group : columns, groups = columns / group;
+  StoredTensor stored{.data = at::empty({rows, columns}, at::kChar),
+                      .scale = at::empty({rows, groups}),
+                      .shape = {rows, columns},
+                      .as_integers = true};
+  const auto* from = weight.const_data_ptr<float>();
+  auto* to = stored.data.mutable_data_ptr<int8_t>();
+  auto* scales = stored.scale.mutable_data_ptr<float>();
+  at::parallel_for(0, rows * groups, 64, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) scales[i] = kernels::round_to_int8(from + i * group, to + i * group, group);
+  });
+  return stored;
+}
+
+StoredTensor quantize_blocks(const at::Tensor& weight, kernels::BlockType type) {
+  const auto& format = kernels::block_format(type);
+  const int64_t rows = weight.size(0), columns = weight.size(1), row_bytes = columns / format.weights * format.bytes;
+  if (columns % format.weights != 0) return {.data = weight, .shape = weight.sizes().vec()};
+  const at::Tensor blocks = at::empty({rows, row_bytes}, at::kByte);
+  const auto* from = weight.const_data_ptr<float>();
+  auto* to = static_cast<std::byte*>(blocks.mutable_data_ptr());
+  at::parallel_for(0, rows, 16, [&](int64_t begin, int64_t end) {
+    kernels::quantize(type, from + begin * columns, to + begin * row_bytes, (end - begin) * columns);
+  });
+  return {.data = blocks, .block = type, .shape = weight.sizes().vec()};
+}
+
+}  // namespace
+
+bool is_block_matrix(std::string_view name, at::IntArrayRef shape) {
+  if (shape.size() != 2 || !name.ends_with(".weight")) return false;
+  // The time embedder has an "mlp" of its own, which is no block's.
+  constexpr std::array blocks = {"layers.", "noise_refiner.", "context_refiner."};
+  constexpr std::array modules = {".attention.", ".feed_forward.", ".self_attn.", ".mlp."};
+  return std::ranges::any_of(blocks, [&](std::string_view block) { return name.starts_with(block); }) &&
+         std::ranges::any_of(modules, [&](std::string_view module) { return name.find(module) != name.npos; });
+}
+
+StoredTensor quantize(const at::Tensor& weight, Quantization kind) {
+  const at::Tensor rows = weight.contiguous();
+  switch (kind) {
+    case Quantization::int8:
+      return quantize_int8(rows);
+    case Quantization::int4:
+      return quantize_blocks(rows, kernels::BlockType::q4_0);
+    case Quantization::none:
+      break;
+  }
+  return {.data = rows, .shape = rows.sizes().vec()};
+}
+
+}  // namespace llmdit::nn

@@ -1,0 +1,110 @@
+"""Weights quantised at load, and products on every kind of processor."""
+
+import os
+import subprocess
+import sys
+
+import llmdit
+import pytest
+import torch
+from parity import relative_error
+from safetensors.torch import load_file, save_file
+
+SMALL = {"width": 48, "height": 32, "num_inference_steps": 2, "seed": 4, "output_type": "latent"}
+# Largest error of a weight over the largest of its group: half a step of 8 bits; of 4 bits a whole one, as only one
+# end of their range is the largest weight.
+STEPS = {"int8": 0.5 / 127, "int4": 1 / 8}
+
+
+def block_matrices(state):
+    return {n for n, t in state.items() if t.dim() == 2 and (".attention." in n or ".feed_forward." in n)}
+
+
+def dequantised(folder, tmp_path, **options):
+    """The transformer with quantised weights, and the plain one that has the same numbers as float32."""
+    quantised = llmdit.ZImageTransformer.from_pretrained(folder / "transformer", **options)
+    path = tmp_path / "plain.safetensors"
+    save_file({n: t.float().contiguous() for n, t in quantised.state_dict().items()}, path)
+    return quantised, llmdit.ZImageTransformer.from_pretrained(path, config_path=folder / "transformer")
+
+
+@pytest.mark.parametrize("name", ["base", "wide"])
+@pytest.mark.parametrize("kind", STEPS)
+def test_products_are_those_of_the_rounded_weights(kind, name, folders, tmp_path):
+    """Nothing but the weights is rounded to 8 or 4 bits."""
+    quantised, plain = dequantised(folders(name), tmp_path, quantization=kind)
+    original = load_file(folders(name) / "transformer/diffusion_pytorch_model.safetensors")
+    state = quantised.state_dict()
+    changed = {n for n in original if not torch.equal(original[n], state[n].float())}
+    assert changed and changed <= block_matrices(original)
+    for n in changed:
+        assert (state[n] - original[n]).abs().max() <= 1.01 * STEPS[kind] * original[n].abs().max(), n
+    generator = torch.Generator().manual_seed(1)
+    latents = torch.randn(1, plain.config.in_channels, 6, 10, generator=generator)
+    caption = [torch.randn(11, plain.config.cap_feat_dim, generator=generator)]
+    assert relative_error(quantised(latents, 0.3, caption), plain(latents, 0.3, caption)) <= 2e-4
+
+
+@pytest.mark.parametrize(("kind", "bound"), [("int8", 0.02), ("int4", 0.4)])
+def test_pictures_of_quantised_models(kind, bound, folders, pipe):
+    ours = llmdit.ZImagePipeline.from_pretrained(folders("base"), quantization=kind)
+    error = relative_error(ours("a cat", **SMALL).images, pipe("a cat", **SMALL).images)
+    assert 0 < error <= bound
+    encoder = ours.text_encoder.state_dict()
+    assert any(not torch.equal(encoder[n], t) for n, t in pipe.text_encoder.state_dict().items())
+
+
+def test_spellings(folders):
+    by_name = {k: llmdit.LoadOptions(quantization=k).quantization for k in ("8bit", "4bit", "none", "int8")}
+    assert by_name == {"8bit": "int8", "4bit": "int4", "none": "none", "int8": "int8"}
+    with pytest.raises(llmdit.InvalidArgument, match="int5"):
+        llmdit.ZImagePipeline.from_pretrained(folders("base"), quantization="int5")
+
+
+def test_files_of_8_bits_keep_them(folders, tmp_path):
+    llmdit.convert_weights(folders("base") / "transformer", tmp_path / "x.safetensors", quantization="int8")
+    plain = llmdit.ZImageTransformer.from_pretrained(tmp_path / "x.safetensors").state_dict()
+    ours = llmdit.ZImageTransformer.from_pretrained(tmp_path / "x.safetensors", quantization="int8").state_dict()
+    assert all(torch.equal(ours[name], plain[name]) for name in plain)
+
+
+def test_a_lora_on_weights_quantised_at_load(folders, tmp_path):
+    name = "layers.0.attention.to_q"
+    pipe = llmdit.ZImagePipeline.from_pretrained(folders("base"), quantization="int8")
+    before = pipe.transformer.state_dict()
+    rows, columns = before[name + ".weight"].shape
+    up, down = torch.randn(rows, 2) * 0.1, torch.randn(2, columns) * 0.1
+    save_file({f"{name}.lora_A.weight": down, f"{name}.lora_B.weight": up}, tmp_path / "x.safetensors")
+    plain = pipe("a cat", **SMALL).images
+    pipe.load_lora(tmp_path / "x.safetensors")
+    after = pipe.transformer.state_dict()
+    assert relative_error(after[name + ".weight"] - before[name + ".weight"], up @ down) <= 1e-4
+    assert not torch.equal(pipe("a cat", **SMALL).images, plain)
+    pipe.unload_loras()
+    assert all(torch.equal(t, before[n]) for n, t in pipe.transformer.state_dict().items())
+    assert torch.equal(pipe("a cat", **SMALL).images, plain)
+
+
+SCRIPT = """
+import sys, torch, llmdit
+torch.set_num_threads(2)
+pipe = llmdit.ZImagePipeline.from_pretrained(sys.argv[1], quantization=sys.argv[2])
+options = dict(width=48, height=32, num_inference_steps=2, seed=4, output_type="latent")
+torch.save(pipe("a cat", **options).images, sys.argv[3])
+"""
+
+
+@pytest.mark.parametrize(("quantization", "bound"), [("none", 2e-5), ("int8", 1e-4)])
+def test_every_kind_of_processor(quantization, bound, folders, tmp_path):
+    """What this one lacks is not used: then the next older kind is measured twice."""
+    results = {}
+    for kind in ("baseline", "avx2", "avx512"):
+        arguments = [folders("wide"), quantization, tmp_path / kind]
+        subprocess.run([sys.executable, "-c", SCRIPT, *arguments], check=True, env=os.environ | {"LLMDIT_CPU": kind})
+        results[kind] = torch.load(tmp_path / kind)
+    assert relative_error(results["avx2"], results["baseline"]) <= bound
+    assert relative_error(results["avx512"], results["baseline"]) <= bound
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT, *arguments], capture_output=True, text=True, env=os.environ | {"LLMDIT_CPU": "x"}
+    )
+    assert done.returncode != 0 and "expected avx512, avx2 or baseline" in done.stderr
