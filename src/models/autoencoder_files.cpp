@@ -115,7 +115,8 @@ std::string single_file_vae_name(std::string name, int64_t levels) {
     rest = fmt::format("{}.{}.{}", is_decoder ? "up" : "down", is_decoder ? levels - 1 - *level : *level, inside);
   }
   for (const Rename& module : modules) {
-    if (rest.starts_with(module.to)) return name.substr(0, half).append(module.from).append(rest.substr(module.to.size()));
+    if (rest.starts_with(module.to))
+      return name.substr(0, half).append(module.from).append(rest.substr(module.to.size()));
   }
   if (rest.starts_with("conv_norm_out.")) rest = rest.substr(5);
   return name.substr(0, half) + rest;

@@ -91,7 +91,8 @@ std::string llama_cpp_name(std::string name) {
   name = "blk." + name.substr(layers.size());
   for (const Rename& module : gguf_modules) {
     const std::string to = fmt::format(".{}.", module.to);
-    if (const size_t at = name.find(to); at != std::string::npos) return name.replace(at, to.size(), fmt::format(".{}.", module.from));
+    if (const size_t at = name.find(to); at != std::string::npos)
+      return name.replace(at, to.size(), fmt::format(".{}.", module.from));
   }
   return name;
 }

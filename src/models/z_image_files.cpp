@@ -72,7 +72,8 @@ std::string original_transformer_name(std::string name) {
     if (start.from != start.to && name.starts_with(start.to)) return replaced(name, 0, {start.to, start.from});
   }
   for (const Rename& module : attention_modules) {
-    if (const size_t at = name.find(module.to); at != std::string::npos) return replaced(name, at, {module.to, module.from});
+    if (const size_t at = name.find(module.to); at != std::string::npos)
+      return replaced(name, at, {module.to, module.from});
   }
   return name;
 }
