@@ -113,6 +113,13 @@ void check_component_options(const LoadOptions& options) {
   }
 }
 
+void check_plain_component_options(const LoadOptions& options) {
+  check_component_options(options);
+  check(options.quantization == Quantization::none, "quantization",
+        "expected none, got {}: it is for the blocks of the transformer and of the text encoder",
+        enum_name(options.quantization));
+}
+
 LoadOptions component_options(const LoadOptions& options) {
   LoadOptions own = options;
   for (auto* path : {&own.transformer_path, &own.text_encoder_path, &own.vae_path, &own.tokenizer_path}) path->reset();

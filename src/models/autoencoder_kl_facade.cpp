@@ -139,7 +139,7 @@ AutoencoderKL::AutoencoderKL(std::shared_ptr<const Impl> impl) : impl_(std::move
 AutoencoderKL AutoencoderKL::load(const std::filesystem::path& path, const LoadOptions& options,
                                   const std::filesystem::path& config_path) {
   return translate_errors("vae", [&] {
-    check_component_options(options);
+    check_plain_component_options(options);
     const c10::NoGradGuard guard;
     auto files = models::open_autoencoder(path, config_path);
     return AutoencoderKL(std::make_shared<Impl>(std::move(files.table),

@@ -291,7 +291,7 @@ ContextRefiner::ContextRefiner(std::shared_ptr<Impl> impl) : impl_(std::move(imp
 
 ContextRefiner::ContextRefiner(const ContextRefinerConfig& config, const LoadOptions& options, uint64_t seed) {
   translate_errors("context_refiner", [&] {
-    check_component_options(options);
+    check_plain_component_options(options);
     const auto resolved = models::resolved(config);
     const auto placement = nn::resolve_placement(options, options.dit_device);
     const c10::ScalarType type = placement.storage.value_or(at::kFloat);
@@ -307,7 +307,7 @@ ContextRefiner::ContextRefiner(const ContextRefinerConfig& config, const LoadOpt
 ContextRefiner ContextRefiner::load(const fs::path& path, const LoadOptions& options, const fs::path& config_path,
                                     bool legacy_rope) {
   return translate_errors("context_refiner", [&] {
-    check_component_options(options);
+    check_plain_component_options(options);
     const auto placement = nn::resolve_placement(options, options.dit_device);
     Files files = open_refiner(path, config_path, legacy_rope);
     nn::WeightStore store(std::move(files.table), placement);

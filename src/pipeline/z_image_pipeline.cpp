@@ -83,7 +83,9 @@ PipelineParts load_parts(const std::filesystem::path& path, const LoadOptions& o
   auto scheduler = scheduler_path.empty() ? FlowMatchScheduler(turbo) : FlowMatchScheduler::load(scheduler_path);
   auto text_encoder = ZImageTextEncoder::load(sources, options);
   auto transformer = ZImageTransformer::load(transformer_path, own, sources.config_of("transformer"));
-  auto vae = AutoencoderKL::load(vae_path, own, sources.config_of("vae"));
+  LoadOptions plain = own;
+  plain.quantization = Quantization::none;
+  auto vae = AutoencoderKL::load(vae_path, plain, sources.config_of("vae"));
   const bool is_named = options.transformer_path || sources.model().empty();
   PipelineParts parts{.path = sources.model().empty() ? transformer_path : sources.model(),
                       .name = model_name(is_named ? transformer_path : sources.model()),

@@ -61,6 +61,12 @@ def test_spellings(folders):
         llmdit.ZImagePipeline.from_pretrained(folders("base"), quantization="int5")
 
 
+def test_parts_that_are_never_quantised_say_so(folders):
+    for part, load in (("vae", llmdit.AutoencoderKL), ("transformer", llmdit.ContextRefiner)):
+        with pytest.raises(llmdit.InvalidArgument, match="quantization.*blocks of the transformer"):
+            load.from_pretrained(folders("base") / part, quantization="int8")
+
+
 def test_files_of_8_bits_keep_them(folders, tmp_path):
     llmdit.convert_weights(folders("base") / "transformer", tmp_path / "x.safetensors", quantization="int8")
     plain = llmdit.ZImageTransformer.from_pretrained(tmp_path / "x.safetensors").state_dict()
