@@ -50,7 +50,7 @@ inline void transpose_8x8(const float* from, int64_t from_stride, float* to, int
   }
 }
 
-void pack(const void* rows, int64_t stride, int64_t count, int64_t depth, void* panel) {
+void pack_panel(const void* rows, int64_t stride, int64_t count, int64_t depth, void* panel) {
   const auto* from = static_cast<const float*>(rows);
   auto* to = static_cast<float*>(panel);
   const int64_t whole = count / 8 * 8, deep = depth / 8 * 8;
@@ -66,25 +66,50 @@ void pack(const void* rows, int64_t stride, int64_t count, int64_t depth, void* 
   }
 }
 
-/// A tile of Rows x panel_width results.
-template <int Rows>
-inline void multiply_tile(const float* x, int64_t x_stride, const float* panel, int64_t depth, float* out,
-                          int64_t out_stride, bool accumulate) {
-  Vector sums[Rows][2] = {};
+void pack_tile(const void* x, int64_t stride, int64_t count, int64_t depth, void* tile) {
+  const auto* from = static_cast<const float*>(x);
+  auto* to = static_cast<float*>(tile);
   for (int64_t k = 0; k < depth; ++k) {
-    const auto left = load<Vector>(panel + k * panel_width), right = load<Vector>(panel + k * panel_width + lanes);
-#pragma GCC unroll 16
-    for (int i = 0; i < Rows; ++i) {
-      const float factor = x[i * x_stride + k];
-      sums[i][0] += factor * left;
-      sums[i][1] += factor * right;
-    }
+    for (int64_t i = 0; i < tile_rows; ++i) to[k * tile_rows + i] = i < count ? from[i * stride + k] : 0.0f;
   }
+}
+
+/// Writes the results of a tile, or the part of it that there is.
+inline void store_tile(const Vector (&sums)[tile_rows][2], int64_t rows, int64_t count, float* out, int64_t out_stride,
+                       bool accumulate) {
+  if (rows >= tile_rows && count == panel_width) {
 #pragma GCC unroll 16
-  for (int i = 0; i < Rows; ++i) {
+    for (int i = 0; i < tile_rows; ++i) {
+      float* to = out + i * out_stride;
+      store(to, accumulate ? load<Vector>(to) + sums[i][0] : sums[i][0]);
+      store(to + lanes, accumulate ? load<Vector>(to + lanes) + sums[i][1] : sums[i][1]);
+    }
+    return;
+  }
+  for (int64_t i = 0; i < (rows < tile_rows ? rows : tile_rows); ++i) {
+    float whole[panel_width];
+    store(whole, sums[i][0]);
+    store(whole + lanes, sums[i][1]);
     float* to = out + i * out_stride;
-    store(to, accumulate ? load<Vector>(to) + sums[i][0] : sums[i][0]);
-    store(to + lanes, accumulate ? load<Vector>(to + lanes) + sums[i][1] : sums[i][1]);
+    for (int64_t j = 0; j < count; ++j) to[j] = accumulate ? to[j] + whole[j] : whole[j];
+  }
+}
+
+void multiply(const float* tiles, int64_t count_rows, const float* panel, int64_t depth, float* out, int64_t out_stride,
+              int64_t count, bool accumulate) {
+  for (int64_t row = 0; row < count_rows; row += tile_rows) {
+    const float* x = tiles + row * depth;
+    Vector sums[tile_rows][2] = {};
+    for (int64_t k = 0; k < depth; ++k) {
+      const auto left = load<Vector>(panel + k * panel_width), right = load<Vector>(panel + k * panel_width + lanes);
+#pragma GCC unroll 16
+      for (int i = 0; i < tile_rows; ++i) {
+        const float factor = x[k * tile_rows + i];
+        sums[i][0] += factor * left;
+        sums[i][1] += factor * right;
+      }
+    }
+    store_tile(sums, count_rows - row, count, out + row * out_stride, out_stride, accumulate);
   }
 }
 
@@ -103,79 +128,39 @@ inline Ints multiply_pairs(Ints a, Ints b) {
 
 inline Vector to_float(Ints numbers) { return __builtin_convertvector(numbers, Vector); }
 
-template <int Rows>
-inline void multiply_tile_int16(const int16_t* x, int64_t x_stride, const int16_t* panel, int64_t depth,
-                                const float* row_scales, const float* output_scales, float* out, int64_t out_stride,
-                                bool accumulate) {
-  Ints sums[Rows][2] = {};
-  for (int64_t k = 0; k < depth; k += 2) {
-    const auto left = load<Ints>(panel + k * panel_width), right = load<Ints>(panel + k * panel_width + 2 * lanes);
-#pragma GCC unroll 16
-    for (int i = 0; i < Rows; ++i) {
-      int32_t pair;
-      __builtin_memcpy(&pair, x + i * x_stride + k, sizeof pair);
-      const Ints factors = Ints{} + pair;
-      sums[i][0] += multiply_pairs(factors, left);
-      sums[i][1] += multiply_pairs(factors, right);
-    }
-  }
-  const auto left = load<Vector>(output_scales), right = load<Vector>(output_scales + lanes);
-#pragma GCC unroll 16
-  for (int i = 0; i < Rows; ++i) {
-    float* to = out + i * out_stride;
-    const Vector a = to_float(sums[i][0]) * (left * row_scales[i]), b = to_float(sums[i][1]) * (right * row_scales[i]);
-    store(to, accumulate ? load<Vector>(to) + a : a);
-    store(to + lanes, accumulate ? load<Vector>(to + lanes) + b : b);
-  }
-}
-
-/// Rows of x in tiles; `tile<Rows>(row, out, out_stride, accumulate)` writes Rows x panel_width results.
-template <class Tile>
-inline void multiply_rows(int64_t rows, float* out, int64_t out_stride, int64_t count, bool accumulate,
-                          const Tile& tile) {
-  int64_t row = 0;
-  const auto tiles_of = [&]<int Rows>() {
-    for (; row + Rows <= rows; row += Rows) {
-      float* to = out + row * out_stride;
-      if (count == panel_width) {
-        tile.template operator()<Rows>(row, to, out_stride, accumulate);
-        continue;
-      }
-      float whole[Rows * panel_width];
-      tile.template operator()<Rows>(row, whole, panel_width, false);
-      for (int64_t i = 0; i < Rows; ++i) {
-        for (int64_t j = 0; j < count; ++j)
-          to[i * out_stride + j] = whole[i * panel_width + j] + (accumulate ? to[i * out_stride + j] : 0.0f);
-      }
-    }
-  };
-  tiles_of.template operator()<tile_rows>();
-  tiles_of.template operator()<4>();
-  tiles_of.template operator()<2>();
-  tiles_of.template operator()<1>();
-}
-
-void multiply(const float* x, int64_t x_stride, int64_t rows, const float* panel, int64_t depth, float* out,
-              int64_t out_stride, int64_t count, bool accumulate) {
-  multiply_rows(rows, out, out_stride, count, accumulate,
-                [=]<int Rows>(int64_t row, float* to, int64_t to_stride, bool adds) {
-                  multiply_tile<Rows>(x + row * x_stride, x_stride, panel, depth, to, to_stride, adds);
-                });
-}
-
-void multiply_int16(const int16_t* x, int64_t x_stride, int64_t rows, const int16_t* panel, int64_t depth,
+void multiply_int16(const int16_t* tiles, int64_t count_rows, const int16_t* panel, int64_t depth,
                     const float* row_scales, const float* output_scales, float* out, int64_t out_stride, int64_t count,
                     bool accumulate) {
-  multiply_rows(rows, out, out_stride, count, accumulate,
-                [=]<int Rows>(int64_t row, float* to, int64_t to_stride, bool adds) {
-                  multiply_tile_int16<Rows>(x + row * x_stride, x_stride, panel, depth, row_scales + row, output_scales,
-                                            to, to_stride, adds);
-                });
+  const auto left_scale = load<Vector>(output_scales), right_scale = load<Vector>(output_scales + lanes);
+  for (int64_t row = 0; row < count_rows; row += tile_rows) {
+    const int16_t* x = tiles + row * depth;
+    Ints sums[tile_rows][2] = {};
+    for (int64_t k = 0; k < depth; k += 2) {
+      const auto left = load<Ints>(panel + k * panel_width), right = load<Ints>(panel + k * panel_width + 2 * lanes);
+#pragma GCC unroll 16
+      for (int i = 0; i < tile_rows; ++i) {
+        int32_t pair;
+        __builtin_memcpy(&pair, x + k * tile_rows + 2 * i, sizeof pair);
+        const Ints factors = Ints{} + pair;
+        sums[i][0] += multiply_pairs(factors, left);
+        sums[i][1] += multiply_pairs(factors, right);
+      }
+    }
+    Vector results[tile_rows][2];
+#pragma GCC unroll 16
+    for (int i = 0; i < tile_rows; ++i) {
+      const float scale = row + i < count_rows ? row_scales[row + i] : 0.0f;
+      results[i][0] = to_float(sums[i][0]) * (left_scale * scale);
+      results[i][1] = to_float(sums[i][1]) * (right_scale * scale);
+    }
+    store_tile(results, count_rows - row, count, out + row * out_stride, out_stride, accumulate);
+  }
 }
 
 }  // namespace
 
 extern const GemmKernel LLMDIT_GEMM_VARIABLE;
-const GemmKernel LLMDIT_GEMM_VARIABLE = {LLMDIT_GEMM_NAME, panel_width, pack, multiply, multiply_int16};
+const GemmKernel LLMDIT_GEMM_VARIABLE = {LLMDIT_GEMM_NAME, panel_width, tile_rows,     pack_panel,
+                                         pack_tile,        multiply,    multiply_int16};
 
 }  // namespace llmdit::kernels

@@ -14,7 +14,8 @@ namespace {
 // Note [Products] in kernels/gemm.hpp. Measured best on processors with 512 KiB and 1 MiB of second cache.
 constexpr int64_t chunk_outputs = 64;    // whose panels are made together
 constexpr int64_t panel_depth = 256;     // of a panel; a multiple of every block of quantised weights
-constexpr int64_t block_rows = 192;      // of x, used for all panels of a chunk before the next ones are
+constexpr int64_t block_rows = 192;      // of x, used for all panels of a chunk before the next ones are; whole tiles
+constexpr int64_t most_rows = 1152;      // packed at a time, which bounds the memory for them
 constexpr int64_t least_work = 1 << 18;  // multiplications for which another thread pays
 
 const kernels::GemmKernel& kernel() { return kernels::gemm_kernel(); }
@@ -24,34 +25,82 @@ struct PanelPart {
   int64_t output, count, k, depth;
 };
 
+/// Rows of x as tiles, one k after another in steps of `depth`; elements of 4 bytes.
+class PackedRows {
+ public:
+  PackedRows(const at::Tensor& x, int64_t columns, int64_t depth) : columns_(columns), depth_(depth) {
+    const int64_t tile = kernel().rows, tiles = (x.size(0) + tile - 1) / tile;
+    padded_ = tiles * tile;
+    packed_ = at::empty({padded_, columns}, at::dtype(at::kFloat));
+    const auto* from = static_cast<const float*>(x.const_data_ptr());
+    auto* to = packed_.mutable_data_ptr<float>();
+    const int64_t grain = std::max<int64_t>(1, (1 << 16) / (tile * columns));
+    at::parallel_for(0, tiles, grain, [&](int64_t begin, int64_t end) {
+      for (int64_t t = begin; t < end; ++t) {
+        const int64_t row = t * tile, count = std::min(tile, x.size(0) - row);
+        for (int64_t k = 0; k < columns_; k += depth_) {
+          const int64_t depth = std::min(depth_, columns_ - k);
+          kernel().pack_tile(from + row * columns_ + k, columns_, count, depth, to + padded_ * k + row * depth);
+        }
+      }
+    });
+  }
+
+  /// The tiles from `row`, the first of one, in the step that begins at `k`.
+  const void* tiles(int64_t row, int64_t k) const {
+    return packed_.const_data_ptr<float>() + padded_ * k + row * std::min(depth_, columns_ - k);
+  }
+
+ private:
+  int64_t columns_, depth_, padded_;
+  at::Tensor packed_;
+};
+
 /// Products in float32; weights of other kinds are widened on the way into the panel.
 class FloatProduct {
  public:
   using Element = float;
 
   FloatProduct(const at::Tensor& x, const StoredTensor& weight)
-      : weight_(weight), numbers_(weight.float_numbers()), x_(x.const_data_ptr<float>()), columns_(x.size(1)) {}
+      : weight_(weight), numbers_(weight.float_numbers()), columns_(x.size(1)), x_(x, columns_, depth()) {}
 
   int64_t depth() const { return panel_depth; }
 
   void make_panel(const PanelPart& part, float* wide, float* panel) const {
     if (numbers_)
-      return kernel().pack(numbers_ + part.output * columns_ + part.k, columns_, part.count, part.depth, panel);
+      return kernel().pack_panel(numbers_ + part.output * columns_ + part.k, columns_, part.count, part.depth, panel);
     weight_.widen_part(part.output, part.count, part.k, part.depth, wide);
-    kernel().pack(wide, part.depth, part.count, part.depth, panel);
+    kernel().pack_panel(wide, part.depth, part.count, part.depth, panel);
   }
 
   void multiply(int64_t row, int64_t rows, const PanelPart& part, const float* panel, float* out, int64_t out_stride,
                 bool accumulate) const {
-    kernel().multiply(x_ + row * columns_ + part.k, columns_, rows, panel, part.depth, out, out_stride, part.count,
-                      accumulate);
+    kernel().multiply(static_cast<const float*>(x_.tiles(row, part.k)), rows, panel, part.depth, out, out_stride,
+                      part.count, accumulate);
   }
 
  private:
   const StoredTensor& weight_;
   const float* numbers_;
-  const float* x_;
   int64_t columns_;
+  PackedRows x_;
+};
+
+/// Each row of x rounded to 16 bits, and the factors that bring the rows back.
+struct RoundedRows {
+  at::Tensor numbers, scales;
+
+  explicit RoundedRows(const at::Tensor& x)
+      : numbers(at::empty(x.sizes(), x.options().dtype(at::kShort))), scales(at::empty({x.size(0)}, x.options())) {
+    const int64_t columns = x.size(1);
+    const auto* from = x.const_data_ptr<float>();
+    auto* to = numbers.mutable_data_ptr<int16_t>();
+    auto* factors = scales.mutable_data_ptr<float>();
+    at::parallel_for(0, x.size(0), std::max<int64_t>(1, least_work / columns), [=](int64_t begin, int64_t end) {
+      for (int64_t row = begin; row < end; ++row)
+        factors[row] = kernels::round_to_int16(from + row * columns, to + row * columns, columns);
+    });
+  }
 };
 
 /// Products in integers: x is rounded to 16 bits with a factor for each row.
@@ -64,33 +113,23 @@ class IntegerProduct {
         scales_(scales.const_data_ptr<float>()),
         scales_stride_(scales.size(1)),
         columns_(x.size(1)),
-        depth_(std::min(panel_depth, columns_ / scales.size(0))),
-        group_(columns_ / scales.size(0)) {
-    x_ = at::empty(x.sizes(), x.options().dtype(at::kShort));
-    row_scales_ = at::empty({x.size(0)}, x.options());
-    const auto* from = x.const_data_ptr<float>();
-    auto* to = x_.mutable_data_ptr<int16_t>();
-    auto* row_scales = row_scales_.mutable_data_ptr<float>();
-    const int64_t columns = columns_;
-    at::parallel_for(0, x.size(0), std::max<int64_t>(1, least_work / columns), [=](int64_t begin, int64_t end) {
-      for (int64_t row = begin; row < end; ++row)
-        row_scales[row] = kernels::round_to_int16(from + row * columns, to + row * columns, columns);
-    });
-  }
+        group_(columns_ / scales.size(0)),
+        rounded_(x),
+        x_(rounded_.numbers, columns_ / 2, depth() / 2) {}
 
   /// A panel lies in one group of the weights, which has one factor an output.
-  int64_t depth() const { return depth_; }
+  int64_t depth() const { return std::min(panel_depth, group_); }
 
   void make_panel(const PanelPart& part, int16_t* wide, int16_t* panel) const {
     for (int64_t i = 0; i < part.count; ++i)
       kernels::widen_to_int16(weights_ + (part.output + i) * columns_ + part.k, wide + i * part.depth, part.depth);
-    kernel().pack(wide, part.depth / 2, part.count, part.depth / 2, panel);
+    kernel().pack_panel(wide, part.depth / 2, part.count, part.depth / 2, panel);
   }
 
   void multiply(int64_t row, int64_t rows, const PanelPart& part, const int16_t* panel, float* out, int64_t out_stride,
                 bool accumulate) const {
-    kernel().multiply_int16(x_.const_data_ptr<int16_t>() + row * columns_ + part.k, columns_, rows, panel, part.depth,
-                            row_scales_.const_data_ptr<float>() + row,
+    kernel().multiply_int16(static_cast<const int16_t*>(x_.tiles(row, part.k / 2)), rows, panel, part.depth,
+                            rounded_.scales.const_data_ptr<float>() + row,
                             scales_ + part.k / group_ * scales_stride_ + part.output, out, out_stride, part.count,
                             accumulate);
   }
@@ -98,8 +137,9 @@ class IntegerProduct {
  private:
   const int8_t* weights_;
   const float* scales_;
-  int64_t scales_stride_, columns_, depth_, group_;
-  at::Tensor x_, row_scales_;
+  int64_t scales_stride_, columns_, group_;
+  RoundedRows rounded_;
+  PackedRows x_;
 };
 
 /// Asks for a part's weights ahead of their use: short pieces of many rows, which no processor foresees.
@@ -175,12 +215,22 @@ at::Tensor start(const at::Tensor& x, int64_t outputs, const at::Tensor& bias) {
   return out;
 }
 
+/// The product, a bounded number of rows at a time. `make_product` is called with these rows.
+template <class MakeProduct>
+at::Tensor multiply(const at::Tensor& x, const StoredTensor& weight, const at::Tensor& bias,
+                    const MakeProduct& make_product) {
+  const at::Tensor all = x.contiguous(), out = start(all, weight.shape[0], bias);
+  for (int64_t row = 0; row < all.size(0); row += most_rows) {
+    const int64_t rows = std::min(most_rows, all.size(0) - row);
+    Loops(make_product(all.narrow(0, row, rows)), weight, out.narrow(0, row, rows), bias.defined())();
+  }
+  return out;
+}
+
 }  // namespace
 
 at::Tensor gemm(const at::Tensor& x, const StoredTensor& weight, const at::Tensor& bias) {
-  const at::Tensor rows = x.contiguous(), out = start(rows, weight.shape[0], bias);
-  Loops(FloatProduct(rows, weight), weight, out, bias.defined())();
-  return out;
+  return multiply(x, weight, bias, [&](const at::Tensor& rows) { return FloatProduct(rows, weight); });
 }
 
 IntegerGemm::IntegerGemm(StoredTensor weight) : weight_(std::move(weight)) {
@@ -195,9 +245,7 @@ bool IntegerGemm::can_multiply(const StoredTensor& weight) {
 }
 
 at::Tensor IntegerGemm::operator()(const at::Tensor& x, const at::Tensor& bias) const {
-  const at::Tensor rows = x.contiguous(), out = start(rows, weight_.shape[0], bias);
-  Loops(IntegerProduct(rows, weight_, scales_), weight_, out, bias.defined())();
-  return out;
+  return multiply(x, weight_, bias, [&](const at::Tensor& rows) { return IntegerProduct(rows, weight_, scales_); });
 }
 
 }  // namespace llmdit::nn
