@@ -35,8 +35,8 @@ endif()
 target_include_directories(llmdit_torch SYSTEM INTERFACE ${TORCH_INCLUDE_DIRS})
 get_filename_component(LLMDIT_TORCH_LIB_DIR "${TORCH_INSTALL_PREFIX}/lib" ABSOLUTE)
 
-# Gives llmdit_threads: at::parallel_for is compiled into its caller and needs OpenMP there, the very runtime that libtorch brings
-# along, so that there is one pool of threads and torch.set_num_threads holds for all.
+# Gives llmdit_threads: at::parallel_for is compiled into its caller and needs OpenMP there. GCC's code runs on the very runtime that
+# libtorch brings along: one pool of threads, and torch.set_num_threads holds for all. Clang's has a runtime and a pool of its own.
 add_library(llmdit_threads INTERFACE)
 file(GLOB LLMDIT_TORCH_GOMP "${LLMDIT_TORCH_LIB_DIR}/libgomp*.so*")
 if(LLMDIT_TORCH_GOMP AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")

@@ -12,7 +12,7 @@ namespace llmdit {
 /// What the matrices of the transformer's and the text encoder's blocks are kept as.
 enum class Quantization {
   none,
-  int8,  ///< 8 bits with a factor for each row; on a CPU multiplied in integers
+  int8,  ///< 8 bits with a factor for each 128 weights of a row; on a CPU multiplied in integers
   int4,  ///< 4 bits with a factor for each 32 weights of a row
 };
 

@@ -1,6 +1,7 @@
 // The products of Note [Products], compiled once for each kind of processor by a file that defines
-// LLMDIT_GEMM_BYTES (of a vector), LLMDIT_GEMM_ROWS (of a tile) and LLMDIT_GEMM_NAME. Nothing here may be shared
-// between these files: the linker would keep one of the copies, and it could be that of the newest processor.
+// LLMDIT_GEMM_BYTES (of a vector), LLMDIT_GEMM_ROWS (of a tile), LLMDIT_GEMM_NAME and LLMDIT_GEMM_VARIABLE. Nothing
+// here may be shared between these files: the linker would keep one of the copies, and it could be that of the newest
+// processor.
 
 #include "kernels/gemm.hpp"
 
@@ -12,7 +13,8 @@ namespace llmdit::kernels {
 namespace {
 
 using Vector [[gnu::vector_size(LLMDIT_GEMM_BYTES)]] = float;
-using Eight [[gnu::vector_size(32)]] = float;
+using Eight [[gnu::vector_size(32)]] = uint32_t;
+typedef uint32_t Word __attribute__((may_alias));  // what is packed: a float or a pair of int16
 using Ints [[gnu::vector_size(LLMDIT_GEMM_BYTES)]] = int32_t;
 
 constexpr int64_t lanes = LLMDIT_GEMM_BYTES / 4, panel_width = 2 * lanes, tile_rows = LLMDIT_GEMM_ROWS;
@@ -26,12 +28,12 @@ inline V load(const void* from) {
 }
 
 template <class V>
-inline void store(float* to, const V& vector) {
+inline void store(void* to, const V& vector) {
   __builtin_memcpy(to, &vector, sizeof vector);
 }
 
 /// 8 x 8 elements, rows to columns.
-inline void transpose_8x8(const float* from, int64_t from_stride, float* to, int64_t to_stride) {
+inline void transpose_8x8(const Word* from, int64_t from_stride, Word* to, int64_t to_stride) {
   Eight a[8], b[8];
   for (int i = 0; i < 8; ++i) a[i] = load<Eight>(from + i * from_stride);
   for (int i = 0; i < 8; i += 2) {
@@ -51,8 +53,8 @@ inline void transpose_8x8(const float* from, int64_t from_stride, float* to, int
 }
 
 void pack_panel(const void* rows, int64_t stride, int64_t count, int64_t depth, void* panel) {
-  const auto* from = static_cast<const float*>(rows);
-  auto* to = static_cast<float*>(panel);
+  const auto* from = static_cast<const Word*>(rows);
+  auto* to = static_cast<Word*>(panel);
   const int64_t whole = count / 8 * 8, deep = depth / 8 * 8;
   for (int64_t j = 0; j < whole; j += 8) {
     for (int64_t k = 0; k < deep; k += 8)
@@ -62,15 +64,15 @@ void pack_panel(const void* rows, int64_t stride, int64_t count, int64_t depth, 
     }
   }
   for (int64_t k = 0; k < depth; ++k) {
-    for (int64_t j = whole; j < panel_width; ++j) to[k * panel_width + j] = j < count ? from[j * stride + k] : 0.0f;
+    for (int64_t j = whole; j < panel_width; ++j) to[k * panel_width + j] = j < count ? from[j * stride + k] : 0U;
   }
 }
 
 void pack_tile(const void* x, int64_t stride, int64_t count, int64_t depth, void* tile) {
-  const auto* from = static_cast<const float*>(x);
-  auto* to = static_cast<float*>(tile);
+  const auto* from = static_cast<const Word*>(x);
+  auto* to = static_cast<Word*>(tile);
   for (int64_t k = 0; k < depth; ++k) {
-    for (int64_t i = 0; i < tile_rows; ++i) to[k * tile_rows + i] = i < count ? from[i * stride + k] : 0.0f;
+    for (int64_t i = 0; i < tile_rows; ++i) to[k * tile_rows + i] = i < count ? from[i * stride + k] : 0U;
   }
 }
 
@@ -115,11 +117,11 @@ void multiply(const float* tiles, int64_t count_rows, const float* panel, int64_
 
 /// For each lane the sum of two products of int16.
 inline Ints multiply_pairs(Ints a, Ints b) {
-#if defined(__AVX512BW__)
+#if LLMDIT_GEMM_BYTES == 64 && defined(__AVX512BW__)
   return (Ints)_mm512_madd_epi16((__m512i)a, (__m512i)b);
-#elif defined(__AVX2__)
+#elif LLMDIT_GEMM_BYTES == 32 && defined(__AVX2__)
   return (Ints)_mm256_madd_epi16((__m256i)a, (__m256i)b);
-#elif defined(__SSE2__)
+#elif LLMDIT_GEMM_BYTES == 16 && defined(__SSE2__)
   return (Ints)_mm_madd_epi16((__m128i)a, (__m128i)b);
 #else
   return ((a << 16) >> 16) * ((b << 16) >> 16) + (a >> 16) * (b >> 16);

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "base/check.hpp"
 #include "kernels/gemm.hpp"
 #include "kernels/widen.hpp"
 
@@ -219,6 +220,10 @@ at::Tensor start(const at::Tensor& x, int64_t outputs, const at::Tensor& bias) {
 template <class MakeProduct>
 at::Tensor multiply(const at::Tensor& x, const StoredTensor& weight, const at::Tensor& bias,
                     const MakeProduct& make_product) {
+  if (x.dim() != 2 || x.size(1) != weight.shape[1] || x.scalar_type() != at::kFloat || !x.is_cpu()) {
+    fail(ErrorCode::internal, "matmul", "expected float32 rows of {} on the CPU, got {} of [{}]", weight.shape[1],
+         c10::toString(x.scalar_type()), fmt::join(x.sizes(), ", "));
+  }
   const at::Tensor all = x.contiguous(), out = start(all, weight.shape[0], bias);
   for (int64_t row = 0; row < all.size(0); row += most_rows) {
     const int64_t rows = std::min(most_rows, all.size(0) - row);
@@ -227,25 +232,43 @@ at::Tensor multiply(const at::Tensor& x, const StoredTensor& weight, const at::T
   return out;
 }
 
+class FloatMatMul final : public MatMul {
+ public:
+  explicit FloatMatMul(StoredTensor weight) : weight_(std::move(weight)) {}
+
+  at::Tensor operator()(const at::Tensor& x, const at::Tensor& bias) const override {
+    return multiply(x, weight_, bias, [this](const at::Tensor& rows) { return FloatProduct(rows, weight_); });
+  }
+
+ private:
+  StoredTensor weight_;
+};
+
+class IntegerMatMul final : public MatMul {
+ public:
+  explicit IntegerMatMul(StoredTensor weight) : weight_(std::move(weight)) {
+    const int64_t outputs = weight_.shape[0], padded = (outputs + chunk_outputs - 1) / chunk_outputs * chunk_outputs;
+    const at::Tensor scales =
+        weight_.scale.numel() == 1 ? weight_.scale.expand({outputs, 1}) : weight_.scale.view({outputs, -1});
+    scales_ = at::constant_pad_nd(scales.t(), {0, padded - outputs}).contiguous();
+  }
+
+  at::Tensor operator()(const at::Tensor& x, const at::Tensor& bias) const override {
+    return multiply(x, weight_, bias,
+                    [this](const at::Tensor& rows) { return IntegerProduct(rows, weight_, scales_); });
+  }
+
+ private:
+  StoredTensor weight_;
+  at::Tensor scales_;  // [groups, outputs], padded to whole panels
+};
+
 }  // namespace
 
-at::Tensor gemm(const at::Tensor& x, const StoredTensor& weight, const at::Tensor& bias) {
-  return multiply(x, weight, bias, [&](const at::Tensor& rows) { return FloatProduct(rows, weight); });
-}
-
-IntegerGemm::IntegerGemm(StoredTensor weight) : weight_(std::move(weight)) {
-  const int64_t outputs = weight_.shape[0], padded = (outputs + chunk_outputs - 1) / chunk_outputs * chunk_outputs;
-  const at::Tensor scales =
-      weight_.scale.numel() == 1 ? weight_.scale.expand({outputs, 1}) : weight_.scale.view({outputs, -1});
-  scales_ = at::constant_pad_nd(scales.t(), {0, padded - outputs}).contiguous();
-}
-
-bool IntegerGemm::can_multiply(const StoredTensor& weight) {
-  return weight.as_integers && weight.data.is_cpu() && weight.shape[1] % 2 == 0;
-}
-
-at::Tensor IntegerGemm::operator()(const at::Tensor& x, const at::Tensor& bias) const {
-  return multiply(x, weight_, bias, [&](const at::Tensor& rows) { return IntegerProduct(rows, weight_, scales_); });
+std::shared_ptr<const MatMul> make_cpu_matmul(StoredTensor weight) {
+  const bool has_pairs = weight.shape[1] % 2 == 0;  // which is what is multiplied
+  if (weight.as_integers && has_pairs) return std::make_shared<IntegerMatMul>(std::move(weight));
+  return std::make_shared<FloatMatMul>(std::move(weight));
 }
 
 }  // namespace llmdit::nn

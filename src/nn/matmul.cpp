@@ -1,14 +1,13 @@
 #include "nn/matmul.hpp"
 
 #include <ATen/ATen.h>
-#include <c10/core/GradMode.h>
 
 #include "nn/gemm.hpp"
 
 namespace llmdit::nn {
 namespace {
 
-/// Weights in the type of computation: libtorch's own product.
+/// Weights on a GPU in the type of computation: libtorch's own product.
 class DenseMatMul final : public MatMul {
  public:
   explicit DenseMatMul(at::Tensor weight) : weight_(std::move(weight)) {}
@@ -19,39 +18,6 @@ class DenseMatMul final : public MatMul {
 
  private:
   at::Tensor weight_;
-};
-
-/// Weights of any kind on a CPU, multiplied in float32.
-class CpuMatMul final : public MatMul {
- public:
-  explicit CpuMatMul(StoredTensor weight) : weight_(std::move(weight)) {}
-
-  at::Tensor operator()(const at::Tensor& x, const at::Tensor& bias) const override {
-    // Training goes through operations that have a derivative.
-    if (c10::GradMode::is_enabled()) {
-      return at::linear(x, weight_.widen(at::kFloat), bias.defined() ? std::optional(bias) : std::nullopt);
-    }
-    return gemm(x, weight_, bias);
-  }
-
- private:
-  StoredTensor weight_;
-};
-
-/// Weights of 8 bits on a CPU, multiplied in integers.
-class IntegerMatMul final : public MatMul {
- public:
-  explicit IntegerMatMul(StoredTensor weight) : gemm_(std::move(weight)) {}
-
-  at::Tensor operator()(const at::Tensor& x, const at::Tensor& bias) const override {
-    if (c10::GradMode::is_enabled()) {
-      return at::linear(x, gemm_.weight().widen(at::kFloat), bias.defined() ? std::optional(bias) : std::nullopt);
-    }
-    return gemm_(x, bias);
-  }
-
- private:
-  IntegerGemm gemm_;
 };
 
 /// Weights kept narrower than the computation, on a GPU: widened as a whole, in memory that is given back at once.
@@ -84,9 +50,9 @@ class AdaptedMatMul final : public MatMul {
 };
 
 std::shared_ptr<const MatMul> base_matmul(StoredTensor weight, at::ScalarType compute) {
-  if (IntegerGemm::can_multiply(weight)) return std::make_shared<IntegerMatMul>(std::move(weight));
-  if (weight.data.is_cpu() && compute == at::kFloat) return std::make_shared<CpuMatMul>(std::move(weight));
-  if (!weight.is_plain()) return std::make_shared<WidenedMatMul>(std::move(weight), compute);
+  if (weight.data.is_cpu()) return make_cpu_matmul(std::move(weight));
+  const bool is_narrower = c10::elementSize(weight.data.scalar_type()) < c10::elementSize(compute);
+  if (!weight.is_plain() || is_narrower) return std::make_shared<WidenedMatMul>(std::move(weight), compute);
   return std::make_shared<DenseMatMul>(weight.data.to(compute));
 }
 

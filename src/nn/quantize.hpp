@@ -13,7 +13,14 @@ namespace llmdit::nn {
 /// modulations and the last layer are small, and errors in them reach everything.
 bool is_block_matrix(std::string_view name, at::IntArrayRef shape);
 
-/// A float32 matrix [rows, columns] in the kind asked for; as it is where its rows do not fill blocks.
+/// Whether the kind makes a weight smaller, and its rows fill the kind's blocks. Weights of 8 bits and fewer are not
+/// rounded to 8 bits again.
+bool is_worth_quantizing(const StoredTensor& stored, Quantization kind);
+
+/// A float32 matrix [rows, columns] in the kind asked for, which is not none.
 StoredTensor quantize(const at::Tensor& weight, Quantization kind);
+
+/// A contiguous float32 matrix as GGUF's blocks; its rows fill them.
+StoredTensor quantize_blocks(const at::Tensor& weight, kernels::BlockType type);
 
 }  // namespace llmdit::nn

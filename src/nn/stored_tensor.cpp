@@ -49,25 +49,6 @@ bool StoredTensor::is_plain() const {
   return !block && !scale.defined() && !adapter && is_wide_float(data.scalar_type());
 }
 
-void StoredTensor::widen_rows(int64_t first, int64_t count, const at::Tensor& out) const {
-  const at::Tensor rows = data.narrow(0, first, count);
-  if (!block) {
-    out.copy_(rows);
-    if (!scale.defined()) return;
-    if (scale.numel() == 1) {
-      out.mul_(scale);
-    } else {
-      const at::Tensor factors = scale.narrow(0, first, count).view({count, -1});
-      out.view({count, factors.size(1), -1}).mul_(factors.unsqueeze(2));
-    }
-    return;
-  }
-  if (out.scalar_type() == at::kFloat && out.is_contiguous()) return dequantize_rows(*block, rows, out);
-  const at::Tensor wide = at::empty(out.sizes(), out.options().dtype(at::kFloat));
-  dequantize_rows(*block, rows, wide);
-  out.copy_(wide);
-}
-
 std::span<const std::byte> StoredTensor::row_part(int64_t row, int64_t first_column, int64_t columns) const {
   const auto* bytes = static_cast<const std::byte*>(data.const_data_ptr());
   if (block) {
@@ -113,10 +94,17 @@ at::Tensor StoredTensor::rows(const at::Tensor& indices, at::ScalarType type) co
 at::Tensor StoredTensor::widen(at::ScalarType type) const {
   if (is_plain()) return data.to(type);
   const int64_t rows = shape.empty() ? 1 : shape.front();
-  const at::Tensor stored = block ? data : data.reshape({rows, -1});
-  at::Tensor wide = at::empty({rows, shape.empty() || rows == 0 ? 1 : c10::multiply_integers(shape) / rows},
-                              data.options().dtype(at::kFloat));
-  StoredTensor{.data = stored, .block = block, .scale = scale}.widen_rows(0, rows, wide);
+  const int64_t columns = shape.empty() || rows == 0 ? 1 : c10::multiply_integers(shape) / rows;
+  at::Tensor wide = at::empty({rows, columns}, data.options().dtype(at::kFloat));
+  if (block) {
+    dequantize_rows(*block, data, wide);
+  } else {
+    wide.copy_(data.reshape({rows, columns}));
+  }
+  if (scale.defined()) {
+    const at::Tensor factors = scale.numel() == 1 ? scale.view({1, 1}) : scale.view({rows, -1});
+    wide.view({rows, factors.size(1), -1}).mul_(factors.unsqueeze(2));
+  }
   if (adapter) wide.addmm_(adapter->up, adapter->down);
   return wide.view(shape).to(type);
 }

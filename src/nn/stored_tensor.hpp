@@ -25,12 +25,9 @@ struct StoredTensor {
   /// Numbers as they are: neither blocks, nor scaled, nor 8-bit, nor with an adapter beside them.
   bool is_plain() const;
 
-  /// Rows `first` to `first + count` of a matrix as numbers, without the adapter, into `out` [count, columns], whose
-  /// type is float32, bf16 or fp16.
-  void widen_rows(int64_t first, int64_t count, const at::Tensor& out) const;
-
-  /// The same for columns `first_column` to `first_column + columns` of these rows, on the CPU and on the calling
-  /// thread: [count][columns] float32. Both numbers of columns are multiples of the block's.
+  /// Rows `first` to `first + count` of a matrix as numbers without the adapter, of these the columns `first_column` to
+  /// `first_column + columns`, on the CPU and on the calling thread: [count][columns] float32. Both numbers of columns
+  /// are multiples of the block's.
   void widen_part(int64_t first, int64_t count, int64_t first_column, int64_t columns, float* out) const;
 
   /// Where these columns of a row lie, on the CPU.

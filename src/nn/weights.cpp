@@ -115,7 +115,8 @@ const Place* WeightStore::find_place(const std::string& name, at::IntArrayRef sh
 StoredTensor WeightStore::read(const std::string& name, const Place& place, at::IntArrayRef shape) const {
   const io::TensorEntry& entry = *place.entry;
   StoredTensor stored{.data = table_.checkpoint().tensor(entry.name), .block = entry.block, .shape = shape.vec()};
-  const int64_t rows = entry.shape.empty() ? 1 : entry.shape[0];
+  // The model's: a file may have sizes of 1 before them.
+  const int64_t rows = shape.empty() ? 1 : shape[0] * place.parts;
   if (stored.block) {
     const int64_t columns = rows == 0 ? 0 : c10::multiply_integers(entry.shape) / rows;
     if (columns % kernels::block_format(*stored.block).weights != 0) {  // blocks run across rows
@@ -153,7 +154,7 @@ StoredTensor WeightStore::convert(const std::string& name, StoredTensor stored) 
   const auto found = patches_.find(name);
   const WeightPatch* patch = found == patches_.end() ? nullptr : found->second.get();
   const bool is_plain = stored.is_plain();
-  const bool quantizes = placement_.quantization != Quantization::none && is_block_matrix(name, stored.shape);
+  const bool quantizes = is_block_matrix(name, stored.shape) && is_worth_quantizing(stored, placement_.quantization);
   // Blocks have no kernel on a GPU.
   const bool stays_quantized =
       !is_plain && !quantizes && !placement_.storage && (!stored.block || placement_.device.is_cpu());
@@ -164,15 +165,15 @@ StoredTensor WeightStore::convert(const std::string& name, StoredTensor stored) 
     at::ScalarType type = placement_.storage.value_or(is_plain ? stored.data.scalar_type() : at::kBFloat16);
     if (type == at::kDouble) type = at::kFloat;  // nothing computes in double
     const at::Tensor changed = is_merged ? patch->merge(stored.widen(at::kFloat)) : at::Tensor();
-    if (quantizes && !is_merged && placement_.quantization == Quantization::int8 && stored.scale.defined() &&
-        stored.data.scalar_type() == at::kChar) {
-      stored.as_integers = true;  // the file's own 8 bits
-    } else if (quantizes && !is_merged) {
+    if (quantizes && !is_merged) {
       stored = quantize(stored.widen(at::kFloat), placement_.quantization);
     } else {
       stored = {.data = is_merged ? changed.to(type) : stored.widen(type), .shape = stored.shape};
     }
   }
+  // The file's own 8 bits are multiplied in integers where that is asked for.
+  if (placement_.quantization == Quantization::int8 && stored.data.scalar_type() == at::kChar && stored.scale.defined())
+    stored.as_integers = is_block_matrix(name, stored.shape);
   if (beside) stored.adapter = LowRank{beside->up.to(placement_.device), beside->down.to(placement_.device)};
   stored.data = stored.data.to(placement_.device);
   if (stored.scale.defined()) stored.scale = stored.scale.to(placement_.device);

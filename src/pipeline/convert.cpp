@@ -252,14 +252,11 @@ class Conversion {
     const auto type = kind == WeightQuantization::q8_0 ? kernels::BlockType::q8_0 : kernels::BlockType::q4_0;
     ++report_.quantized;
     io::TensorSource source{.name = tensor.name, .block = type, .shape = tensor.shape};
-    source.make = [this, tensor, type, bytes = io::stored_bytes(source)] {
+    source.make = [this, tensor, type] {
       constexpr double largest_scale = 65504;  // float16
       const at::Tensor weight =
           widened(tensor, at::kFloat, largest_scale * (type == kernels::BlockType::q8_0 ? 127 : 8));
-      at::Tensor blocks = at::empty({static_cast<int64_t>(bytes)}, at::kByte);
-      kernels::quantize(type, weight.const_data_ptr<float>(), static_cast<std::byte*>(blocks.mutable_data_ptr()),
-                        weight.numel());
-      return blocks;
+      return nn::quantize_blocks(weight, type).data;
     };
     sources_.push_back(std::move(source));
   }

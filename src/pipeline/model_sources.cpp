@@ -104,7 +104,9 @@ ModelSources::ModelSources(const fs::path& path, const LoadOptions& options) : o
   if (is_diffusers_folder()) check_model_index(model_);
 }
 
-bool ModelSources::is_diffusers_folder() const { return io::is_file(model_ / "model_index.json"); }
+bool ModelSources::is_diffusers_folder() const {
+  return !model_.empty() && io::is_file(model_ / "model_index.json");
+}
 
 fs::path ModelSources::transformer() const { return find_part(model_, options_.transformer_path, transformer_rule); }
 fs::path ModelSources::text_encoder() const { return find_part(model_, options_.text_encoder_path, text_encoder_rule); }
@@ -114,7 +116,7 @@ fs::path ModelSources::tokenizer() const {
   if (options_.tokenizer_path) return io::resolve_model_path(io::path_from_utf8(*options_.tokenizer_path));
   // A diffusers folder's own tokenizer needs no look at the encoder, whose weights may lie elsewhere.
   const fs::path own = config_of("tokenizer");
-  if (!options_.text_encoder_path && has_tokenizer(own)) return own;
+  if (!options_.text_encoder_path && !own.empty() && has_tokenizer(own)) return own;
   const fs::path encoder = text_encoder();
   if (options_.text_encoder_path) {
     // An encoder from elsewhere brings its own tokenizer, where it has one.

@@ -132,6 +132,24 @@ def test_pad_tokens_and_original_shapes(kind, wide, tmp_path):
     assert torch.equal(got["x_pad_token"], want.float())
 
 
+def test_matrices_with_sizes_of_1_before_them(tmp_path):
+    """Blocks of [1, a, b]: the rows are the model's, not the file's first size."""
+    demo = llmdit.demo_model_path() / "transformer"
+    llmdit.convert_weights(demo, tmp_path / "plain.gguf", quantization="q8_0")
+    tensors = {}
+    for tensor in gguf.GGUFReader(tmp_path / "plain.gguf").tensors:
+        is_block = tensor.tensor_type == gguf.GGMLQuantizationType.Q8_0
+        data = tensor.data[None] if is_block and "qkv" not in tensor.name else tensor.data
+        tensors[tensor.name] = (data, tensor.tensor_type)
+    write(tmp_path / "odd.gguf", tensors)
+    plain, odd = (
+        llmdit.ZImageTransformer.from_pretrained(tmp_path / f"{name}.gguf", config_path=demo)
+        for name in ("plain", "odd")
+    )
+    latents, caption = torch.randn(1, 16, 4, 6), [torch.randn(7, plain.config.cap_feat_dim)]
+    assert torch.equal(odd(latents, 0.3, caption), plain(latents, 0.3, caption))
+
+
 def test_a_text_encoder_of_llama_cpp(folders, tmp_path):
     folder = folders("base")
     state = load_file(folder / "text_encoder/model.safetensors")
