@@ -104,9 +104,7 @@ ModelSources::ModelSources(const fs::path& path, const LoadOptions& options) : o
   if (is_diffusers_folder()) check_model_index(model_);
 }
 
-bool ModelSources::is_diffusers_folder() const {
-  return !model_.empty() && io::is_file(model_ / "model_index.json");
-}
+bool ModelSources::is_diffusers_folder() const { return !model_.empty() && io::is_file(model_ / "model_index.json"); }
 
 fs::path ModelSources::transformer() const { return find_part(model_, options_.transformer_path, transformer_rule); }
 fs::path ModelSources::text_encoder() const { return find_part(model_, options_.text_encoder_path, text_encoder_rule); }
