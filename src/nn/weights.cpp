@@ -154,10 +154,11 @@ StoredTensor WeightStore::convert(const std::string& name, StoredTensor stored) 
   const auto found = patches_.find(name);
   const WeightPatch* patch = found == patches_.end() ? nullptr : found->second.get();
   const bool is_plain = stored.is_plain();
-  const bool quantizes = is_block_matrix(name, stored.shape) && is_worth_quantizing(stored, placement_.quantization);
-  // Blocks have no kernel on a GPU.
-  const bool stays_quantized =
-      !is_plain && !quantizes && !placement_.storage && (!stored.block || placement_.device.is_cpu());
+  const bool is_meant = placement_.quantization != Quantization::none && is_block_matrix(name, stored.shape);
+  const bool quantizes = is_meant && is_worth_quantizing(stored, placement_.quantization);
+  // Where quantised weights are asked for, the type is for the others. Blocks have no kernel on a GPU.
+  const bool is_kept = is_meant || !placement_.storage;
+  const bool stays_quantized = !is_plain && !quantizes && is_kept && (!stored.block || placement_.device.is_cpu());
   // Quantising the sum again would lose most of a small change.
   const auto beside = (stays_quantized || quantizes) && patch ? patch->low_rank() : std::nullopt;
   const bool is_merged = patch && !beside;
@@ -173,7 +174,7 @@ StoredTensor WeightStore::convert(const std::string& name, StoredTensor stored) 
   }
   // The file's own 8 bits are multiplied in integers where that is asked for.
   if (placement_.quantization == Quantization::int8 && stored.data.scalar_type() == at::kChar && stored.scale.defined())
-    stored.as_integers = is_block_matrix(name, stored.shape);
+    stored.as_integers = is_meant;
   if (beside) stored.adapter = LowRank{beside->up.to(placement_.device), beside->down.to(placement_.device)};
   stored.data = stored.data.to(placement_.device);
   if (stored.scale.defined()) stored.scale = stored.scale.to(placement_.device);
