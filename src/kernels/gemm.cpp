@@ -1,6 +1,7 @@
 #include "kernels/gemm.hpp"
 
 #include <cstdlib>
+#include <string_view>
 
 #include "base/check.hpp"
 

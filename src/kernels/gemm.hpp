@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstdint>
-#include <string_view>
 
 namespace llmdit::kernels {
 
@@ -15,9 +14,8 @@ namespace llmdit::kernels {
 
 /// The products of one kind of processor.
 struct GemmKernel {
-  std::string_view name;  ///< "avx512", "avx2", "baseline"
-  int64_t width;          ///< outputs of a panel
-  int64_t rows;           ///< of a tile
+  int64_t width;  ///< outputs of a panel
+  int64_t rows;   ///< of a tile
 
   /// Turns `count` <= width rows of `depth` elements of 4 bytes, `stride` elements apart, into a panel
   /// [depth][width]; the columns of rows that are missing become zeros.

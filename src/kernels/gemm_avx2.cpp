@@ -1,5 +1,4 @@
 #if defined(__AVX2__)
-#define LLMDIT_GEMM_NAME "avx2"
 #define LLMDIT_GEMM_VARIABLE gemm_avx2
 #define LLMDIT_GEMM_BYTES 32
 #define LLMDIT_GEMM_ROWS 6

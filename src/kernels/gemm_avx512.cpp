@@ -1,5 +1,4 @@
 #if defined(__AVX512BW__)
-#define LLMDIT_GEMM_NAME "avx512"
 #define LLMDIT_GEMM_VARIABLE gemm_avx512
 #define LLMDIT_GEMM_BYTES 64
 #define LLMDIT_GEMM_ROWS 12

@@ -1,4 +1,3 @@
-#define LLMDIT_GEMM_NAME "baseline"
 #define LLMDIT_GEMM_VARIABLE gemm_baseline
 #define LLMDIT_GEMM_BYTES 16
 #define LLMDIT_GEMM_ROWS 4

@@ -1,5 +1,5 @@
 // The products of Note [Products], compiled once for each kind of processor by a file that defines
-// LLMDIT_GEMM_BYTES (of a vector), LLMDIT_GEMM_ROWS (of a tile), LLMDIT_GEMM_NAME and LLMDIT_GEMM_VARIABLE. Nothing
+// LLMDIT_GEMM_BYTES (of a vector), LLMDIT_GEMM_ROWS (of a tile) and LLMDIT_GEMM_VARIABLE. Nothing
 // here may be shared between these files: the linker would keep one of the copies, and it could be that of the newest
 // processor.
 
@@ -162,7 +162,6 @@ void multiply_int16(const int16_t* tiles, int64_t count_rows, const int16_t* pan
 }  // namespace
 
 extern const GemmKernel LLMDIT_GEMM_VARIABLE;
-const GemmKernel LLMDIT_GEMM_VARIABLE = {LLMDIT_GEMM_NAME, panel_width, tile_rows,     pack_panel,
-                                         pack_tile,        multiply,    multiply_int16};
+const GemmKernel LLMDIT_GEMM_VARIABLE = {panel_width, tile_rows, pack_panel, pack_tile, multiply, multiply_int16};
 
 }  // namespace llmdit::kernels

@@ -39,8 +39,7 @@ LoraNames encoder_names() {
                                  .num_hidden_layers = 36,
                                  .num_attention_heads = 32,
                                  .num_key_value_heads = 8,
-                                 .head_dim = 128,
-                                 .max_position_embeddings = 40960};
+                                 .head_dim = 128};
   return {shapes_of<models::Qwen3Model>(models::qwen3_table, qwen3_4b), LoraNames::Model::text_encoder};
 }
 
