@@ -40,6 +40,7 @@ Lora parse_lora(std::string_view text) {
 }
 
 LoraLoader::Loaded LoraLoader::read(const Models& models, const Lora& lora, bool strict, LoraReport& report) {
+  check(!lora.path.empty(), "lora", "expected the path of a LoRA, got an empty text");
   check(std::isfinite(static_cast<float>(lora.scale)), "lora", "expected a finite scale for {}, got {}",
         io::printable_path(lora.path), lora.scale);
   const auto encoder_shapes = models.text_encoder.weight_shapes();

@@ -720,6 +720,12 @@ def test_a_scale_that_is_no_number(scale, two, pipe):
         pipe.load_lora(two[0], scale=scale)
 
 
+@pytest.mark.parametrize("text", ["", ":0.5", ":te"])
+def test_a_lora_without_a_path(text, folders):
+    with pytest.raises(llmdit.InvalidArgument, match="path of a LoRA"):
+        llmdit.ZImagePipeline.from_pretrained(folders("base"), lora=[text])
+
+
 def test_numbers_of_other_packages_are_scales(two, pipe):
     for scale in (np.float32(0.5), torch.tensor(0.5), [np.float64(0.5)]):
         pipe.load_lora(two[0], scale=scale)
