@@ -3,6 +3,8 @@
 #include <new>
 #include <utility>
 
+#include "llmdit/remote.hpp"
+
 namespace llmdit::cli {
 namespace {
 
@@ -30,6 +32,8 @@ Failure describe_failure(const std::exception_ptr& exception) {
     std::rethrow_exception(exception);
   } catch (const UsageError& error) {
     return {kExitUsage, error.what(), /*is_usage=*/true};
+  } catch (const RemoteError& error) {
+    return {kExitRemote, error.what()};
   } catch (const Error& error) {
     return {exit_code(error.code()), error.code() == ErrorCode::cancelled ? "interrupted" : error.what()};
   } catch (const std::bad_alloc&) {

@@ -15,6 +15,7 @@ class UsageError : public std::runtime_error {
 };
 
 inline constexpr int kExitUsage = 2;
+inline constexpr int kExitRemote = 6;
 inline constexpr int kExitInterrupted = 130;
 
 /// The exit code for what the library reports.

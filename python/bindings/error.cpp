@@ -3,6 +3,7 @@
 #include <string>
 
 #include "bindings.hpp"
+#include "llmdit/remote.hpp"
 
 namespace llmdit::python {
 namespace {
@@ -32,6 +33,7 @@ constexpr size_t kind_count = std::size(kinds);
 
 // Filled when the module is imported; the types live as long as the process.
 PyObject* exception_types[kind_count] = {};
+PyObject* remote_error_type = nullptr;
 
 PyObject* exception_type(ErrorCode code) {
   for (size_t i = 0; i < kind_count; ++i) {
@@ -43,9 +45,22 @@ PyObject* exception_type(ErrorCode code) {
 void translate(std::exception_ptr pointer) {
   try {
     std::rethrow_exception(pointer);
+  } catch (const RemoteError& error) {
+    const py::object instance = py::handle(remote_error_type)(error.what());
+    instance.attr("status") = error.status();
+    PyErr_SetObject(remote_error_type, instance.ptr());
   } catch (const Error& error) {
     py::set_error(exception_type(error.code()), error.what());
   }
+}
+
+/// A subclass of `bases`, as a name of the module.
+PyObject* make_exception(py::module_& m, const char* name, const char* doc, const py::tuple& bases,
+                         const py::dict& members) {
+  PyObject* type = PyErr_NewExceptionWithDoc(("llmdit." + std::string(name)).c_str(), doc, bases.ptr(), members.ptr());
+  if (!type) throw py::error_already_set();
+  m.attr(name) = py::handle(type);
+  return type;
 }
 
 }  // namespace
@@ -58,11 +73,13 @@ void bind_error(py::module_& m) {
         kind.builtin ? py::tuple(py::make_tuple(base, py::handle(*kind.builtin))) : py::make_tuple(base);
     py::dict members;
     members["code"] = std::string(error_code_name(kind.code));
-    exception_types[i] =
-        PyErr_NewExceptionWithDoc(("llmdit." + std::string(kind.name)).c_str(), kind.doc, bases.ptr(), members.ptr());
-    if (!exception_types[i]) throw py::error_already_set();
-    m.attr(kind.name) = py::handle(exception_types[i]);
+    exception_types[i] = make_exception(m, kind.name, kind.doc, bases, members);
   }
+  py::dict members;
+  members["code"] = std::string(error_code_name(ErrorCode::internal));
+  members["status"] = 0;
+  remote_error_type = make_exception(m, "RemoteError", "A server could not be reached, or did something wrong.",
+                                     py::make_tuple(py::handle(exception_types[0])), members);
   py::register_local_exception_translator(translate);
 }
 

@@ -35,6 +35,12 @@ class Unsupported(Error, NotImplementedError): ...
 class OutOfMemory(Error, MemoryError): ...
 class Cancelled(Error): ...
 
+class RemoteError(Error):
+    """A server could not be reached, or did something wrong."""
+
+    status: int
+    """The HTTP status; 0 where no whole answer came or where what it holds is wrong, 504 after a timeout."""
+
 # Devices and options.
 
 class DeviceInfo:
