@@ -58,6 +58,7 @@ struct Qwen3Config {
   int64_t max_position_embeddings = 0;
   double rms_norm_eps = 1e-6;
   double rope_theta = 1e6;
+  bool tie_word_embeddings = false;  ///< the token embeddings are the head as well; used by generate only
 
   /// A model folder, its `config.json`, or a weight file. Throws unsupported for another architecture or a setting that
   /// is not handled.

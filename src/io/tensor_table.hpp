@@ -46,6 +46,8 @@ class TensorTable {
   /// Under the model's names.
   const std::map<std::string, Place, std::less<>>& places() const { return places_; }
   const Place* find(std::string_view name) const;
+  /// Leaves out a tensor that this model has no use for, as if the files did not have it.
+  void forget(const std::string& name) { places_.erase(name); }
   /// Names as they stand in the files that no rule knows; strays and other components of an all-in-one file left out.
   const std::vector<std::string>& unknown() const { return unknown_; }
 

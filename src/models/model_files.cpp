@@ -63,8 +63,10 @@ ModelFiles<ZImageTransformerConfig> open_z_image(const fs::path& path, const fs:
 }
 
 ModelFiles<Qwen3Config> open_qwen3(const fs::path& path, const fs::path& config_path) {
-  return open_files<Qwen3Config>(qwen3_table(io::Checkpoint::open(path)), path, config_path, "Qwen3Model",
-                                 parse_qwen3_config, tell_qwen3_config);
+  auto files = open_files<Qwen3Config>(qwen3_table(io::Checkpoint::open(path)), path, config_path, "Qwen3Model",
+                                       parse_qwen3_config, tell_qwen3_config);
+  if (files.config.tie_word_embeddings) files.table.forget("lm_head.weight");  // a copy of the embeddings
+  return files;
 }
 
 ModelFiles<AutoencoderKLConfig> open_autoencoder(const fs::path& path, const fs::path& config_path) {

@@ -2,7 +2,7 @@
 
 #include <ATen/ATen.h>
 
-#include <algorithm>
+#include <map>
 
 #include "base/check.hpp"
 #include "base/stop.hpp"
@@ -62,6 +62,7 @@ Qwen3Config parse_qwen3_config(const io::JsonObject& json) {
   config.max_position_embeddings = io::positive(json, "max_position_embeddings");
   config.rms_norm_eps = json.get_or<double>("rms_norm_eps", config.rms_norm_eps);
   config.rope_theta = read_rope_theta(json);
+  config.tie_word_embeddings = json.get_or<bool>("tie_word_embeddings", config.tie_word_embeddings);
   check_config(config, json.path());
   return config;
 }
@@ -95,6 +96,35 @@ using Bias = nn::Linear::Bias;
 
 }  // namespace
 
+namespace {
+
+at::Tensor attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const DecoderInput& input,
+                  int64_t block) {
+  const bool is_one = input.lengths.empty();
+  const bool starts = !input.cache || input.cache->length() == 0;
+  if (is_one && input.cache) {
+    const auto all = input.cache->append(block, k, v);
+    if (!starts) return nn::continued_attention(q, all.keys, all.values);
+  }
+  if (starts) return nn::packed_attention(q, k, v, is_one ? std::vector{q.size(0)} : input.lengths, /*causal=*/true);
+  std::vector<at::Tensor> parts;
+  int64_t begin = 0;
+  for (const int64_t length : input.lengths) {
+    const auto all = input.cache->joined(block, k.narrow(0, begin, length), v.narrow(0, begin, length));
+    parts.push_back(nn::continued_attention(q.narrow(0, begin, length), all.keys, all.values));
+    begin += length;
+  }
+  return at::cat(parts);
+}
+
+/// What block `block` takes: the output of the one before it, and what is added to that.
+at::Tensor with_additions(const at::Tensor& x, const DecoderInput& input, int64_t block) {
+  if (block == 0 || !input.additions || block > static_cast<int64_t>(input.additions->values.size())) return x;
+  return x.index_add(0, input.additions->rows, input.additions->values[block - 1]);
+}
+
+}  // namespace
+
 Qwen3Model::Attention::Attention(const nn::Weights& weights, const Qwen3Config& c)
     : head_dim(c.head_dim),
       q_proj(weights.scope("q_proj"), c.hidden_size, c.num_attention_heads * c.head_dim, Bias::no),
@@ -104,12 +134,12 @@ Qwen3Model::Attention::Attention(const nn::Weights& weights, const Qwen3Config& 
       q_norm(weights.scope("q_norm"), c.head_dim, c.rms_norm_eps),
       k_norm(weights.scope("k_norm"), c.head_dim, c.rms_norm_eps) {}
 
-at::Tensor Qwen3Model::Attention::operator()(const at::Tensor& x, const nn::RopeHalves& rope) const {
+at::Tensor Qwen3Model::Attention::operator()(const at::Tensor& x, const DecoderInput& input, int64_t block) const {
   const auto split_heads = [&](const at::Tensor& y) { return y.view({y.size(0), -1, head_dim}); };
-  const at::Tensor q = nn::rotate_halves(q_norm(split_heads(q_proj(x))), rope);
-  const at::Tensor k = nn::rotate_halves(k_norm(split_heads(k_proj(x))), rope);
+  const at::Tensor q = nn::rotate_halves(q_norm(split_heads(q_proj(x))), input.rope);
+  const at::Tensor k = nn::rotate_halves(k_norm(split_heads(k_proj(x))), input.rope);
   const at::Tensor v = split_heads(v_proj(x));
-  return o_proj(nn::packed_attention(q, k, v, {x.size(0)}, /*causal=*/true));
+  return o_proj(attend(q, k, v, input, block));
 }
 
 Qwen3Model::Block::Block(const nn::Weights& weights, const Qwen3Config& c)
@@ -118,8 +148,8 @@ Qwen3Model::Block::Block(const nn::Weights& weights, const Qwen3Config& c)
       self_attn(weights.scope("self_attn"), c),
       mlp(weights.scope("mlp"), {"gate_proj", "up_proj", "down_proj"}, c.hidden_size, c.intermediate_size) {}
 
-at::Tensor Qwen3Model::Block::operator()(const at::Tensor& x, const nn::RopeHalves& rope) const {
-  const at::Tensor y = x + self_attn(input_layernorm(x), rope);
+at::Tensor Qwen3Model::Block::operator()(const at::Tensor& x, const DecoderInput& input, int64_t block) const {
+  const at::Tensor y = x + self_attn(input_layernorm(x), input, block);
   return y + mlp(post_attention_layernorm(y));
 }
 
@@ -128,6 +158,11 @@ Qwen3Model::Qwen3Model(const nn::Weights& weights, const Qwen3Config& config)
   embed_tokens_ = weights.scope("embed_tokens").get("weight", {config.vocab_size, config.hidden_size});
   compute_ = weights.compute();
   for (int64_t i = 0; i < config.num_hidden_layers; ++i) layers_.emplace_back(weights.scope("layers").scope(i), config);
+  if (config.tie_word_embeddings) {
+    head_ = nn::make_matmul(embed_tokens_, compute_);
+  } else if (const nn::Weights head = weights.scope("lm_head"); head.has("weight")) {
+    head_ = nn::make_matmul(head, config.hidden_size, config.vocab_size);
+  }
 }
 
 at::Tensor Qwen3Model::embed(std::span<const int64_t> input_ids) const {
@@ -144,20 +179,53 @@ at::Tensor Qwen3Model::embed(std::span<const int64_t> input_ids) const {
   return embed_tokens_.rows(ids, compute_);
 }
 
-at::Tensor Qwen3Model::hidden_states(std::span<const int64_t> input_ids, int64_t layer,
-                                     const std::stop_token& stop) const {
-  // input_ids -> embed_tokens -> layers[0 .. wanted) -> norm for the last entry only
+nn::RopeHalves Qwen3Model::rope(int64_t first, int64_t count) const {
+  const auto options = at::TensorOptions(embed_tokens_.data.device()).dtype(compute_);
+  const at::Tensor positions = at::arange(first, first + count, options.dtype(at::kFloat));
+  return nn::rope_halves(positions, config_.head_dim, config_.rope_theta, options);
+}
+
+int64_t Qwen3Model::entry(int64_t layer) const {
   const int64_t last = config_.num_hidden_layers;
   const int64_t wanted = layer < 0 ? last + 1 + layer : layer;
   check(wanted >= 0 && wanted <= last, "hidden_layer", "expected {} to {}, got {}", -(last + 1), last, layer);
+  return wanted;
+}
 
-  at::Tensor x = embed(input_ids);
-  const nn::RopeHalves rope = nn::rope_halves(x.size(0), config_.head_dim, config_.rope_theta, x.options());
-  for (int64_t i = 0; i < wanted; ++i) {
+at::Tensor Qwen3Model::hidden_states(std::span<const int64_t> input_ids, int64_t layer,
+                                     const std::stop_token& stop) const {
+  const at::Tensor embeddings = embed(input_ids);
+  return hidden_states({embeddings, rope(0, embeddings.size(0))}, {&layer, 1}, stop).front();
+}
+
+std::vector<at::Tensor> Qwen3Model::hidden_states(const DecoderInput& input, std::span<const int64_t> layers,
+                                                  const std::stop_token& stop) const {
+  // embeddings -> layers[0 .. deepest wanted) -> norm for the last entry only
+  std::vector<at::Tensor> result(layers.size());
+  std::multimap<int64_t, size_t> wanted;  // entry to its places in the result
+  for (size_t i = 0; i < layers.size(); ++i) wanted.emplace(entry(layers[i]), i);
+  check(!wanted.empty(), "hidden_layer", "expected at least one layer, got none");
+
+  at::Tensor x = input.embeddings;
+  const int64_t last = config_.num_hidden_layers, deepest = wanted.rbegin()->first;
+  for (int64_t i = 0;; ++i) {
+    if (i == last) x = norm_(with_additions(x, input, i));
+    const auto [begin, end] = wanted.equal_range(i);
+    for (auto place = begin; place != end; ++place) result[place->second] = x;
+    if (i == deepest) break;
     check_stop(stop, "text_encoder");
-    x = layers_[i](x, rope);
+    x = layers_[i](with_additions(x, input, i), input, i);
   }
-  return wanted == last ? norm_(x) : x;
+  if (input.cache && input.lengths.empty()) input.cache->complete_pass(x.size(0));
+  return result;
+}
+
+at::Tensor Qwen3Model::logits(const at::Tensor& normed) const {
+  if (!head_) {
+    fail(ErrorCode::unsupported, "text_encoder",
+         "expected lm_head.weight or tie_word_embeddings in the model, found neither; it can encode but not write");
+  }
+  return (*head_)(normed, {});
 }
 
 }  // namespace llmdit::models

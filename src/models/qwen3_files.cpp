@@ -101,12 +101,13 @@ io::TensorTable qwen3_table(io::Checkpoint checkpoint) {
   return {std::move(checkpoint),
           {.component = "text_encoder",
            .prefixes = {"", "text_encoders.qwen3_4b.transformer.", "text_encoders.qwen3_4b.", "text_encoder."},
-           .strays = {"logit_scale", "rope_freqs.weight", "lm_head.weight", "model.lm_head.weight", "output.weight"},
+           .strays = {"logit_scale", "rope_freqs.weight"},
            .published = published}};
 }
 
 Qwen3Config tell_qwen3_config(const io::TensorTable& table, const std::optional<Qwen3Config>& known) {
-  Qwen3Config c = known.value_or(Qwen3Config{.max_position_embeddings = 40960});
+  Qwen3Config c = known.value_or(
+      Qwen3Config{.max_position_embeddings = 40960, .tie_word_embeddings = !table.find("lm_head.weight")});
   const auto metadata = table.checkpoint().metadata();
   if (const auto found = metadata.find("general.architecture"); found != metadata.end()) {
     read_number(metadata, found->second + ".context_length", c.max_position_embeddings);

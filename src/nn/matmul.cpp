@@ -61,11 +61,14 @@ std::shared_ptr<const MatMul> base_matmul(StoredTensor weight, at::ScalarType co
 MatMul::~MatMul() = default;
 
 std::shared_ptr<const MatMul> make_matmul(const Weights& weights, int64_t in_features, int64_t out_features) {
-  StoredTensor weight = weights.get("weight", {out_features, in_features});
+  return make_matmul(weights.get("weight", {out_features, in_features}), weights.compute());
+}
+
+std::shared_ptr<const MatMul> make_matmul(StoredTensor weight, at::ScalarType compute) {
   const auto adapter = std::exchange(weight.adapter, std::nullopt);
-  auto matmul = base_matmul(std::move(weight), weights.compute());
+  auto matmul = base_matmul(std::move(weight), compute);
   if (!adapter) return matmul;
-  return std::make_shared<AdaptedMatMul>(std::move(matmul), *adapter, weights.compute());
+  return std::make_shared<AdaptedMatMul>(std::move(matmul), *adapter, compute);
 }
 
 }  // namespace llmdit::nn

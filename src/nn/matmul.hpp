@@ -21,4 +21,7 @@ class MatMul {
 /// The product with the `weight` of a scope: finds out how it is stored, and what goes with it, and chooses.
 std::shared_ptr<const MatMul> make_matmul(const Weights& weights, int64_t in_features, int64_t out_features);
 
+/// The same with a matrix that is at hand already.
+std::shared_ptr<const MatMul> make_matmul(StoredTensor weight, at::ScalarType compute);
+
 }  // namespace llmdit::nn

@@ -21,9 +21,13 @@ at::Tensor rotate_pairs(at::Tensor x, const at::Tensor& freqs_cis) {
 }
 
 RopeHalves rope_halves(int64_t length, int64_t dim, double theta, const at::TensorOptions& options) {
+  return rope_halves(at::arange(length, options.dtype(at::kFloat)), dim, theta, options);
+}
+
+RopeHalves rope_halves(const at::Tensor& positions, int64_t dim, double theta, const at::TensorOptions& options) {
   const auto float32 = options.dtype(at::kFloat);
   const at::Tensor inverse = 1.0 / at::pow(theta, at::arange(0, dim, 2, float32) / dim);
-  at::Tensor angles = at::outer(at::arange(length, float32), inverse);
+  at::Tensor angles = at::outer(positions, inverse);
   angles = at::cat({angles, angles}, -1);
   return {angles.cos().to(options.dtype()), angles.sin().to(options.dtype())};
 }

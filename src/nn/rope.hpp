@@ -27,6 +27,9 @@ struct RopeHalves {
 };
 RopeHalves rope_halves(int64_t length, int64_t dim, double theta, const at::TensorOptions& options);
 
+/// The same for any positions [rows] float32.
+RopeHalves rope_halves(const at::Tensor& positions, int64_t dim, double theta, const at::TensorOptions& options);
+
 /// Rotates the pairs (x_i, x_{i + dim/2}): x [rows, heads, dim].
 at::Tensor rotate_halves(const at::Tensor& x, const RopeHalves& rope);
 

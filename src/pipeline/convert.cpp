@@ -152,7 +152,8 @@ class Conversion {
       if (class_name_ == "ZImageTransformer2DModel") {
         add_transformer_tensor(name, shape, result);
       } else if (class_name_ == "Qwen3Model") {
-        result.push_back({is_gguf_ ? models::llama_cpp_name(name) : "model." + name, {name}, shape});
+        const std::string published = name.starts_with("lm_head.") ? name : "model." + name;
+        result.push_back({is_gguf_ ? models::llama_cpp_name(name) : published, {name}, shape});
       } else {
         result.push_back(vae_tensor(name, shape, levels));
       }
