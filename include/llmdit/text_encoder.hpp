@@ -78,6 +78,8 @@ class LLMDIT_EXPORT ZImageTextEncoder final : public TextEncoder {
   /// The encoder of a model of any form; its other parts may be missing. Options of the other parts play no role.
   static ZImageTextEncoder load(const ModelSources& sources, const LoadOptions& options = {});
 
+  /// The tokens that all texts begin with, such as those of a system prompt, are computed once: results equal those of
+  /// each text alone to float32 rounding.
   EncodingOutput encode(std::span<const std::string> texts, const EncodeOptions& options = {}) const override;
   int64_t hidden_size() const override;
 

@@ -165,11 +165,14 @@ Qwen3Model::Qwen3Model(const nn::Weights& weights, const Qwen3Config& config)
   }
 }
 
+void Qwen3Model::check_length(int64_t tokens) const {
+  check(tokens > 0, "text_encoder", "expected at least one token, got none");
+  check(tokens <= config_.max_position_embeddings, "text_encoder",
+        "expected at most {} tokens, got {}; shorten the text", config_.max_position_embeddings, tokens);
+}
+
 at::Tensor Qwen3Model::embed(std::span<const int64_t> input_ids) const {
-  const auto count = static_cast<int64_t>(input_ids.size());
-  check(count > 0, "text_encoder", "expected at least one token, got none");
-  check(count <= config_.max_position_embeddings, "text_encoder",
-        "expected at most {} tokens, got {}; shorten the text", config_.max_position_embeddings, count);
+  check_length(static_cast<int64_t>(input_ids.size()));
   for (const int64_t id : input_ids) {
     check(id >= 0 && id < config_.vocab_size, "text_encoder",
           "expected token ids from 0 to {}, got {}; do tokenizer and model belong together?", config_.vocab_size - 1,

@@ -45,6 +45,8 @@ class Qwen3Model {
   std::vector<at::Tensor> hidden_states(const DecoderInput& input, std::span<const int64_t> layers,
                                         const std::stop_token& stop) const;
 
+  /// Throws invalid_argument unless a text of so many tokens has a place.
+  void check_length(int64_t tokens) const;
   /// Token ids as the model's input: [tokens, hidden_size].
   at::Tensor embed(std::span<const int64_t> input_ids) const;
   /// The rotary table of ordinary text at positions first .. first + count - 1.

@@ -8,6 +8,7 @@
 #include "base/translate.hpp"
 #include "models/model_files.hpp"
 #include "models/qwen3.hpp"
+#include "models/shared_prefix.hpp"
 
 namespace llmdit {
 
@@ -20,6 +21,15 @@ struct ZImageTextEncoder::Impl {
         store(std::move(weights)),
         model(nn::Weights(store), config),
         unused(store.unused()) {}
+
+  /// `states`, which must be numbers.
+  const at::Tensor& checked(const at::Tensor& states, int64_t layer) const {
+    if (!at::isfinite(states).all().item<bool>()) {
+      fail(ErrorCode::internal, "text_encoder", "the hidden states of layer {} are not finite; check the weights in {}",
+           layer, store.table().checkpoint().path().string());
+    }
+    return states;
+  }
 
   Qwen3Config config;
   Tokenizer tokenizer;
@@ -71,14 +81,20 @@ std::map<std::string, at::Tensor> ZImageTextEncoder::state_dict() const {
 }
 
 EncodingOutput ZImageTextEncoder::encode(std::span<const std::string> texts, const EncodeOptions& options) const {
-  EncodingOutput output;
-  for (const std::string& text : texts) {
-    const std::vector<int64_t> ids = impl_->tokenizer.encode(text);
-    output.embeddings.push_back(hidden_states(ids, options));
-    output.token_counts.push_back(static_cast<int64_t>(ids.size()));
-    output.formatted_prompts.push_back(text);
-  }
-  return output;
+  return translate_errors("text_encoder", [&] {
+    const c10::NoGradGuard guard;
+    EncodingOutput output;
+    std::vector<models::TokenIds> ids;
+    for (const std::string& text : texts) {
+      ids.push_back(impl_->tokenizer.encode(text));
+      output.token_counts.push_back(static_cast<int64_t>(ids.back().size()));
+      output.formatted_prompts.push_back(text);
+    }
+    for (const auto& states :
+         models::hidden_states_of_each(impl_->model, ids, {&options.hidden_layer, 1}, options.stop))
+      output.embeddings.push_back(impl_->checked(states.front(), options.hidden_layer));
+    return output;
+  });
 }
 
 int64_t ZImageTextEncoder::hidden_size() const { return impl_->config.hidden_size; }
@@ -86,12 +102,8 @@ int64_t ZImageTextEncoder::hidden_size() const { return impl_->config.hidden_siz
 at::Tensor ZImageTextEncoder::hidden_states(std::span<const int64_t> input_ids, const EncodeOptions& options) const {
   return translate_errors("text_encoder", [&] {
     const c10::NoGradGuard guard;
-    const at::Tensor states = impl_->model.hidden_states(input_ids, options.hidden_layer, options.stop);
-    if (!at::isfinite(states).all().item<bool>()) {
-      fail(ErrorCode::internal, "text_encoder", "the hidden states of layer {} are not finite; check the weights in {}",
-           options.hidden_layer, impl_->store.table().checkpoint().path().string());
-    }
-    return states;
+    return impl_->checked(impl_->model.hidden_states(input_ids, options.hidden_layer, options.stop),
+                          options.hidden_layer);
   });
 }
 
