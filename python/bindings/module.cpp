@@ -18,6 +18,9 @@ PYBIND11_MODULE(_llmdit, m) {
   bind_chat(m);
   bind_tokenizer(m);
   bind_text_encoder(m);
+  bind_layer_statistics(m);
+  bind_compatibility(m);
+  bind_compress(m);
   bind_scheduler(m);
   bind_guidance(m);
   bind_z_image_transformer(m);

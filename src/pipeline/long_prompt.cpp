@@ -95,15 +95,16 @@ at::Tensor LongPrompts::encode_segments(const ZImageTextEncoder& encoder, const 
   const auto groups = text::split_into_groups(user_text(conversation), room, [&](std::string_view piece) {
     return static_cast<int64_t>(ids_of(piece).size());
   });
-  // The chat text around a group is kept where the first begins and where the last ends.
-  std::vector<at::Tensor> rows;
+  std::vector<std::string> texts;
   for (size_t i = 0; i < groups.size(); ++i) {
-    const bool is_first = i == 0, is_last = i + 1 == groups.size();
-    const Ids ids = ids_with(is_last ? groups[i] : without_blanks_at_the_end(groups[i]));
-    const Frame frame(ids, empty);
-    const int64_t begin = is_first ? 0 : frame.head;
-    const int64_t end = static_cast<int64_t>(ids.size()) - (is_last ? 0 : frame.tail);
-    rows.push_back(encoder.hidden_states(ids, encode_options(options_)).slice(0, begin, end));
+    const bool is_last = i + 1 == groups.size();
+    texts.push_back(render(with_user_text(conversation, is_last ? groups[i] : without_blanks_at_the_end(groups[i]))));
+  }
+  std::vector<at::Tensor> rows = encoder.encode(texts, encode_options(options_)).embeddings;
+  // The chat text around the groups is kept once: where the first begins, and where the last ends.
+  for (size_t i = 0; i < groups.size(); ++i) {
+    const Frame frame(ids_of(texts[i]), empty);
+    rows[i] = rows[i].slice(0, i == 0 ? 0 : frame.head, rows[i].size(0) - (i + 1 == groups.size() ? 0 : frame.tail));
   }
   at::Tensor joined = at::cat(rows);
   warnings_.push_back(
