@@ -92,9 +92,11 @@ at::Tensor LongPrompts::encode_segments(const ZImageTextEncoder& encoder, const 
         "expected the chat text around {} to leave room within {} tokens, got {} tokens; {}", who, limit_, empty.size(),
         "shorten its system prompt, thinking or assistant content");
 
-  const auto groups = text::split_into_groups(user_text(conversation), room, [&](std::string_view piece) {
+  auto groups = text::split_into_groups(user_text(conversation), room, [&](std::string_view piece) {
     return static_cast<int64_t>(ids_of(piece).size());
   });
+  const auto is_blank = [](std::string_view group) { return without_blanks_at_the_end(group).empty(); };
+  groups.erase(std::remove_if(groups.begin(), groups.end() - 1, is_blank), groups.end() - 1);
   std::vector<std::string> texts;
   for (size_t i = 0; i < groups.size(); ++i) {
     const bool is_last = i + 1 == groups.size();
