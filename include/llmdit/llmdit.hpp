@@ -3,6 +3,8 @@
 // Everything public, in the order of the flow.
 #include "llmdit/autoencoder_kl.hpp"
 #include "llmdit/chat.hpp"
+#include "llmdit/compatibility.hpp"
+#include "llmdit/compress.hpp"
 #include "llmdit/context_refiner.hpp"
 #include "llmdit/convert.hpp"
 #include "llmdit/demo_model.hpp"
@@ -12,6 +14,8 @@
 #include "llmdit/guidance.hpp"
 #include "llmdit/image.hpp"
 #include "llmdit/inspect.hpp"
+#include "llmdit/layer_statistics.hpp"
+#include "llmdit/layer_weights.hpp"
 #include "llmdit/load_options.hpp"
 #include "llmdit/lora.hpp"
 #include "llmdit/options.hpp"

@@ -15,10 +15,12 @@ __all__: list[str]
 __version__: str
 torch_version: str
 SEQ_MULTI_OF: int
+MAX_TEXT_SEQ_LEN: int
 
 _Path = str | os.PathLike[str]
 _Device = str | torch.device
 _DType = Literal["auto", "float32", "bfloat16", "float16"] | torch.dtype
+_LayerWeights = Mapping[int, float] | str
 _OutputType = Literal["pil", "np", "pt", "latent"]
 _ImageText = Mapping[str, str] | Sequence[tuple[str, str]]
 _Picture = np.ndarray | PIL.Image.Image  # or an Image of ours
@@ -130,6 +132,10 @@ class GenerateOptions:
     shift: float | None
     sigmas: list[float]
     hidden_layer: int
+    layer_weights: str
+    layer_spans: list[str]
+    long_prompt_mode: str
+    max_text_tokens: int | None
     system_prompt: str
     thinking_content: str
     assistant_content: str
@@ -166,6 +172,10 @@ class GenerateOptions:
         shift: float | None = ...,
         sigmas: Sequence[float] | None = ...,
         hidden_layer: int | None = ...,
+        layer_weights: _LayerWeights | None = ...,
+        layer_spans: str | Sequence[str] | None = ...,
+        long_prompt_mode: _LongPromptMode | None = ...,
+        max_text_tokens: int | None = ...,
         system_prompt: str | None = ...,
         thinking_content: str | None = ...,
         assistant_content: str | None = ...,
@@ -493,8 +503,20 @@ class ZImageTextEncoder:
         vae_path: _Path | None = ...,
         lora: _Path | Sequence[_Path] | None = ...,
     ) -> ZImageTextEncoder: ...
-    def encode(self, texts: str | Sequence[str], *, hidden_layer: int | None = ...) -> EncodingOutput: ...
+    def encode(
+        self,
+        texts: str | Sequence[str],
+        *,
+        hidden_layer: int | None = ...,
+        layer_weights: _LayerWeights | None = ...,
+        layer_spans: str | Sequence[str] | None = ...,
+    ) -> EncodingOutput: ...
+    @overload
     def hidden_states(self, input_ids: torch.Tensor | Sequence[int], layer: int) -> torch.Tensor: ...
+    @overload
+    def hidden_states(
+        self, input_ids: torch.Tensor | Sequence[int], layer: Sequence[int] | Literal["all"]
+    ) -> list[torch.Tensor]: ...
     def generate(
         self,
         text: str,
@@ -521,6 +543,77 @@ class ZImageTextEncoder:
     def tokenizer(self) -> Tokenizer: ...
     @property
     def unused_weights(self) -> list[str]: ...
+
+class OutlierDimension:
+    @property
+    def dim(self) -> int: ...
+    @property
+    def magnitude(self) -> float: ...
+    @property
+    def ratio(self) -> float: ...
+
+class LayerStatistics:
+    @property
+    def mean(self) -> float: ...
+    @property
+    def std(self) -> float: ...
+    @property
+    def min(self) -> float: ...
+    @property
+    def max(self) -> float: ...
+    @property
+    def row_norm_mean(self) -> float: ...
+    @property
+    def row_norm_min(self) -> float: ...
+    @property
+    def row_norm_max(self) -> float: ...
+    @property
+    def outliers(self) -> list[OutlierDimension]: ...
+
+def layer_statistics(states: torch.Tensor, outlier_threshold: float = ...) -> LayerStatistics: ...
+
+class ConfigDifference:
+    @property
+    def reference(self) -> float: ...
+    @property
+    def actual(self) -> float: ...
+
+class CompatibilityReport:
+    @property
+    def compatible(self) -> bool: ...
+    @property
+    def model_name(self) -> str: ...
+    @property
+    def hidden_size(self) -> int: ...
+    @property
+    def num_hidden_layers(self) -> int: ...
+    @property
+    def max_position_embeddings(self) -> int: ...
+    @property
+    def errors(self) -> list[str]: ...
+    @property
+    def warnings(self) -> list[str]: ...
+    @property
+    def config_diff(self) -> dict[str, ConfigDifference]: ...
+
+def check_compatibility(encoder: _Path, transformer: _Path | None = ...) -> CompatibilityReport: ...
+
+# Long prompts.
+
+class LongPromptMode(enum.Enum):
+    truncate = ...
+    interpolate = ...
+    pool = ...
+    attention_pool = ...
+    extrapolate = ...
+    segments = ...
+
+_LongPromptMode = (
+    Literal["truncate", "interpolate", "pool", "attention_pool", "extrapolate", "segments"] | LongPromptMode
+)
+
+def compress_embeddings(embeds: torch.Tensor, max_len: int = ..., mode: _LongPromptMode = ...) -> torch.Tensor: ...
+def estimate_quality_loss(tokens: int, max_len: int, mode: _LongPromptMode) -> str: ...
 
 # Scheduler and guidance.
 
@@ -666,7 +759,9 @@ class ZImageTransformer:
         t: torch.Tensor | float | Sequence[float],
         prompt_embeds: torch.Tensor | Sequence[torch.Tensor] | Conditioning,
     ) -> list[torch.Tensor]: ...
-    def condition(self, prompt_embeds: torch.Tensor | Sequence[torch.Tensor]) -> Conditioning: ...
+    def condition(
+        self, prompt_embeds: torch.Tensor | Sequence[torch.Tensor], *, extrapolate: bool = ...
+    ) -> Conditioning: ...
     def state_dict(self) -> dict[str, torch.Tensor]: ...
     @property
     def config(self) -> ZImageTransformerConfig: ...
@@ -867,6 +962,8 @@ class GenerateResult:
     seeds: list[int]
     sigmas: list[float]
     token_counts: list[int]
+    caption_lengths: list[int]
+    compression_ratios: list[float]
     formatted_prompts: list[str]
     warnings: list[str]
     timings: Timings
@@ -960,6 +1057,10 @@ class ZImagePipeline:
         shift: float | None = ...,
         sigmas: Sequence[float] | None = ...,
         hidden_layer: int | None = ...,
+        layer_weights: _LayerWeights | None = ...,
+        layer_spans: str | Sequence[str] | None = ...,
+        long_prompt_mode: _LongPromptMode | None = ...,
+        max_text_tokens: int | None = ...,
         system_prompt: str | None = ...,
         thinking_content: str | None = ...,
         assistant_content: str | None = ...,
@@ -1000,6 +1101,10 @@ class ZImagePipeline:
         shift: float | None = ...,
         sigmas: Sequence[float] | None = ...,
         hidden_layer: int | None = ...,
+        layer_weights: _LayerWeights | None = ...,
+        layer_spans: str | Sequence[str] | None = ...,
+        long_prompt_mode: _LongPromptMode | None = ...,
+        max_text_tokens: int | None = ...,
         system_prompt: str | None = ...,
         thinking_content: str | None = ...,
         assistant_content: str | None = ...,
@@ -1040,6 +1145,10 @@ class ZImagePipeline:
         shift: float | None = ...,
         sigmas: Sequence[float] | None = ...,
         hidden_layer: int | None = ...,
+        layer_weights: _LayerWeights | None = ...,
+        layer_spans: str | Sequence[str] | None = ...,
+        long_prompt_mode: _LongPromptMode | None = ...,
+        max_text_tokens: int | None = ...,
         system_prompt: str | None = ...,
         thinking_content: str | None = ...,
         assistant_content: str | None = ...,
@@ -1064,6 +1173,8 @@ class ZImagePipeline:
         prompt: str | Sequence[str],
         *,
         hidden_layer: int | None = ...,
+        layer_weights: _LayerWeights | None = ...,
+        layer_spans: str | Sequence[str] | None = ...,
         system_prompt: str | None = ...,
         thinking_content: str | None = ...,
         assistant_content: str | None = ...,

@@ -35,6 +35,8 @@ _DEFAULT_OUTPUT = {"image": "pil", "tensor": "pt", "latent": "latent"}
 # What of the chat options a negative prompt shares with the prompt: how its text is read, not what stands around it.
 _NEGATIVE_CHAT = ("force_think_block", "strip_quotes", "clean_whitespace")
 
+_LAYERS = ("hidden_layer", "layer_weights", "layer_spans")
+
 
 @dataclass(frozen=True, eq=False)
 class GenerateResult:
@@ -51,6 +53,10 @@ class GenerateResult:
     """Noise levels of the run, [steps + 1]."""
     token_counts: list[int]
     """One a prompt."""
+    caption_lengths: list[int]
+    """Rows the transformer was given, one a prompt."""
+    compression_ratios: list[float]
+    """Rows before over rows after compression; 1 for a prompt that fits."""
     formatted_prompts: list[str]
     """The exact chat texts; empty for prompt_embeds of the caller."""
     warnings: list[str]
@@ -176,6 +182,8 @@ class ZImagePipeline:
             seeds=result.seeds,
             sigmas=result.sigmas,
             token_counts=result.token_counts,
+            caption_lengths=result.caption_lengths,
+            compression_ratios=result.compression_ratios,
             formatted_prompts=result.formatted_prompts,
             warnings=result.warnings,
             timings=result.timings,
@@ -227,10 +235,22 @@ class ZImagePipeline:
         return self(prompt, **given, output_type=output_type, options=options, **keywords)
 
     def encode_prompt(
-        self, prompt: str | Sequence[str], *, hidden_layer: int | None = None, **chat: Any
+        self,
+        prompt: str | Sequence[str],
+        *,
+        hidden_layer: int | None = None,
+        layer_weights: dict[int, float] | str | None = None,
+        layer_spans: str | Sequence[str] | None = None,
+        **chat: Any,
     ) -> EncodingOutput:
-        """The text side alone: renders each prompt and encodes it. Other keywords are the attributes of ChatOptions."""
-        return self._native.encode_prompt(_as_prompts(prompt), hidden_layer=hidden_layer, **chat)
+        """The text side alone: renders each prompt and encodes it, however long it is: nothing is compressed.
+
+        layer_weights: a mix of layers instead of one, {-2: 0.7, -5: 0.3}. layer_spans: mixes of some tokens, such as
+        "3:12=-5:1" for tokens 3 to 11. Other keywords are the attributes of ChatOptions.
+        """
+        return self._native.encode_prompt(
+            _as_prompts(prompt), hidden_layer=hidden_layer, layer_weights=layer_weights, layer_spans=layer_spans, **chat
+        )
 
     @property
     def text_encoder(self) -> ZImageTextEncoder:
@@ -279,7 +299,8 @@ class ZImagePipeline:
             settings.negative_prompt = negatives[0]  # which the result says has no effect
         elif negatives is not None:
             chat = {name: getattr(settings, name) for name in _NEGATIVE_CHAT}
-            encoded = self.encode_prompt(negatives, hidden_layer=settings.hidden_layer, **chat)
+            layers = {name: getattr(settings, name) for name in _LAYERS}
+            encoded = self.encode_prompt(negatives, **layers, **chat)
             settings.negative_prompt_embeds = encoded.embeddings
         if self._tiled_vae and settings.vae_tiling == "auto" and keywords.get("vae_tiling") is None:
             settings.vae_tiling = "on"
