@@ -25,6 +25,8 @@ void bind_convert(py::module_& m);
 void bind_chat(py::module_& m);
 void bind_tokenizer(py::module_& m);
 void bind_text_encoder(py::module_& m);
+void bind_vl_image(py::module_& m);
+void bind_vl_encoder(py::module_& m);
 void bind_scheduler(py::module_& m);
 void bind_guidance(py::module_& m);
 void bind_z_image_transformer(py::module_& m);

@@ -18,6 +18,8 @@ PYBIND11_MODULE(_llmdit, m) {
   bind_chat(m);
   bind_tokenizer(m);
   bind_text_encoder(m);
+  bind_vl_image(m);
+  bind_vl_encoder(m);
   bind_scheduler(m);
   bind_guidance(m);
   bind_z_image_transformer(m);
