@@ -40,6 +40,7 @@ struct GenerateResult {
   std::vector<float> sigmas;          ///< noise levels of the run, [steps + 1]
   std::vector<int64_t> token_counts;  ///< one a prompt
   std::vector<std::string> formatted_prompts;  ///< the exact chat texts; empty for prompt_embeds of the caller
+  std::optional<VLExtraction> vl;  ///< what was read of the reference picture and blended in
   std::vector<std::string> warnings;
   std::string model;        ///< name of the model's folder or file
   std::vector<Lora> loras;  ///< that were loaded
@@ -87,6 +88,8 @@ class LLMDIT_EXPORT ZImagePipeline {
   ZImageTransformer transformer() const;
   AutoencoderKL vae() const;
   FlowMatchScheduler scheduler() const;
+  /// Loads it when it has not been used yet; throws not_found when there is none.
+  VLEmbeddingExtractor vl_encoder() const;
 
   /// The folder or file the pipeline was loaded from.
   std::filesystem::path path() const;

@@ -18,8 +18,6 @@ PYBIND11_MODULE(_llmdit, m) {
   bind_chat(m);
   bind_tokenizer(m);
   bind_text_encoder(m);
-  bind_vl_image(m);
-  bind_vl_encoder(m);
   bind_scheduler(m);
   bind_guidance(m);
   bind_z_image_transformer(m);
@@ -33,5 +31,7 @@ PYBIND11_MODULE(_llmdit, m) {
   bind_reference_statistics(m);
   bind_normalize(m);
   bind_blend(m);
+  bind_vl_image(m);
+  bind_vl_encoder(m);
   m.attr("__name__") = own_name;
 }

@@ -34,7 +34,7 @@ void bind_vl_image(py::module_& m) {
       "(height, width) that Qwen3-VL brings a picture to: multiples of factor, min_pixels to max_pixels in all.");
 
   m.def(
-      "preprocess_image",
+      "preprocess",
       [](const py::object& image, const py::kwargs& keywords) {
         const Image picture = any_image_from(image);
         const auto options = Record<VLImageOptions>::from_keywords(keywords);

@@ -12,6 +12,7 @@ import torch
 from typing_extensions import Buffer, Self
 
 from . import vl as vl
+from .vl import VLExtraction as _VLExtraction
 
 __all__: list[str]
 __version__: str
@@ -100,6 +101,9 @@ class LoadOptions:
     text_encoder_path: str | None
     vae_path: str | None
     tokenizer_path: str | None
+    vl_model_path: str | None
+    vl_device: str | None
+    vl_auto_unload: bool
     lora: list[str]
     def __init__(
         self,
@@ -114,6 +118,9 @@ class LoadOptions:
         text_encoder_path: _Path | None = ...,
         vae_path: _Path | None = ...,
         tokenizer_path: _Path | None = ...,
+        vl_model_path: _Path | None = ...,
+        vl_device: _Device | None = ...,
+        vl_auto_unload: bool | None = ...,
         lora: _Path | Sequence[_Path] | None = ...,
     ) -> None: ...
     @staticmethod
@@ -142,6 +149,18 @@ class GenerateOptions:
     outpaint: list[float]
     mask_feather: int
     mask_composite: bool
+    vl_alpha: float
+    vl_blend_mode: str
+    vl_text: str
+    vl_hidden_layer: int
+    vl_token_selection: str
+    vl_system_prompt: str
+    vl_force_think_block: bool | None
+    vl_scale_to_text: bool
+    vl_target_std: float | None
+    vl_normalization_mode: str
+    vl_outlier_masking: str
+    vl_outlier_threshold: float
     vae_tiling: str
     vae_tile_size: int
     vae_tile_overlap: int
@@ -153,6 +172,7 @@ class GenerateOptions:
     negative_prompt_embeds: list[torch.Tensor] | None
     on_step: Callable[[StepInfo], bool | None] | None
     prompt_embeds: list[torch.Tensor] | None
+    vl_image: Image | None
     def __init__(
         self,
         *,
@@ -178,6 +198,18 @@ class GenerateOptions:
         outpaint: Sequence[float] | None = ...,
         mask_feather: int | None = ...,
         mask_composite: bool | None = ...,
+        vl_alpha: float | None = ...,
+        vl_blend_mode: vl._BlendMode | None = ...,
+        vl_text: str | None = ...,
+        vl_hidden_layer: int | None = ...,
+        vl_token_selection: vl._TokenSelection | None = ...,
+        vl_system_prompt: str | None = ...,
+        vl_force_think_block: bool | None = ...,
+        vl_scale_to_text: bool | None = ...,
+        vl_target_std: float | None = ...,
+        vl_normalization_mode: vl._Normalization | None = ...,
+        vl_outlier_masking: vl._OutlierMode | None = ...,
+        vl_outlier_threshold: float | None = ...,
         vae_tiling: Literal["auto", "on", "off"] | None = ...,
         vae_tile_size: int | None = ...,
         vae_tile_overlap: int | None = ...,
@@ -189,6 +221,7 @@ class GenerateOptions:
         negative_prompt_embeds: Sequence[torch.Tensor] | None = ...,
         on_step: Callable[[StepInfo], bool | None] | None = ...,
         prompt_embeds: Sequence[torch.Tensor] | None = ...,
+        vl_image: _Source | Image | None = ...,
     ) -> None: ...
     def __copy__(self) -> Self: ...
     @staticmethod
@@ -594,6 +627,9 @@ class ZImageTransformer:
         text_encoder_path: _Path | None = ...,
         vae_path: _Path | None = ...,
         tokenizer_path: _Path | None = ...,
+        vl_model_path: _Path | None = ...,
+        vl_device: _Device | None = ...,
+        vl_auto_unload: bool | None = ...,
         lora: _Path | Sequence[_Path] | None = ...,
     ) -> ZImageTransformer: ...
     @overload
@@ -748,6 +784,9 @@ class AutoencoderKL:
         text_encoder_path: _Path | None = ...,
         vae_path: _Path | None = ...,
         tokenizer_path: _Path | None = ...,
+        vl_model_path: _Path | None = ...,
+        vl_device: _Device | None = ...,
+        vl_auto_unload: bool | None = ...,
         lora: _Path | Sequence[_Path] | None = ...,
     ) -> AutoencoderKL: ...
     def decode(
@@ -812,6 +851,7 @@ class GenerateResult:
     sigmas: list[float]
     token_counts: list[int]
     formatted_prompts: list[str]
+    vl: "_VLExtraction | None"
     warnings: list[str]
     timings: Timings
     def parameters(self, index: int = ...) -> dict[str, str]: ...
@@ -873,6 +913,9 @@ class ZImagePipeline:
         text_encoder_path: _Path | None = ...,
         vae_path: _Path | None = ...,
         tokenizer_path: _Path | None = ...,
+        vl_model_path: _Path | None = ...,
+        vl_device: _Device | None = ...,
+        vl_auto_unload: bool | None = ...,
         lora: _Path | Sequence[_Path] | None = ...,
     ) -> Self: ...
     def load_lora(
@@ -914,6 +957,18 @@ class ZImagePipeline:
         outpaint: Sequence[float] | None = ...,
         mask_feather: int | None = ...,
         mask_composite: bool | None = ...,
+        vl_alpha: float | None = ...,
+        vl_blend_mode: vl._BlendMode | None = ...,
+        vl_text: str | None = ...,
+        vl_hidden_layer: int | None = ...,
+        vl_token_selection: vl._TokenSelection | None = ...,
+        vl_system_prompt: str | None = ...,
+        vl_force_think_block: bool | None = ...,
+        vl_scale_to_text: bool | None = ...,
+        vl_target_std: float | None = ...,
+        vl_normalization_mode: vl._Normalization | None = ...,
+        vl_outlier_masking: vl._OutlierMode | None = ...,
+        vl_outlier_threshold: float | None = ...,
         vae_tiling: Literal["auto", "on", "off"] | None = ...,
         vae_tile_size: int | None = ...,
         vae_tile_overlap: int | None = ...,
@@ -924,6 +979,7 @@ class ZImagePipeline:
         negative_prompt_embeds: Sequence[torch.Tensor] | None = ...,
         on_step: Callable[[StepInfo], bool | None] | None = ...,
         prompt_embeds: Sequence[torch.Tensor] | None = ...,
+        vl_image: _Source | Image | None = ...,
     ) -> GenerateResult: ...
     def img2img(
         self,
@@ -954,6 +1010,18 @@ class ZImagePipeline:
         outpaint: Sequence[float] | None = ...,
         mask_feather: int | None = ...,
         mask_composite: bool | None = ...,
+        vl_alpha: float | None = ...,
+        vl_blend_mode: vl._BlendMode | None = ...,
+        vl_text: str | None = ...,
+        vl_hidden_layer: int | None = ...,
+        vl_token_selection: vl._TokenSelection | None = ...,
+        vl_system_prompt: str | None = ...,
+        vl_force_think_block: bool | None = ...,
+        vl_scale_to_text: bool | None = ...,
+        vl_target_std: float | None = ...,
+        vl_normalization_mode: vl._Normalization | None = ...,
+        vl_outlier_masking: vl._OutlierMode | None = ...,
+        vl_outlier_threshold: float | None = ...,
         vae_tiling: Literal["auto", "on", "off"] | None = ...,
         vae_tile_size: int | None = ...,
         vae_tile_overlap: int | None = ...,
@@ -963,6 +1031,7 @@ class ZImagePipeline:
         negative_prompt_embeds: Sequence[torch.Tensor] | None = ...,
         on_step: Callable[[StepInfo], bool | None] | None = ...,
         prompt_embeds: Sequence[torch.Tensor] | None = ...,
+        vl_image: _Source | Image | None = ...,
     ) -> GenerateResult: ...
     def inpaint(
         self,
@@ -994,6 +1063,18 @@ class ZImagePipeline:
         outpaint: Sequence[float] | None = ...,
         mask_feather: int | None = ...,
         mask_composite: bool | None = ...,
+        vl_alpha: float | None = ...,
+        vl_blend_mode: vl._BlendMode | None = ...,
+        vl_text: str | None = ...,
+        vl_hidden_layer: int | None = ...,
+        vl_token_selection: vl._TokenSelection | None = ...,
+        vl_system_prompt: str | None = ...,
+        vl_force_think_block: bool | None = ...,
+        vl_scale_to_text: bool | None = ...,
+        vl_target_std: float | None = ...,
+        vl_normalization_mode: vl._Normalization | None = ...,
+        vl_outlier_masking: vl._OutlierMode | None = ...,
+        vl_outlier_threshold: float | None = ...,
         vae_tiling: Literal["auto", "on", "off"] | None = ...,
         vae_tile_size: int | None = ...,
         vae_tile_overlap: int | None = ...,
@@ -1002,6 +1083,7 @@ class ZImagePipeline:
         negative_prompt_embeds: Sequence[torch.Tensor] | None = ...,
         on_step: Callable[[StepInfo], bool | None] | None = ...,
         prompt_embeds: Sequence[torch.Tensor] | None = ...,
+        vl_image: _Source | Image | None = ...,
     ) -> GenerateResult: ...
     def encode_prompt(
         self,
@@ -1025,6 +1107,8 @@ class ZImagePipeline:
     def vae(self) -> AutoencoderKL: ...
     @property
     def scheduler(self) -> FlowMatchScheduler: ...
+    @property
+    def vl_encoder(self) -> vl.VLEmbeddingExtractor: ...
     @property
     def path(self) -> Path: ...
     @property

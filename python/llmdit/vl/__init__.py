@@ -11,7 +11,12 @@ from .._llmdit import (
     BlendStats,
     EmbeddingStats,
     OutlierInfo,
+    Qwen3VLConfig,
+    Qwen3VLVisionConfig,
     ReferenceStatistics,
+    VLEmbeddingExtractor,
+    VLExtraction,
+    VLImageOptions,
     blend,
     blend_adain,
     blend_adain_per_dim,
@@ -28,7 +33,9 @@ from .._llmdit import (
     mask_outlier_dimensions,
     normalize_hybrid,
     normalize_per_dimension,
+    preprocess,
     scale_embeddings,
+    smart_resize,
 )
 
 __all__ = [
@@ -36,7 +43,12 @@ __all__ = [
     "BlendStats",
     "EmbeddingStats",
     "OutlierInfo",
+    "Qwen3VLConfig",
+    "Qwen3VLVisionConfig",
     "ReferenceStatistics",
+    "VLEmbeddingExtractor",
+    "VLExtraction",
+    "VLImageOptions",
     "blend",
     "blend_adain",
     "blend_adain_per_dim",
@@ -53,5 +65,7 @@ __all__ = [
     "mask_outlier_dimensions",
     "normalize_hybrid",
     "normalize_per_dimension",
+    "preprocess",
     "scale_embeddings",
+    "smart_resize",
 ]

@@ -1,9 +1,15 @@
 """Types of llmdit.vl; compared with the module by tests/python/test_surface.py."""
 
+import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+import PIL.Image
 import torch
+
+from .. import Image, Qwen3Config, Tokenizer
 
 __all__: list[str]
 
@@ -17,6 +23,13 @@ _BlendMode = Literal[
     "attention_weighted",
     "style_delta",
 ]
+_TokenSelection = Literal["all", "image_only", "image_only_no_markers", "text_only"]
+_Normalization = Literal["global", "per_dim", "hybrid"]
+_OutlierMode = Literal["none", "zero", "clamp", "scale"]
+_Path = str | os.PathLike[str]
+_Picture = _Path | np.ndarray | PIL.Image.Image | torch.Tensor | Image
+_Pixels = tuple[torch.Tensor, torch.Tensor]
+"""pixel_values [patches, columns] and image_grid_thw [1, 3], as transformers has them."""
 _Numbers = torch.Tensor | Sequence[float]
 
 class ReferenceStatistics:
@@ -135,3 +148,186 @@ def blend(
     neutral: torch.Tensor | None = ...,
     attention_weights: _Numbers | None = ...,
 ) -> BlendResult: ...
+
+# Qwen3-VL.
+
+class VLImageOptions:
+    patch_size: int
+    temporal_patch_size: int
+    merge_size: int
+    min_pixels: int
+    max_pixels: int
+    image_mean: list[float]
+    image_std: list[float]
+    def __init__(
+        self,
+        *,
+        patch_size: int = ...,
+        temporal_patch_size: int = ...,
+        merge_size: int = ...,
+        min_pixels: int = ...,
+        max_pixels: int = ...,
+        image_mean: Sequence[float] = ...,
+        image_std: Sequence[float] = ...,
+    ) -> None: ...
+    @staticmethod
+    def from_pretrained(path: _Path) -> VLImageOptions: ...
+
+def smart_resize(
+    height: int, width: int, factor: int = ..., min_pixels: int = ..., max_pixels: int = ...
+) -> tuple[int, int]: ...
+def preprocess(
+    image: _Picture,
+    *,
+    patch_size: int = ...,
+    temporal_patch_size: int = ...,
+    merge_size: int = ...,
+    min_pixels: int = ...,
+    max_pixels: int = ...,
+    image_mean: Sequence[float] = ...,
+    image_std: Sequence[float] = ...,
+) -> _Pixels: ...
+
+class Qwen3VLVisionConfig:
+    @property
+    def depth(self) -> int: ...
+    @property
+    def hidden_size(self) -> int: ...
+    @property
+    def intermediate_size(self) -> int: ...
+    @property
+    def num_heads(self) -> int: ...
+    @property
+    def in_channels(self) -> int: ...
+    @property
+    def patch_size(self) -> int: ...
+    @property
+    def temporal_patch_size(self) -> int: ...
+    @property
+    def spatial_merge_size(self) -> int: ...
+    @property
+    def out_hidden_size(self) -> int: ...
+    @property
+    def num_position_embeddings(self) -> int: ...
+    @property
+    def deepstack_visual_indexes(self) -> list[int]: ...
+    @property
+    def rope_theta(self) -> float: ...
+
+class Qwen3VLConfig:
+    @property
+    def text(self) -> Qwen3Config: ...
+    @property
+    def vision(self) -> Qwen3VLVisionConfig: ...
+    @property
+    def mrope_section(self) -> list[int]: ...
+    @property
+    def image_token_id(self) -> int: ...
+    @property
+    def vision_start_token_id(self) -> int: ...
+    @property
+    def vision_end_token_id(self) -> int: ...
+
+class VLExtraction:
+    @property
+    def embeddings(self) -> torch.Tensor: ...
+    @property
+    def num_tokens(self) -> int: ...
+    @property
+    def hidden_layer(self) -> int: ...
+    @property
+    def original_std(self) -> float: ...
+    @property
+    def scaled_std(self) -> float: ...
+    @property
+    def scale_factor(self) -> float: ...
+    @property
+    def token_selection(self) -> _TokenSelection: ...
+    @property
+    def normalization_mode(self) -> _Normalization: ...
+    @property
+    def outlier_masking(self) -> _OutlierMode: ...
+    @property
+    def outlier_threshold(self) -> float: ...
+    @property
+    def masked_dimensions(self) -> list[int] | None: ...
+    @property
+    def masked_dim_ratios(self) -> list[float]: ...
+    @property
+    def text_description(self) -> str: ...
+    @property
+    def system_prompt(self) -> str: ...
+    @property
+    def full_prompt_with_tokens(self) -> str: ...
+    @property
+    def input_token_ids(self) -> list[int]: ...
+    @property
+    def model_variant(self) -> Literal["instruct", "thinking"]: ...
+    @property
+    def chat_template_format(self) -> str: ...
+    @property
+    def from_cache(self) -> bool: ...
+    @property
+    def warnings(self) -> list[str]: ...
+
+class VLEmbeddingExtractor:
+    @staticmethod
+    def from_pretrained(
+        path: _Path,
+        *,
+        auto_unload: bool = ...,
+        cache_size: int = ...,
+        dtype: str | torch.dtype | None = ...,
+        quantization: str | None = ...,
+        device: str | torch.device | None = ...,
+    ) -> VLEmbeddingExtractor: ...
+    def extract(
+        self,
+        image: _Picture,
+        text: str | None = ...,
+        *,
+        statistics: ReferenceStatistics | None = ...,
+        hidden_layer: int | None = ...,
+        token_selection: _TokenSelection | None = ...,
+        system_prompt: str | None = ...,
+        force_think_block: bool | None = ...,
+        scale_to_text: bool | None = ...,
+        target_std: float | None = ...,
+        normalization_mode: _Normalization | None = ...,
+        outlier_masking: _OutlierMode | None = ...,
+        outlier_threshold: float | None = ...,
+        image_tokens_only: bool = ...,
+        image_tokens_no_markers: bool = ...,
+        text_tokens_only: bool = ...,
+    ) -> VLExtraction: ...
+    def preprocess(self, image: _Picture) -> _Pixels: ...
+    def image_features(self, pixels: _Pixels) -> tuple[torch.Tensor, list[torch.Tensor]]: ...
+    def position_ids(self, input_ids: Sequence[int], pixels: _Pixels | None = ...) -> torch.Tensor: ...
+    def hidden_states(
+        self, input_ids: Sequence[int], pixels: _Pixels | None, layers: Sequence[int]
+    ) -> list[torch.Tensor]: ...
+    def format(
+        self,
+        image_tokens: int,
+        text: str = ...,
+        *,
+        system_prompt: str | None = ...,
+        force_think_block: bool | None = ...,
+    ) -> str: ...
+    @property
+    def config(self) -> Qwen3VLConfig: ...
+    @property
+    def image_options(self) -> VLImageOptions: ...
+    @property
+    def tokenizer(self) -> Tokenizer: ...
+    @property
+    def hidden_size(self) -> int: ...
+    @property
+    def model_variant(self) -> Literal["instruct", "thinking"]: ...
+    @property
+    def unused_weights(self) -> list[str]: ...
+    @property
+    def path(self) -> Path: ...
+    @property
+    def is_loaded(self) -> bool: ...
+    def unload(self) -> None: ...
