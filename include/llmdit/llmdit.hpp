@@ -21,6 +21,7 @@
 #include "llmdit/reference_statistics.hpp"
 #include "llmdit/remote.hpp"
 #include "llmdit/scheduler.hpp"
+#include "llmdit/steering.hpp"
 #include "llmdit/text_encoder.hpp"
 #include "llmdit/tokenizer.hpp"
 #include "llmdit/version.hpp"

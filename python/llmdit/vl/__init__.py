@@ -36,6 +36,7 @@ from .._llmdit import (
     preprocess,
     scale_embeddings,
     smart_resize,
+    statistics_prompts,
 )
 
 __all__ = [
@@ -68,4 +69,5 @@ __all__ = [
     "preprocess",
     "scale_embeddings",
     "smart_resize",
+    "statistics_prompts",
 ]
