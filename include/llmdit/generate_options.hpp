@@ -51,7 +51,8 @@ inline constexpr int64_t max_inference_steps = 10000;
 struct VLOptions {
   double alpha = BlendOptions{}.alpha;  ///< 0 the prompt alone, 1 the picture alone
   BlendMode blend_mode = BlendOptions{}.mode;
-  std::string text{};  ///< that the model reads with the picture
+  std::string text{};        ///< that the model reads with the picture
+  std::string statistics{};  ///< file of ReferenceStatistics (UTF-8), for extract.statistics
   /// How its states are read. Without target_std and statistics they are scaled to the prompt's own deviation.
   VLExtractOptions extract{};
 };

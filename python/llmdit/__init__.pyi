@@ -161,6 +161,7 @@ class GenerateOptions:
     vl_normalization_mode: str
     vl_outlier_masking: str
     vl_outlier_threshold: float
+    vl_statistics: str
     vae_tiling: str
     vae_tile_size: int
     vae_tile_overlap: int
@@ -210,6 +211,7 @@ class GenerateOptions:
         vl_normalization_mode: vl._Normalization | None = ...,
         vl_outlier_masking: vl._OutlierMode | None = ...,
         vl_outlier_threshold: float | None = ...,
+        vl_statistics: _Path | None = ...,
         vae_tiling: Literal["auto", "on", "off"] | None = ...,
         vae_tile_size: int | None = ...,
         vae_tile_overlap: int | None = ...,
@@ -969,6 +971,7 @@ class ZImagePipeline:
         vl_normalization_mode: vl._Normalization | None = ...,
         vl_outlier_masking: vl._OutlierMode | None = ...,
         vl_outlier_threshold: float | None = ...,
+        vl_statistics: _Path | None = ...,
         vae_tiling: Literal["auto", "on", "off"] | None = ...,
         vae_tile_size: int | None = ...,
         vae_tile_overlap: int | None = ...,
@@ -1022,6 +1025,7 @@ class ZImagePipeline:
         vl_normalization_mode: vl._Normalization | None = ...,
         vl_outlier_masking: vl._OutlierMode | None = ...,
         vl_outlier_threshold: float | None = ...,
+        vl_statistics: _Path | None = ...,
         vae_tiling: Literal["auto", "on", "off"] | None = ...,
         vae_tile_size: int | None = ...,
         vae_tile_overlap: int | None = ...,
@@ -1075,6 +1079,7 @@ class ZImagePipeline:
         vl_normalization_mode: vl._Normalization | None = ...,
         vl_outlier_masking: vl._OutlierMode | None = ...,
         vl_outlier_threshold: float | None = ...,
+        vl_statistics: _Path | None = ...,
         vae_tiling: Literal["auto", "on", "off"] | None = ...,
         vae_tile_size: int | None = ...,
         vae_tile_overlap: int | None = ...,

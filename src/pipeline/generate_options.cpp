@@ -138,6 +138,8 @@ constexpr OptionField generate_fields[] = {
         {.section = "vl", .help = "what is done with outlier columns of the picture's rows (needs statistics)"}),
     field<Options, "vl_outlier_threshold", &Options::vl, &VLOptions::extract, &VLExtractOptions::outlier_threshold>(
         {.section = "vl", .help = "deviation over the text's that makes an outlier", .minimum = 0, .maximum = 1e6}),
+    field<Options, "vl_statistics", &Options::vl, &VLOptions::statistics>(
+        {.section = "vl", .help = "file of the text encoder's statistics, by encode --statistics"}),
     field<Options, "vae_tiling", &Options::vae_tiling>(
         {.section = "pipeline", .help = "autoencoder tile by tile; auto: where memory is short"}),
     field<Options, "vae_tile_size", &Options::vae_tile_size>({.section = "pipeline",

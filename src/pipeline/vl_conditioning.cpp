@@ -6,6 +6,7 @@
 
 #include "base/check.hpp"
 #include "base/load_options.hpp"
+#include "io/encoding.hpp"
 
 namespace llmdit {
 namespace {
@@ -16,7 +17,7 @@ void check_width(const VLEmbeddingExtractor& extractor, const at::Tensor& embeds
   if (extractor.hidden_size() == embeds.size(1)) return;
   fail(ErrorCode::unsupported, "vl_image",
        "expected a Qwen3-VL model as wide as the text encoder, {}, found {} in {}; for Qwen3-4B it is Qwen3-VL-4B",
-       embeds.size(1), extractor.hidden_size(), extractor.path().string());
+       embeds.size(1), extractor.hidden_size(), io::printable_path(extractor.path()));
 }
 
 /// A picture of the same size that shows nothing: what is the same in its rows is not the picture's style.
@@ -41,10 +42,13 @@ VLConditioned condition_on_picture(const VLEmbeddingExtractor& extractor, const 
                                    const GenerateOptions& options) {
   const VLOptions& vl = options.vl;
   VLConditioned result;
+  std::optional<ReferenceStatistics> statistics = vl.extract.statistics;
+  if (!vl.statistics.empty()) statistics = ReferenceStatistics::load(io::path_from_utf8(vl.statistics));
   for (const at::Tensor& embeds : prompt_embeds) {
     check_width(extractor, embeds);
     VLExtractOptions reading = vl.extract;
     reading.stop = options.stop;
+    reading.statistics = statistics;
     // The scale that the transformer is about to see, whatever encoder and layer it comes from.
     if (!reading.target_std && !reading.statistics && embeds.numel() > 1)
       reading.target_std = embeds.to(at::kFloat).std().item<double>();

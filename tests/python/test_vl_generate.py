@@ -54,7 +54,7 @@ def test_style_delta_is_against_a_gray_picture(pipe: llmdit.ZImagePipeline) -> N
     assert torch.equal(got, latents(pipe, prompt_embeds=[mixed]))
 
 
-def test_options_reach_the_extractor(pipe: llmdit.ZImagePipeline) -> None:
+def test_options_reach_the_extractor(pipe: llmdit.ZImagePipeline, tmp_path: Path) -> None:
     text = pipe.encode_prompt(PROMPT).embeddings[0]
     for name, value in {
         "hidden_layer": -3,
@@ -69,6 +69,16 @@ def test_options_reach_the_extractor(pipe: llmdit.ZImagePipeline) -> None:
         assert torch.equal(got, latents(pipe, prompt_embeds=[mixed])), name
     mixed = vl.blend_interpolate(rows(pipe, text, text="a wall"), text, 0.3)
     assert torch.equal(latents(pipe, vl_image=REFERENCE, vl_text="a wall"), latents(pipe, prompt_embeds=[mixed]))
+    statistics = vl.ReferenceStatistics.compute(text)
+    statistics.save(tmp_path / "own.npz")
+    options = {"normalization_mode": "per_dim", "outlier_masking": "clamp", "outlier_threshold": 0.8}
+    mixed = vl.blend_interpolate(
+        pipe.vl_encoder.extract(REFERENCE, statistics=statistics, **options).embeddings, text, 0.3
+    )
+    got = latents(
+        pipe, vl_image=REFERENCE, vl_statistics=tmp_path / "own.npz", **{f"vl_{n}": v for n, v in options.items()}
+    )
+    assert torch.equal(got, latents(pipe, prompt_embeds=[mixed]))
     for name in ("normalization_mode", "outlier_masking"):
         with pytest.raises(ValueError, match="statistics"):
             latents(pipe, vl_image=REFERENCE, **{f"vl_{name}": "hybrid" if name[0] == "n" else "zero"})
