@@ -23,6 +23,7 @@
 #include "model_choice.hpp"
 #include "option_flags.hpp"
 #include "prompt_input.hpp"
+#include "statistics_run.hpp"
 
 namespace llmdit::cli {
 namespace {
@@ -30,7 +31,8 @@ namespace {
 constexpr const char* kExamples = R"(Examples:
   llmdit encode "a red circle"
   llmdit encode "a red circle" --layer-weights "-2:0.7,-5:0.3" --json
-  llmdit encode "a red circle" --layer-statistics)";
+  llmdit encode "a red circle" --layer-statistics
+  llmdit encode --statistics text.npz --prompts-file prompts.txt)";
 
 std::string dtype_text(at::ScalarType type) {
   switch (type) {
@@ -95,7 +97,8 @@ class EncodeCommand {
         console_(app),
         model_(app),
         load_flags_(OptionFlags::of<LoadOptions>(app, "Model", is_encoder_load_field)),
-        encode_flags_(OptionFlags::of<GenerateOptions>(app, "Encoding", is_encode_field)) {
+        encode_flags_(OptionFlags::of<GenerateOptions>(app, "Encoding", is_encode_field)),
+        statistics_(app) {
     app.add_flag("--layer-statistics", every_layer_, "describe the hidden states of every layer")->group("Output");
     app.footer(kExamples);
   }
@@ -103,16 +106,26 @@ class EncodeCommand {
   void run() {
     load_flags_.apply(load_);
     encode_flags_.apply(options_);
-    const std::string prompt = prompt_.read();
-    const ModelSources model(model_.resolve(console_), load_);
+    statistics_.prepare();
+    if (statistics_.is_wanted() && prompt_.is_given()) {
+      throw UsageError("--statistics takes its prompts from --prompts-file, not a single one");
+    }
+    const std::string prompt = statistics_.is_wanted() ? "" : prompt_.read();
+    const std::filesystem::path named = model_.resolve(console_);
+    const ModelSources model(named, load_);
 
     InterruptGuard interrupt([this] { console_.note("stopping; Ctrl-C again quits at once"); });
     const auto encoder = ZImageTextEncoder::load(model, load_);
+    const EncodeOptions encoding{.hidden_layer = options_.hidden_layer,
+                                 .layer_weights = options_.layer_weights,
+                                 .layer_spans = options_.layer_spans,
+                                 .stop = interrupt.token()};
+    if (statistics_.is_wanted()) {
+      return statistics_.run(encoder, load_.text_encoder_path.value_or(named.string()), options_.chat, encoding,
+                             json_.given(), console_);
+    }
     const std::vector<std::string> texts = {format_prompt(prompt, options_.chat)};
-    const EncodingOutput output = encoder.encode(texts, {.hidden_layer = options_.hidden_layer,
-                                                         .layer_weights = options_.layer_weights,
-                                                         .layer_spans = options_.layer_spans,
-                                                         .stop = interrupt.token()});
+    const EncodingOutput output = encoder.encode(texts, encoding);
     const at::Tensor& embeddings = output.embeddings.front();
     const LayerStatistics result = layer_statistics(embeddings);
     std::vector<LayerStatistics> layers;
@@ -155,6 +168,7 @@ class EncodeCommand {
   ModelChoice model_;
   OptionFlags load_flags_;
   OptionFlags encode_flags_;
+  StatisticsRun statistics_;
   LoadOptions load_;
   GenerateOptions options_;
   bool every_layer_ = false;

@@ -13,7 +13,7 @@ OptionValue other_value(const OptionField& field) {
   const GenerateOptions defaults;
   switch (field.kind) {
     case OptionKind::boolean:
-      return !std::get<bool>(field.get(&defaults));
+      return field.get(&defaults) != OptionValue(true);
     case OptionKind::integer:
       return int64_t{12345};
     case OptionKind::unsigned_integer:
@@ -55,7 +55,7 @@ bool is_encode_field(const OptionField& field) {
 bool is_picture_field(const OptionField& field) { return !writes_to(field, &GenerateOptions::output_type); }
 
 bool is_encoder_load_field(const OptionField& field) {
-  return field.name != "transformer_path" && field.name != "vae_path" && field.name != "lora";
+  return field.name != "transformer_path" && field.name != "vae_path" && field.name != "lora" && field.section != "vl";
 }
 
 bool is_token_load_field(const OptionField& field) {

@@ -42,6 +42,7 @@ struct GenerateResult {
   std::vector<int64_t> caption_lengths;    ///< rows the transformer was given, one a prompt
   std::vector<double> compression_ratios;  ///< rows before over rows after compression; 1 for a prompt that fits
   std::vector<std::string> formatted_prompts;  ///< the exact chat texts; empty for prompt_embeds of the caller
+  std::optional<VLExtraction> vl;  ///< what was read of the reference picture and blended in
   std::vector<std::string> warnings;
   std::string model;        ///< name of the model's folder or file
   std::vector<Lora> loras;  ///< that were loaded
@@ -89,6 +90,8 @@ class LLMDIT_EXPORT ZImagePipeline {
   ZImageTransformer transformer() const;
   AutoencoderKL vae() const;
   FlowMatchScheduler scheduler() const;
+  /// Loads it when it has not been used yet; throws not_found when there is none.
+  VLEmbeddingExtractor vl_encoder() const;
 
   /// The folder or file the pipeline was loaded from.
   std::filesystem::path path() const;

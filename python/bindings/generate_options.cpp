@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "bindings.hpp"
+#include "image.hpp"
 #include "options.hpp"
 #include "record.hpp"
 #include "tensors.hpp"
@@ -121,6 +122,11 @@ const std::map<std::string, RuntimeField>& runtime_fields() {
                      "[3, height, width] in 0..1")},
       {"mask_image", picture_field(&GenerateOptions::mask_image,
                                    "where the image is painted anew, as image; from half gray on to white")},
+      {"vl_image",
+       {"reference picture that the prompt's embeddings are blended with, as image",
+        [](const GenerateOptions& options) { return py::cast(options.vl_image); },
+        [](GenerateOptions& options, const py::object& value) { options.vl_image = any_image_from(value); },
+        [](GenerateOptions& options) { options.vl_image.reset(); }}},
       {"on_step",
        {"called with a StepInfo after each step; returning True stops", step_function, set_step_function,
         [](GenerateOptions& options) { options.on_step = nullptr; }}},

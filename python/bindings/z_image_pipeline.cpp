@@ -22,6 +22,7 @@ GenerateResult generate(const ZImagePipeline& self, const std::vector<std::strin
     result = self.generate(prompts, running.options());
     result.latents = ordinary(result.latents);
     result.pixels = ordinary(result.pixels);
+    if (result.vl) result.vl->embeddings = ordinary(result.vl->embeddings);
   } catch (const Error&) {
     running.rethrow();
     throw;
@@ -65,6 +66,7 @@ void bind_z_image_pipeline(py::module_& m) {
       .read_only("caption_lengths", &GenerateResult::caption_lengths)
       .read_only("compression_ratios", &GenerateResult::compression_ratios)
       .read_only("formatted_prompts", &GenerateResult::formatted_prompts)
+      .read_only("vl", &GenerateResult::vl)
       .read_only("warnings", &GenerateResult::warnings)
       .read_only("model", &GenerateResult::model)
       .read_only("loras", &GenerateResult::loras)
@@ -95,6 +97,7 @@ void bind_z_image_pipeline(py::module_& m) {
       .def_property_readonly("transformer", &ZImagePipeline::transformer)
       .def_property_readonly("vae", &ZImagePipeline::vae)
       .def_property_readonly("scheduler", &ZImagePipeline::scheduler)
+      .def_property_readonly("vl_encoder", &ZImagePipeline::vl_encoder)
       .def_property_readonly("path", &ZImagePipeline::path)
       .def_property_readonly("size_multiple", &ZImagePipeline::size_multiple);
 

@@ -11,6 +11,9 @@ import PIL.Image
 import torch
 from typing_extensions import Buffer, Self
 
+from . import vl as vl
+from .vl import VLExtraction as _VLExtraction
+
 __all__: list[str]
 __version__: str
 torch_version: str
@@ -100,6 +103,9 @@ class LoadOptions:
     text_encoder_path: str | None
     vae_path: str | None
     tokenizer_path: str | None
+    vl_model_path: str | None
+    vl_device: str | None
+    vl_auto_unload: bool
     lora: list[str]
     def __init__(
         self,
@@ -114,6 +120,9 @@ class LoadOptions:
         text_encoder_path: _Path | None = ...,
         vae_path: _Path | None = ...,
         tokenizer_path: _Path | None = ...,
+        vl_model_path: _Path | None = ...,
+        vl_device: _Device | None = ...,
+        vl_auto_unload: bool | None = ...,
         lora: _Path | Sequence[_Path] | None = ...,
     ) -> None: ...
     @staticmethod
@@ -146,6 +155,19 @@ class GenerateOptions:
     outpaint: list[float]
     mask_feather: int
     mask_composite: bool
+    vl_alpha: float
+    vl_blend_mode: str
+    vl_text: str
+    vl_hidden_layer: int
+    vl_token_selection: str
+    vl_system_prompt: str
+    vl_force_think_block: bool | None
+    vl_scale_to_text: bool
+    vl_target_std: float | None
+    vl_normalization_mode: str
+    vl_outlier_masking: str
+    vl_outlier_threshold: float
+    vl_statistics: str
     vae_tiling: str
     vae_tile_size: int
     vae_tile_overlap: int
@@ -157,6 +179,7 @@ class GenerateOptions:
     negative_prompt_embeds: list[torch.Tensor] | None
     on_step: Callable[[StepInfo], bool | None] | None
     prompt_embeds: list[torch.Tensor] | None
+    vl_image: Image | None
     def __init__(
         self,
         *,
@@ -186,6 +209,19 @@ class GenerateOptions:
         outpaint: Sequence[float] | None = ...,
         mask_feather: int | None = ...,
         mask_composite: bool | None = ...,
+        vl_alpha: float | None = ...,
+        vl_blend_mode: vl._BlendMode | None = ...,
+        vl_text: str | None = ...,
+        vl_hidden_layer: int | None = ...,
+        vl_token_selection: vl._TokenSelection | None = ...,
+        vl_system_prompt: str | None = ...,
+        vl_force_think_block: bool | None = ...,
+        vl_scale_to_text: bool | None = ...,
+        vl_target_std: float | None = ...,
+        vl_normalization_mode: vl._Normalization | None = ...,
+        vl_outlier_masking: vl._OutlierMode | None = ...,
+        vl_outlier_threshold: float | None = ...,
+        vl_statistics: _Path | None = ...,
         vae_tiling: Literal["auto", "on", "off"] | None = ...,
         vae_tile_size: int | None = ...,
         vae_tile_overlap: int | None = ...,
@@ -197,6 +233,7 @@ class GenerateOptions:
         negative_prompt_embeds: Sequence[torch.Tensor] | None = ...,
         on_step: Callable[[StepInfo], bool | None] | None = ...,
         prompt_embeds: Sequence[torch.Tensor] | None = ...,
+        vl_image: _Source | Image | None = ...,
     ) -> None: ...
     def __copy__(self) -> Self: ...
     @staticmethod
@@ -743,6 +780,9 @@ class ZImageTransformer:
         text_encoder_path: _Path | None = ...,
         vae_path: _Path | None = ...,
         tokenizer_path: _Path | None = ...,
+        vl_model_path: _Path | None = ...,
+        vl_device: _Device | None = ...,
+        vl_auto_unload: bool | None = ...,
         lora: _Path | Sequence[_Path] | None = ...,
     ) -> ZImageTransformer: ...
     @overload
@@ -899,6 +939,9 @@ class AutoencoderKL:
         text_encoder_path: _Path | None = ...,
         vae_path: _Path | None = ...,
         tokenizer_path: _Path | None = ...,
+        vl_model_path: _Path | None = ...,
+        vl_device: _Device | None = ...,
+        vl_auto_unload: bool | None = ...,
         lora: _Path | Sequence[_Path] | None = ...,
     ) -> AutoencoderKL: ...
     def decode(
@@ -965,6 +1008,7 @@ class GenerateResult:
     caption_lengths: list[int]
     compression_ratios: list[float]
     formatted_prompts: list[str]
+    vl: "_VLExtraction | None"
     warnings: list[str]
     timings: Timings
     def parameters(self, index: int = ...) -> dict[str, str]: ...
@@ -1026,6 +1070,9 @@ class ZImagePipeline:
         text_encoder_path: _Path | None = ...,
         vae_path: _Path | None = ...,
         tokenizer_path: _Path | None = ...,
+        vl_model_path: _Path | None = ...,
+        vl_device: _Device | None = ...,
+        vl_auto_unload: bool | None = ...,
         lora: _Path | Sequence[_Path] | None = ...,
     ) -> Self: ...
     def load_lora(
@@ -1071,6 +1118,19 @@ class ZImagePipeline:
         outpaint: Sequence[float] | None = ...,
         mask_feather: int | None = ...,
         mask_composite: bool | None = ...,
+        vl_alpha: float | None = ...,
+        vl_blend_mode: vl._BlendMode | None = ...,
+        vl_text: str | None = ...,
+        vl_hidden_layer: int | None = ...,
+        vl_token_selection: vl._TokenSelection | None = ...,
+        vl_system_prompt: str | None = ...,
+        vl_force_think_block: bool | None = ...,
+        vl_scale_to_text: bool | None = ...,
+        vl_target_std: float | None = ...,
+        vl_normalization_mode: vl._Normalization | None = ...,
+        vl_outlier_masking: vl._OutlierMode | None = ...,
+        vl_outlier_threshold: float | None = ...,
+        vl_statistics: _Path | None = ...,
         vae_tiling: Literal["auto", "on", "off"] | None = ...,
         vae_tile_size: int | None = ...,
         vae_tile_overlap: int | None = ...,
@@ -1081,6 +1141,7 @@ class ZImagePipeline:
         negative_prompt_embeds: Sequence[torch.Tensor] | None = ...,
         on_step: Callable[[StepInfo], bool | None] | None = ...,
         prompt_embeds: Sequence[torch.Tensor] | None = ...,
+        vl_image: _Source | Image | None = ...,
     ) -> GenerateResult: ...
     def img2img(
         self,
@@ -1115,6 +1176,19 @@ class ZImagePipeline:
         outpaint: Sequence[float] | None = ...,
         mask_feather: int | None = ...,
         mask_composite: bool | None = ...,
+        vl_alpha: float | None = ...,
+        vl_blend_mode: vl._BlendMode | None = ...,
+        vl_text: str | None = ...,
+        vl_hidden_layer: int | None = ...,
+        vl_token_selection: vl._TokenSelection | None = ...,
+        vl_system_prompt: str | None = ...,
+        vl_force_think_block: bool | None = ...,
+        vl_scale_to_text: bool | None = ...,
+        vl_target_std: float | None = ...,
+        vl_normalization_mode: vl._Normalization | None = ...,
+        vl_outlier_masking: vl._OutlierMode | None = ...,
+        vl_outlier_threshold: float | None = ...,
+        vl_statistics: _Path | None = ...,
         vae_tiling: Literal["auto", "on", "off"] | None = ...,
         vae_tile_size: int | None = ...,
         vae_tile_overlap: int | None = ...,
@@ -1124,6 +1198,7 @@ class ZImagePipeline:
         negative_prompt_embeds: Sequence[torch.Tensor] | None = ...,
         on_step: Callable[[StepInfo], bool | None] | None = ...,
         prompt_embeds: Sequence[torch.Tensor] | None = ...,
+        vl_image: _Source | Image | None = ...,
     ) -> GenerateResult: ...
     def inpaint(
         self,
@@ -1159,6 +1234,19 @@ class ZImagePipeline:
         outpaint: Sequence[float] | None = ...,
         mask_feather: int | None = ...,
         mask_composite: bool | None = ...,
+        vl_alpha: float | None = ...,
+        vl_blend_mode: vl._BlendMode | None = ...,
+        vl_text: str | None = ...,
+        vl_hidden_layer: int | None = ...,
+        vl_token_selection: vl._TokenSelection | None = ...,
+        vl_system_prompt: str | None = ...,
+        vl_force_think_block: bool | None = ...,
+        vl_scale_to_text: bool | None = ...,
+        vl_target_std: float | None = ...,
+        vl_normalization_mode: vl._Normalization | None = ...,
+        vl_outlier_masking: vl._OutlierMode | None = ...,
+        vl_outlier_threshold: float | None = ...,
+        vl_statistics: _Path | None = ...,
         vae_tiling: Literal["auto", "on", "off"] | None = ...,
         vae_tile_size: int | None = ...,
         vae_tile_overlap: int | None = ...,
@@ -1167,6 +1255,7 @@ class ZImagePipeline:
         negative_prompt_embeds: Sequence[torch.Tensor] | None = ...,
         on_step: Callable[[StepInfo], bool | None] | None = ...,
         prompt_embeds: Sequence[torch.Tensor] | None = ...,
+        vl_image: _Source | Image | None = ...,
     ) -> GenerateResult: ...
     def encode_prompt(
         self,
@@ -1193,6 +1282,28 @@ class ZImagePipeline:
     @property
     def scheduler(self) -> FlowMatchScheduler: ...
     @property
+    def vl_encoder(self) -> vl.VLEmbeddingExtractor: ...
+    @property
     def path(self) -> Path: ...
     @property
     def size_multiple(self) -> int: ...
+
+# Directions between embeddings.
+
+_RowReduction = Literal["mean", "max", "last", "first"]
+
+class EmbeddingComparison:
+    @property
+    def cosine_similarity(self) -> float: ...
+    @property
+    def mean_squared_error(self) -> float: ...
+
+def compare_embeddings(a: torch.Tensor, b: torch.Tensor, *, reduction: _RowReduction = ...) -> EmbeddingComparison: ...
+def steering_vector(
+    positive: torch.Tensor | Sequence[torch.Tensor],
+    negative: torch.Tensor | Sequence[torch.Tensor],
+    *,
+    reduction: _RowReduction = ...,
+    normalize: bool = ...,
+) -> torch.Tensor: ...
+def apply_steering(embeddings: torch.Tensor, vector: torch.Tensor, scale: float = ...) -> torch.Tensor: ...

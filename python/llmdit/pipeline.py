@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     import numpy as np
     import PIL.Image
 
+    from .vl import VLEmbeddingExtractor, VLExtraction
+
 # What the library makes for each kind of picture.
 _OUTPUT_TYPES = {"pil": "image", "np": "tensor", "pt": "tensor", "latent": "latent"}
 _DEFAULT_OUTPUT = {"image": "pil", "tensor": "pt", "latent": "latent"}
@@ -59,6 +61,8 @@ class GenerateResult:
     """Rows before over rows after compression; 1 for a prompt that fits."""
     formatted_prompts: list[str]
     """The exact chat texts; empty for prompt_embeds of the caller."""
+    vl: "VLExtraction | None"
+    """What was read of the reference picture and blended in."""
     warnings: list[str]
     timings: Timings
     _prompts: list[str] = field(repr=False)
@@ -185,6 +189,7 @@ class ZImagePipeline:
             caption_lengths=result.caption_lengths,
             compression_ratios=result.compression_ratios,
             formatted_prompts=result.formatted_prompts,
+            vl=result.vl,
             warnings=result.warnings,
             timings=result.timings,
             _prompts=prompts,
@@ -271,6 +276,11 @@ class ZImagePipeline:
     @property
     def scheduler(self) -> FlowMatchScheduler:
         return self._native.scheduler
+
+    @property
+    def vl_encoder(self) -> "VLEmbeddingExtractor":
+        """The Qwen3-VL model that reads reference pictures; loaded when it has not been used yet."""
+        return self._native.vl_encoder
 
     @property
     def path(self) -> Path:

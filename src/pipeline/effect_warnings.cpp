@@ -41,6 +41,21 @@ std::vector<std::string> source_warnings(const GenerateOptions& options) {
   return warnings;
 }
 
+/// The options for a reference picture that are given in vain; told by the table, so that none is forgotten.
+std::vector<std::string> reference_warnings(const GenerateOptions& options) {
+  std::vector<std::string> warnings;
+  if (options.vl_image) {
+    if (options.vl.alpha == 0) warnings.emplace_back("vl_image has no effect while vl_alpha is 0");
+    return warnings;
+  }
+  const GenerateOptions defaults;
+  for (const OptionField& field : option_fields<GenerateOptions>()) {
+    if (field.name.starts_with("vl_") && field.get(&options) != field.get(&defaults))
+      warnings.push_back(fmt::format("{} has no effect without a vl_image", field.name));
+  }
+  return warnings;
+}
+
 }  // namespace
 
 std::vector<std::string> effect_warnings(std::span<const std::string> prompts, const GenerateOptions& options) {
@@ -74,6 +89,7 @@ std::vector<std::string> effect_warnings(std::span<const std::string> prompts, c
     warnings.push_back("max_text_tokens has no effect while long_prompt_mode is extrapolate");
   }
   std::ranges::move(source_warnings(options), std::back_inserter(warnings));
+  std::ranges::move(reference_warnings(options), std::back_inserter(warnings));
   // Initial latents leave noise to be drawn only where a part of an image is painted anew.
   if (options.latents && !repaints(options)) {
     if (!options.generators.empty()) warnings.push_back("generator has no effect: latents are given");

@@ -3,6 +3,8 @@
 #include "base/enum_table.hpp"
 #include "base/option_table.hpp"
 #include "conditioning/long_prompt_mode.hpp"
+#include "conditioning/names.hpp"
+#include "pipeline/vl_names.hpp"
 
 namespace llmdit {
 
@@ -136,6 +138,35 @@ constexpr OptionField generate_fields[] = {
                                                             .maximum = max_feather}),
     field<Options, "mask_composite", &Options::mask_composite>(
         {.section = "generation", .help = "put the image's own pixels back where the mask keeps it"}),
+    field<Options, "vl_alpha", &Options::vl, &VLOptions::alpha>(
+        {.section = "vl",
+         .help = "share of the reference picture: 0 the prompt alone, 1 the picture alone",
+         .minimum = 0,
+         .maximum = 1}),
+    field<Options, "vl_blend_mode", &Options::vl, &VLOptions::blend_mode>(
+        {.section = "vl", .help = "how the reference picture's rows are mixed with the prompt's"}),
+    field<Options, "vl_text", &Options::vl, &VLOptions::text>(
+        {.section = "vl", .help = "text read with the reference picture"}),
+    field<Options, "vl_hidden_layer", &Options::vl, &VLOptions::extract, &VLExtractOptions::hidden_layer>(
+        {.section = "vl", .help = "state taken of Qwen3-VL, as hidden_layer", .minimum = -1000, .maximum = 1000}),
+    field<Options, "vl_token_selection", &Options::vl, &VLOptions::extract, &VLExtractOptions::token_selection>(
+        {.section = "vl", .help = "rows taken of Qwen3-VL: all, the picture's, or the others"}),
+    field<Options, "vl_system_prompt", &Options::vl, &VLOptions::extract, &VLExtractOptions::system_prompt>(
+        {.section = "vl", .help = "text of a system turn before the reference picture"}),
+    field<Options, "vl_force_think_block", &Options::vl, &VLOptions::extract, &VLExtractOptions::force_think_block>(
+        {.section = "vl", .help = "an empty think block behind the reference picture; default by the model"}),
+    field<Options, "vl_scale_to_text", &Options::vl, &VLOptions::extract, &VLExtractOptions::scale_to_text>(
+        {.section = "vl", .help = "bring Qwen3-VL's rows to the scale of the prompt's"}),
+    field<Options, "vl_target_std", &Options::vl, &VLOptions::extract, &VLExtractOptions::target_std>(
+        {.section = "vl", .help = "deviation to scale to; default the prompt's own", .minimum = 1e-6, .maximum = 1e6}),
+    field<Options, "vl_normalization_mode", &Options::vl, &VLOptions::extract, &VLExtractOptions::normalization_mode>(
+        {.section = "vl", .help = "scale by one factor, by column (needs statistics), or half and half"}),
+    field<Options, "vl_outlier_masking", &Options::vl, &VLOptions::extract, &VLExtractOptions::outlier_masking>(
+        {.section = "vl", .help = "what is done with outlier columns of the picture's rows (needs statistics)"}),
+    field<Options, "vl_outlier_threshold", &Options::vl, &VLOptions::extract, &VLExtractOptions::outlier_threshold>(
+        {.section = "vl", .help = "deviation over the text's that makes an outlier", .minimum = 0, .maximum = 1e6}),
+    field<Options, "vl_statistics", &Options::vl, &VLOptions::statistics>(
+        {.section = "vl", .help = "file of the text encoder's statistics, by encode --statistics"}),
     field<Options, "vae_tiling", &Options::vae_tiling>(
         {.section = "pipeline", .help = "autoencoder tile by tile; auto: where memory is short"}),
     field<Options, "vae_tile_size", &Options::vae_tile_size>({.section = "pipeline",

@@ -138,8 +138,17 @@ class Generation {
       result_.token_counts = std::move(output.token_counts);
       result_.formatted_prompts = std::move(output.formatted_prompts);
     }
+    condition_on_vl_image(prompts.positive);
     if (options_.guidance_scale > 0) prompts.negative = encode_negative(long_prompts);
     return prompts;
+  }
+
+  void condition_on_vl_image(std::vector<at::Tensor>& embeds) {
+    if (!options_.vl_image || options_.vl.alpha == 0) return;
+    VLConditioned conditioned = condition_on_picture(parts_.vl->get(), embeds, options_);
+    embeds = std::move(conditioned.embeddings);
+    result_.vl = std::move(conditioned.extraction);
+    std::ranges::move(conditioned.warnings, std::back_inserter(result_.warnings));
   }
 
   std::vector<at::Tensor> encode_negative(LongPrompts& long_prompts) const {

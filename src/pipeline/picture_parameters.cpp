@@ -33,6 +33,7 @@ std::vector<std::string> unrecorded_inputs(const GenerateOptions& options) {
   if (!options.generators.empty()) names.push_back("generator");
   if (options.image) names.push_back("image");
   if (options.mask_image) names.push_back("mask_image");
+  if (options.vl_image) names.push_back("vl_image");
   return names;
 }
 

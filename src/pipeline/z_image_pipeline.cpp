@@ -98,7 +98,8 @@ PipelineParts load_parts(const std::filesystem::path& path, const LoadOptions& o
                       .text_encoder = std::move(text_encoder),
                       .transformer = std::move(transformer),
                       .vae = std::move(vae),
-                      .scheduler = std::move(scheduler)};
+                      .scheduler = std::move(scheduler),
+                      .vl = std::make_shared<const VLSource>(sources, options)};
   check_parts_fit(sources, parts);
   parts.load_warnings = load_warnings(sources, parts);
   return parts;
@@ -215,6 +216,7 @@ ZImageTextEncoder ZImagePipeline::text_encoder() const { return impl_->parts()->
 ZImageTransformer ZImagePipeline::transformer() const { return impl_->parts()->transformer; }
 AutoencoderKL ZImagePipeline::vae() const { return impl_->parts()->vae; }
 FlowMatchScheduler ZImagePipeline::scheduler() const { return impl_->parts()->scheduler; }
+VLEmbeddingExtractor ZImagePipeline::vl_encoder() const { return impl_->parts()->vl->get(); }
 std::filesystem::path ZImagePipeline::path() const { return impl_->parts()->path; }
 int64_t ZImagePipeline::size_multiple() const { return impl_->parts()->size_multiple(); }
 

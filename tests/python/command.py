@@ -81,6 +81,19 @@ GENERATE_SETTINGS = {
     "outpaint": ("16,0,32,0", [16, 0, 32, 0]),
     "mask_feather": ("8", 8),
     "mask_composite": (None, True),
+    "vl_alpha": ("0.5", 0.5),
+    "vl_blend_mode": ("linear", "linear"),
+    "vl_text": ("a circle", "a circle"),
+    "vl_hidden_layer": ("-3", -3),
+    "vl_token_selection": ("image_only", "image_only"),
+    "vl_system_prompt": ("Look.", "Look."),
+    "vl_force_think_block": (None, True),
+    "vl_scale_to_text": (None, False),
+    "vl_target_std": ("2.5", 2.5),
+    "vl_normalization_mode": ("hybrid", "hybrid"),
+    "vl_outlier_masking": ("zero", "zero"),
+    "vl_outlier_threshold": ("5", 5),
+    "vl_statistics": ("statistics.npz", "statistics.npz"),
     "vae_tiling": ("on", "on"),
     "vae_tile_size": ("128", 128),
     "vae_tile_overlap": ("32", 32),
@@ -97,6 +110,9 @@ LOAD_SETTINGS = {
     "text_encoder_path": (str(DEMO_MODEL / "text_encoder"), str(DEMO_MODEL / "text_encoder")),
     "vae_path": (str(DEMO_MODEL / "vae"), str(DEMO_MODEL / "vae")),
     "tokenizer_path": (str(DEMO_MODEL / "tokenizer"), str(DEMO_MODEL / "tokenizer")),
+    "vl_model_path": (str(DEMO_MODEL / "vl_encoder"), str(DEMO_MODEL / "vl_encoder")),
+    "vl_device": ("cpu", "cpu"),
+    "vl_auto_unload": (None, False),
     "lora": (f"{STYLE_LORA}:0.5", [f"{STYLE_LORA}:0.5"]),
 }
 
@@ -109,7 +125,8 @@ def typed(settings, names=None):
     arguments = []
     for name, (text, _) in settings.items():
         if names is None or name in names:
-            arguments += [flag(name)] if text is None else [flag(name), text]
+            switch = flag(name) if settings[name][1] is not False else "--no-" + flag(name)[2:]
+            arguments += [switch] if text is None else [flag(name), text]
     return arguments
 
 
