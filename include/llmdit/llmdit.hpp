@@ -2,6 +2,7 @@
 
 // Everything public, in the order of the flow.
 #include "llmdit/autoencoder_kl.hpp"
+#include "llmdit/blend.hpp"
 #include "llmdit/chat.hpp"
 #include "llmdit/context_refiner.hpp"
 #include "llmdit/convert.hpp"
@@ -14,7 +15,9 @@
 #include "llmdit/inspect.hpp"
 #include "llmdit/load_options.hpp"
 #include "llmdit/lora.hpp"
+#include "llmdit/normalize.hpp"
 #include "llmdit/options.hpp"
+#include "llmdit/reference_statistics.hpp"
 #include "llmdit/scheduler.hpp"
 #include "llmdit/text_encoder.hpp"
 #include "llmdit/tokenizer.hpp"

@@ -35,4 +35,9 @@ void bind_generate_options(py::module_& m);
 void bind_z_image_pipeline(py::module_& m);
 void bind_demo_model(py::module_& m);
 
+// The names of llmdit.vl.
+void bind_reference_statistics(py::module_& m);
+void bind_normalize(py::module_& m);
+void bind_blend(py::module_& m);
+
 }  // namespace llmdit::python

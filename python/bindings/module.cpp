@@ -27,5 +27,9 @@ PYBIND11_MODULE(_llmdit, m) {
   bind_generate_options(m);
   bind_z_image_pipeline(m);
   bind_demo_model(m);
+  m.attr("__name__") = "llmdit.vl";
+  bind_reference_statistics(m);
+  bind_normalize(m);
+  bind_blend(m);
   m.attr("__name__") = own_name;
 }

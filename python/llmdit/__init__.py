@@ -17,6 +17,7 @@ except ImportError as error:
         f"libtorch, or its own library is missing; build it again against this torch ({error})"
     ) from error
 
+from . import vl  # noqa: F401
 from ._llmdit import (
     SEQ_MULTI_OF,
     AutoencoderKL,

@@ -11,6 +11,8 @@ import PIL.Image
 import torch
 from typing_extensions import Buffer, Self
 
+from . import vl as vl
+
 __all__: list[str]
 __version__: str
 torch_version: str
