@@ -20,13 +20,15 @@
 #include "model_choice.hpp"
 #include "option_flags.hpp"
 #include "prompt_input.hpp"
+#include "statistics_run.hpp"
 
 namespace llmdit::cli {
 namespace {
 
 constexpr const char* kExamples = R"(Examples:
   llmdit encode "a red circle"
-  llmdit encode "a red circle" --hidden-layer -1 --json)";
+  llmdit encode "a red circle" --hidden-layer -1 --json
+  llmdit encode --statistics text.npz --prompts-file prompts.txt)";
 
 /// What a tensor of embeddings is like, in numbers; computed in float32.
 struct Statistics {
@@ -72,21 +74,31 @@ class EncodeCommand {
         console_(app),
         model_(app),
         load_flags_(OptionFlags::of<LoadOptions>(app, "Model", is_encoder_load_field)),
-        encode_flags_(OptionFlags::of<GenerateOptions>(app, "Encoding", is_encode_field)) {
+        encode_flags_(OptionFlags::of<GenerateOptions>(app, "Encoding", is_encode_field)),
+        statistics_(app) {
     app.footer(kExamples);
   }
 
   void run() {
     load_flags_.apply(load_);
     encode_flags_.apply(options_);
-    const std::string prompt = prompt_.read();
-    const ModelSources model(model_.resolve(console_), load_);
+    statistics_.prepare();
+    if (statistics_.is_wanted() && prompt_.is_given()) {
+      throw UsageError("--statistics takes its prompts from --prompts-file, not a single one");
+    }
+    const std::string prompt = statistics_.is_wanted() ? "" : prompt_.read();
+    const std::filesystem::path named = model_.resolve(console_);
+    const ModelSources model(named, load_);
 
     InterruptGuard interrupt([this] { console_.note("stopping; Ctrl-C again quits at once"); });
     const auto encoder = ZImageTextEncoder::load(model, load_);
+    const EncodeOptions encoding{.hidden_layer = options_.hidden_layer, .stop = interrupt.token()};
+    if (statistics_.is_wanted()) {
+      return statistics_.run(encoder, load_.text_encoder_path.value_or(named.string()), options_.chat, encoding,
+                             json_.given(), console_);
+    }
     const std::vector<std::string> texts = {format_prompt(prompt, options_.chat)};
-    const EncodingOutput output =
-        encoder.encode(texts, {.hidden_layer = options_.hidden_layer, .stop = interrupt.token()});
+    const EncodingOutput output = encoder.encode(texts, encoding);
     const Statistics result = statistics(output.embeddings.front());
     json_.given() ? print_json(document(model.model(), prompt, output, result)) : write_stdout(line(result));
   }
@@ -115,6 +127,7 @@ class EncodeCommand {
   ModelChoice model_;
   OptionFlags load_flags_;
   OptionFlags encode_flags_;
+  StatisticsRun statistics_;
   LoadOptions load_;
   GenerateOptions options_;
 };

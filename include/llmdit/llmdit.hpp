@@ -19,6 +19,7 @@
 #include "llmdit/options.hpp"
 #include "llmdit/reference_statistics.hpp"
 #include "llmdit/scheduler.hpp"
+#include "llmdit/steering.hpp"
 #include "llmdit/text_encoder.hpp"
 #include "llmdit/tokenizer.hpp"
 #include "llmdit/version.hpp"

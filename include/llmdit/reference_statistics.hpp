@@ -3,10 +3,12 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <filesystem>
 #include <memory>
 #include <optional>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "llmdit/export.hpp"
 
@@ -27,6 +29,13 @@ struct LLMDIT_EXPORT ReferenceStatistics {
   int64_t hidden_dim() const;
   /// Throws invalid_argument for tensors that are not float32 [hidden] of equal length, a NaN, or a negative deviation.
   void check() const;
+
+  /// A file by its suffix: .npz with an array or single value a name, or .json. Files of others need per_dim_mean,
+  /// per_dim_std, global_mean and global_std; `hidden_layer` is called layer. Throws not_found when it cannot be read,
+  /// unsupported when it is damaged or holds something else.
+  static ReferenceStatistics load(const std::filesystem::path& path);
+  /// Throws invalid_argument for another suffix, not_found when it cannot be written.
+  void save(const std::filesystem::path& path) const;
 
   /// Of one [tokens, hidden] a prompt, two tokens or more in all. Sums are float64.
   static ReferenceStatistics compute(std::span<const at::Tensor> embeddings);
@@ -50,5 +59,8 @@ class LLMDIT_EXPORT StatisticsAccumulator {
   struct Sums;
   std::unique_ptr<Sums> sums_;
 };
+
+/// Two dozen prompts of many kinds to compute statistics from where there are no prompts of one's own.
+LLMDIT_EXPORT const std::vector<std::string>& statistics_prompts();
 
 }  // namespace llmdit

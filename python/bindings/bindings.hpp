@@ -34,6 +34,7 @@ void bind_lora(py::module_& m);
 void bind_generate_options(py::module_& m);
 void bind_z_image_pipeline(py::module_& m);
 void bind_demo_model(py::module_& m);
+void bind_steering(py::module_& m);
 
 // The names of llmdit.vl.
 void bind_reference_statistics(py::module_& m);

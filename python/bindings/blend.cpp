@@ -6,7 +6,6 @@
 
 #include "bindings.hpp"
 #include "record.hpp"
-#include "tensors.hpp"
 
 namespace llmdit::python {
 namespace {
@@ -24,19 +23,16 @@ BlendResult blend_by_name(const at::Tensor& vl, const at::Tensor& text, double a
   BlendOptions options{.mode = parse_blend_mode(mode), .alpha = alpha};
   if (neutral) options.neutral = *neutral;
   if (attention_weights) options.attention_weights = to_tensor(*attention_weights);
-  BlendResult result = blend(vl, text, options);
-  result.embeddings = ordinary(result.embeddings);
-  return result;
+  return blend(vl, text, options);
 }
 
 at::Tensor per_token(const at::Tensor& vl, const at::Tensor& text, const Numbers& alphas) {
-  return ordinary(blend_per_token(vl, text, to_tensor(alphas)));
+  return blend_per_token(vl, text, to_tensor(alphas));
 }
 
 at::Tensor attention_weighted(const at::Tensor& vl, const at::Tensor& text, double alpha,
                               const std::optional<Numbers>& weights) {
-  return ordinary(
-      blend_attention_weighted(vl, text, alpha, weights ? std::optional(to_tensor(*weights)) : std::nullopt));
+  return blend_attention_weighted(vl, text, alpha, weights ? std::optional(to_tensor(*weights)) : std::nullopt);
 }
 
 at::Tensor graduated_alpha(int64_t count, double start, double end, const std::string& curve) {

@@ -27,6 +27,7 @@ PYBIND11_MODULE(_llmdit, m) {
   bind_generate_options(m);
   bind_z_image_pipeline(m);
   bind_demo_model(m);
+  bind_steering(m);
   m.attr("__name__") = "llmdit.vl";
   bind_reference_statistics(m);
   bind_normalize(m);

@@ -3,7 +3,6 @@
 #include "bindings.hpp"
 #include "llmdit/error.hpp"
 #include "record.hpp"
-#include "tensors.hpp"
 #include "warnings.hpp"
 
 namespace llmdit::python {
@@ -24,7 +23,7 @@ at::Tensor with_warnings(Work&& work) {
   at::Tensor result;
   {
     py::gil_scoped_release released;
-    result = ordinary(work(&warnings));
+    result = work(&warnings);
   }
   warn(warnings);
   return result;
@@ -32,15 +31,15 @@ at::Tensor with_warnings(Work&& work) {
 
 at::Tensor per_dimension(const at::Tensor& embeddings, bool clip_outliers, double clip_sigma,
                          const ReferenceStatistics* stats) {
-  return ordinary(normalize_per_dimension(embeddings, given(stats, "normalize_per_dimension"),
-                                          {.clip_outliers = clip_outliers, .clip_sigma = clip_sigma}));
+  return normalize_per_dimension(embeddings, given(stats, "normalize_per_dimension"),
+                                 {.clip_outliers = clip_outliers, .clip_sigma = clip_sigma});
 }
 
 std::pair<at::Tensor, OutlierInfo> mask(const at::Tensor& embeddings, double threshold, const std::string& mode,
                                         const ReferenceStatistics* stats) {
   MaskedEmbeddings masked =
       mask_outlier_dimensions(embeddings, given(stats, "mask_outlier_dimensions"), threshold, parse_outlier_mode(mode));
-  return {ordinary(masked.embeddings), std::move(masked.info)};
+  return {std::move(masked.embeddings), std::move(masked.info)};
 }
 
 }  // namespace

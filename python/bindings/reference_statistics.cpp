@@ -4,7 +4,6 @@
 
 #include "bindings.hpp"
 #include "record.hpp"
-#include "tensors.hpp"
 
 namespace llmdit::python {
 namespace {
@@ -16,8 +15,6 @@ ReferenceStatistics compute_statistics(const Tensors& embeddings, const std::str
   const auto* one = std::get_if<at::Tensor>(&embeddings);
   const std::vector<at::Tensor> list = one ? std::vector{*one} : std::get<std::vector<at::Tensor>>(embeddings);
   ReferenceStatistics statistics = ReferenceStatistics::compute(list);
-  statistics.per_dim_mean = ordinary(statistics.per_dim_mean);
-  statistics.per_dim_std = ordinary(statistics.per_dim_std);
   statistics.model = model;
   statistics.hidden_layer = hidden_layer;
   return statistics;
@@ -42,10 +39,14 @@ void bind_reference_statistics(py::module_& m) {
       .def_static("compute", &compute_statistics, py::arg("embeddings"), py::kw_only(), py::arg("model") = "",
                   py::arg("hidden_layer") = py::none(), NoGil(),
                   "Of one tensor [tokens, hidden] a prompt, two tokens or more in all. Sums are float64.")
+      .def_static("load", &ReferenceStatistics::load, py::arg("path"), NoGil(), "From a .npz or .json file.")
+      .def("save", &ReferenceStatistics::save, py::arg("path"), NoGil(), "To a .npz or .json file, by its suffix.")
       .def_property_readonly("hidden_dim", &ReferenceStatistics::hidden_dim)
       .def("check", &ReferenceStatistics::check, NoGil(),
            "Raises InvalidArgument for tensors that are not float32 [hidden] of equal length, a NaN, or a negative\n"
            "deviation.");
+  m.def("statistics_prompts", &statistics_prompts,
+        "Two dozen prompts of many kinds to compute statistics from where there are no prompts of one's own.");
 }
 
 }  // namespace llmdit::python

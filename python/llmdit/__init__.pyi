@@ -1023,3 +1023,23 @@ class ZImagePipeline:
     def path(self) -> Path: ...
     @property
     def size_multiple(self) -> int: ...
+
+# Directions between embeddings.
+
+_RowReduction = Literal["mean", "max", "last", "first"]
+
+class EmbeddingComparison:
+    @property
+    def cosine_similarity(self) -> float: ...
+    @property
+    def mean_squared_error(self) -> float: ...
+
+def compare_embeddings(a: torch.Tensor, b: torch.Tensor, *, reduction: _RowReduction = ...) -> EmbeddingComparison: ...
+def steering_vector(
+    positive: torch.Tensor | Sequence[torch.Tensor],
+    negative: torch.Tensor | Sequence[torch.Tensor],
+    *,
+    reduction: _RowReduction = ...,
+    normalize: bool = ...,
+) -> torch.Tensor: ...
+def apply_steering(embeddings: torch.Tensor, vector: torch.Tensor, scale: float = ...) -> torch.Tensor: ...

@@ -3,6 +3,7 @@
 #include "base/enum_table.hpp"
 #include "llmdit/blend.hpp"
 #include "llmdit/normalize.hpp"
+#include "llmdit/steering.hpp"
 
 namespace llmdit {
 
@@ -30,6 +31,14 @@ struct EnumTable<OutlierMode> {
                                                     {OutlierMode::zero, "zero"},
                                                     {OutlierMode::clamp, "clamp"},
                                                     {OutlierMode::scale, "scale"}};
+};
+
+template <>
+struct EnumTable<RowReduction> {
+  static constexpr EnumName<RowReduction> names[] = {{RowReduction::mean, "mean"},
+                                                     {RowReduction::max, "max"},
+                                                     {RowReduction::last, "last"},
+                                                     {RowReduction::first, "first"}};
 };
 
 }  // namespace llmdit

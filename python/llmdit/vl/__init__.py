@@ -29,6 +29,7 @@ from .._llmdit import (
     normalize_hybrid,
     normalize_per_dimension,
     scale_embeddings,
+    statistics_prompts,
 )
 
 __all__ = [
@@ -54,4 +55,5 @@ __all__ = [
     "normalize_hybrid",
     "normalize_per_dimension",
     "scale_embeddings",
+    "statistics_prompts",
 ]

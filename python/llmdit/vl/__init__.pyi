@@ -1,5 +1,6 @@
 """Types of llmdit.vl; compared with the module by tests/python/test_surface.py."""
 
+import os
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -17,6 +18,7 @@ _BlendMode = Literal[
     "attention_weighted",
     "style_delta",
 ]
+_Path = str | os.PathLike[str]
 _Numbers = torch.Tensor | Sequence[float]
 
 class ReferenceStatistics:
@@ -44,9 +46,14 @@ class ReferenceStatistics:
     def compute(
         embeddings: torch.Tensor | Sequence[torch.Tensor], *, model: str = ..., hidden_layer: int | None = ...
     ) -> ReferenceStatistics: ...
+    @staticmethod
+    def load(path: _Path) -> ReferenceStatistics: ...
+    def save(self, path: _Path) -> None: ...
     @property
     def hidden_dim(self) -> int: ...
     def check(self) -> None: ...
+
+def statistics_prompts() -> list[str]: ...
 
 class OutlierInfo:
     @property
