@@ -12,7 +12,7 @@ OptionValue other_value(const OptionField& field) {
   const GenerateOptions defaults;
   switch (field.kind) {
     case OptionKind::boolean:
-      return !std::get<bool>(field.get(&defaults));
+      return field.get(&defaults) != OptionValue(true);
     case OptionKind::integer:
       return int64_t{12345};
     case OptionKind::unsigned_integer:

@@ -127,8 +127,8 @@ OptionValue value_of(const OptionField& field, const CLI::Option& option) {
 
 /// Flags that few ever set.
 bool is_fine_point(const OptionField& field) {
-  constexpr std::string_view names[] = {"sigmas", "mask_composite", "mask_feather", "vae_tile_size",
-                                        "vae_tile_overlap"};
+  constexpr std::string_view names[] = {"sigmas",        "mask_composite",   "mask_feather",
+                                        "vae_tile_size", "vae_tile_overlap", "templates_dir"};
   return std::ranges::find(names, field.name) != std::end(names);
 }
 

@@ -15,6 +15,7 @@
 #include "llmdit/load_options.hpp"
 #include "llmdit/lora.hpp"
 #include "llmdit/options.hpp"
+#include "llmdit/prompt_template.hpp"
 #include "llmdit/remote.hpp"
 #include "llmdit/scheduler.hpp"
 #include "llmdit/text_encoder.hpp"

@@ -66,6 +66,8 @@ std::vector<std::string> effect_warnings(std::span<const std::string> prompts, c
       (options.chat != ChatOptions{} || options.hidden_layer != GenerateOptions{}.hidden_layer)) {
     warnings.push_back("chat options and hidden_layer have no effect on prompt_embeds that are given");
   }
+  if (options.chat.template_name.empty() && !options.chat.templates_dir.empty())
+    warnings.push_back("templates_dir has no effect without a template");
   std::ranges::move(source_warnings(options), std::back_inserter(warnings));
   // Initial latents leave noise to be drawn only where a part of an image is painted anew.
   if (options.latents && !repaints(options)) {

@@ -126,6 +126,7 @@ class Generation {
 
   Prompts encode() {
     Prompts prompts;
+    const ChatOptions chat = chat_options();
     const EncodeOptions encode_options{.hidden_layer = options_.hidden_layer, .stop = options_.stop};
     if (options_.prompt_embeds) {
       prompts.positive = *options_.prompt_embeds;
@@ -133,24 +134,33 @@ class Generation {
         result_.token_counts.push_back(embeds.dim() > 0 ? embeds.size(0) : 0);
     } else {
       std::vector<std::string> formatted;
-      for (const std::string& text : texts_) formatted.push_back(format_prompt(text, options_.chat));
+      for (const std::string& text : texts_) formatted.push_back(format_prompt(text, chat));
       EncodingOutput output = parts_.text_encoder.encode(formatted, encode_options);
       prompts.positive = std::move(output.embeddings);
       result_.token_counts = std::move(output.token_counts);
       result_.formatted_prompts = std::move(output.formatted_prompts);
     }
-    if (options_.guidance_scale > 0) prompts.negative = encode_negative(encode_options);
+    if (options_.guidance_scale > 0) prompts.negative = encode_negative(chat, encode_options);
     return prompts;
   }
 
-  std::vector<at::Tensor> encode_negative(const EncodeOptions& encode_options) const {
+  /// Those of the call, in the template they choose.
+  ChatOptions chat_options() {
+    ChatOptions chat = options_.chat;
+    result_.prompt_template = template_of(chat);
+    chat.prompt_template = result_.prompt_template;
+    chat.template_name.clear();
+    return resolve_template(chat);
+  }
+
+  std::vector<at::Tensor> encode_negative(const ChatOptions& of_prompt, const EncodeOptions& encode_options) const {
     std::vector<at::Tensor> negative;
     if (options_.negative_prompt_embeds) {
       negative = *options_.negative_prompt_embeds;
     } else {
-      const ChatOptions chat{.force_think_block = options_.chat.force_think_block,
-                             .strip_quotes = options_.chat.strip_quotes,
-                             .clean_whitespace = options_.chat.clean_whitespace};
+      const ChatOptions chat{.force_think_block = of_prompt.force_think_block,
+                             .strip_quotes = of_prompt.strip_quotes,
+                             .clean_whitespace = of_prompt.clean_whitespace};
       const std::string text = format_prompt(options_.negative_prompt, chat);
       negative = parts_.text_encoder.encode(std::span(&text, 1), encode_options).embeddings;
     }

@@ -112,6 +112,17 @@ def lora_files() -> list[bytes]:
     return [save({name: tensor.contiguous() for name, tensor in file.items()}) for file in files]
 
 
+def template_texts() -> list[bytes]:
+    built_in = sorted((REPOSITORY / "templates/z_image").rglob("*.md"))[::20]
+    odd = [
+        "---\nname: a\nmodel: [x, y]\nadd_think_block: yes\n---\nb",
+        "---\n- a\n---",
+        "---\na: &x {b: *x}\n---\n",
+        "a\r\n---\n",
+    ]
+    return [*(path.read_bytes() for path in built_in), *(text.encode() for text in odd)]
+
+
 MAKERS = {
     "safetensors": safetensors_files,
     "gguf": gguf_files,
@@ -119,6 +130,7 @@ MAKERS = {
     "image": image_files,
     "lora": lora_files,
     "settings": settings_texts,
+    "template": template_texts,
 }
 
 
