@@ -1,6 +1,7 @@
 #include "llmdit/prompt_template.hpp"
 
 #include "bindings.hpp"
+#include "llmdit/error.hpp"
 #include "record.hpp"
 
 namespace llmdit::python {

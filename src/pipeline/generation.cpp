@@ -7,6 +7,7 @@
 #include "base/check.hpp"
 #include "base/stop.hpp"
 #include "base/stopwatch.hpp"
+#include "io/encoding.hpp"
 #include "pipeline/denoise.hpp"
 #include "pipeline/effect_warnings.hpp"
 #include "pipeline/noise.hpp"
@@ -148,6 +149,12 @@ class Generation {
   ChatOptions chat_options() {
     ChatOptions chat = options_.chat;
     result_.prompt_template = template_of(chat);
+    if (result_.prompt_template && result_.prompt_template->category == "rewriter") {
+      result_.warnings.push_back(
+          fmt::format("the template '{}' tells a language model how to rewrite prompts; it is none "
+                      "of pictures",
+                      io::printable(result_.prompt_template->name)));
+    }
     chat.prompt_template = result_.prompt_template;
     chat.template_name.clear();
     return resolve_template(chat);
