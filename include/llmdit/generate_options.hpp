@@ -66,7 +66,8 @@ struct GenerateOptions {
   double guidance_scale = GuidanceOptions{}.scale;  ///< see GuidanceOptions for this and the next two
   double cfg_normalization = GuidanceOptions{}.normalization;
   double cfg_truncation = GuidanceOptions{}.truncation;
-  std::string negative_prompt{};  ///< takes no system, thinking or assistant parts from `chat`; used only with guidance
+  std::string
+      negative_prompt{};  ///< of `chat` it takes no system, thinking or assistant parts; used only with guidance
   std::optional<double> shift{};  ///< not given: the scheduler configuration's
   std::vector<double> sigmas{};  ///< own noise levels before the shift; when given, their number is the number of steps
   std::optional<uint64_t> seed{};  ///< of the first picture, the next ones count up; not given: drawn, and reported

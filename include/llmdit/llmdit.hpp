@@ -21,6 +21,7 @@
 #include "llmdit/lora.hpp"
 #include "llmdit/normalize.hpp"
 #include "llmdit/options.hpp"
+#include "llmdit/prompt_template.hpp"
 #include "llmdit/qwen3_vl.hpp"
 #include "llmdit/reference_statistics.hpp"
 #include "llmdit/remote.hpp"

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <initializer_list>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -17,6 +18,7 @@
 #include "llmdit/image.hpp"
 #include "llmdit/load_options.hpp"
 #include "llmdit/lora.hpp"
+#include "llmdit/prompt_template.hpp"
 #include "llmdit/scheduler.hpp"
 #include "llmdit/text_encoder.hpp"
 #include "llmdit/z_image_transformer.hpp"
@@ -44,9 +46,10 @@ struct GenerateResult {
   std::vector<std::string> formatted_prompts;  ///< the exact chat texts; empty for prompt_embeds of the caller
   std::optional<VLExtraction> vl;  ///< what was read of the reference picture and blended in
   std::vector<std::string> warnings;
-  std::string model;        ///< name of the model's folder or file
-  std::vector<Lora> loras;  ///< that were loaded
-  bool vae_tiled = false;   ///< whether the autoencoder worked tile by tile
+  std::string model;                        ///< name of the model's folder or file
+  std::vector<Lora> loras;                  ///< that were loaded
+  std::optional<Template> prompt_template;  ///< that the prompts were read in
+  bool vae_tiled = false;                   ///< whether the autoencoder worked tile by tile
   Timings timings;
 };
 

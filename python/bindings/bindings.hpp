@@ -22,6 +22,7 @@ void bind_load_options(py::module_& m);
 void bind_image(py::module_& m);
 void bind_inspect(py::module_& m);
 void bind_convert(py::module_& m);
+void bind_prompt_template(py::module_& m);
 void bind_chat(py::module_& m);
 void bind_tokenizer(py::module_& m);
 void bind_token_sampling(py::module_& m);

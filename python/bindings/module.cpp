@@ -15,6 +15,7 @@ PYBIND11_MODULE(_llmdit, m) {
   bind_image(m);
   bind_inspect(m);
   bind_convert(m);
+  bind_prompt_template(m);
   bind_chat(m);
   bind_tokenizer(m);
   bind_token_sampling(m);

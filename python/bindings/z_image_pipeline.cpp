@@ -70,6 +70,7 @@ void bind_z_image_pipeline(py::module_& m) {
       .read_only("warnings", &GenerateResult::warnings)
       .read_only("model", &GenerateResult::model)
       .read_only("loras", &GenerateResult::loras)
+      .read_only("prompt_template", &GenerateResult::prompt_template, "That the prompts were read in.")
       .read_only("vae_tiled", &GenerateResult::vae_tiled, "Whether the autoencoder worked tile by tile.")
       .read_only("timings", &GenerateResult::timings);
 

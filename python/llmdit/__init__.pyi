@@ -2,7 +2,7 @@
 
 import enum
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal, overload
 
@@ -148,9 +148,11 @@ class GenerateOptions:
     system_prompt: str
     thinking_content: str
     assistant_content: str
-    force_think_block: bool
+    force_think_block: bool | None
     strip_quotes: bool
     clean_whitespace: bool
+    template: str
+    templates_dir: str
     strength: float | None
     outpaint: list[float]
     mask_feather: int
@@ -180,6 +182,7 @@ class GenerateOptions:
     on_step: Callable[[StepInfo], bool | None] | None
     prompt_embeds: list[torch.Tensor] | None
     vl_image: Image | None
+    prompt_template: Template | None
     def __init__(
         self,
         *,
@@ -205,6 +208,8 @@ class GenerateOptions:
         force_think_block: bool | None = ...,
         strip_quotes: bool | None = ...,
         clean_whitespace: bool | None = ...,
+        template: _Path | Template | None = ...,
+        templates_dir: _Path | None = ...,
         strength: float | None = ...,
         outpaint: Sequence[float] | None = ...,
         mask_feather: int | None = ...,
@@ -234,6 +239,7 @@ class GenerateOptions:
         on_step: Callable[[StepInfo], bool | None] | None = ...,
         prompt_embeds: Sequence[torch.Tensor] | None = ...,
         vl_image: _Source | Image | None = ...,
+        prompt_template: Template | None = ...,
     ) -> None: ...
     def __copy__(self) -> Self: ...
     @staticmethod
@@ -367,6 +373,55 @@ def convert_weights(
 ) -> ConvertReport: ...
 def demo_model_path() -> Path: ...
 
+# Templates of prompts.
+
+class Template:
+    name: str
+    description: str
+    category: str
+    system_prompt: str
+    thinking_content: str
+    assistant_content: str
+    add_think_block: bool
+    metadata: dict[str, str]
+    path: Path
+    def __init__(
+        self,
+        *,
+        name: str | None = ...,
+        description: str | None = ...,
+        category: str | None = ...,
+        system_prompt: str | None = ...,
+        thinking_content: str | None = ...,
+        assistant_content: str | None = ...,
+        add_think_block: bool | None = ...,
+        metadata: Mapping[str, str] | None = ...,
+        path: _Path | None = ...,
+    ) -> None: ...
+
+class TemplateRegistry:
+    def __init__(self) -> None: ...
+    @staticmethod
+    def standard(own_folder: _Path = ...) -> TemplateRegistry: ...
+    def add(self, template: Template) -> None: ...
+    def load_file(self, path: _Path) -> None: ...
+    def load_directory(self, folder: _Path) -> int: ...
+    def overlay(self, other: TemplateRegistry) -> None: ...
+    def get(self, name: str) -> Template | None: ...
+    def list_names(self) -> list[str]: ...
+    def list_by_category(self, category: str) -> list[str]: ...
+    @property
+    def categories(self) -> list[str]: ...
+    def search(self, words: str) -> list[str]: ...
+    def __getitem__(self, name: str) -> Template: ...
+    def __contains__(self, name: str) -> bool: ...
+    def __iter__(self) -> Iterator[str]: ...
+    def __len__(self) -> int: ...
+
+def load_template(path: _Path) -> Template: ...
+def builtin_templates_path() -> Path: ...
+def user_templates_path() -> Path: ...
+
 # Chat text.
 
 class Role(enum.Enum):
@@ -397,9 +452,12 @@ class ChatOptions:
     system_prompt: str
     thinking_content: str
     assistant_content: str
-    force_think_block: bool
+    force_think_block: bool | None
     strip_quotes: bool
     clean_whitespace: bool
+    template: str
+    templates_dir: str
+    prompt_template: Template | None
     def __init__(
         self,
         *,
@@ -409,6 +467,9 @@ class ChatOptions:
         force_think_block: bool | None = ...,
         strip_quotes: bool | None = ...,
         clean_whitespace: bool | None = ...,
+        template: _Path | Template | None = ...,
+        templates_dir: _Path | None = ...,
+        prompt_template: Template | None = ...,
     ) -> None: ...
 
 def make_conversation(
@@ -420,6 +481,9 @@ def make_conversation(
     force_think_block: bool | None = ...,
     strip_quotes: bool | None = ...,
     clean_whitespace: bool | None = ...,
+    template: _Path | Template | None = ...,
+    templates_dir: _Path | None = ...,
+    prompt_template: Template | None = ...,
 ) -> Conversation: ...
 def render(conversation: Conversation) -> str: ...
 def format_prompt(
@@ -431,7 +495,11 @@ def format_prompt(
     force_think_block: bool | None = ...,
     strip_quotes: bool | None = ...,
     clean_whitespace: bool | None = ...,
+    template: _Path | Template | None = ...,
+    templates_dir: _Path | None = ...,
+    prompt_template: Template | None = ...,
 ) -> str: ...
+def resolve_template(options: ChatOptions) -> ChatOptions: ...
 def clean_content(text: str) -> str: ...
 def strip_quotes(text: str) -> str: ...
 
@@ -1114,6 +1182,8 @@ class ZImagePipeline:
         force_think_block: bool | None = ...,
         strip_quotes: bool | None = ...,
         clean_whitespace: bool | None = ...,
+        template: _Path | Template | None = ...,
+        templates_dir: _Path | None = ...,
         strength: float | None = ...,
         outpaint: Sequence[float] | None = ...,
         mask_feather: int | None = ...,
@@ -1142,6 +1212,7 @@ class ZImagePipeline:
         on_step: Callable[[StepInfo], bool | None] | None = ...,
         prompt_embeds: Sequence[torch.Tensor] | None = ...,
         vl_image: _Source | Image | None = ...,
+        prompt_template: Template | None = ...,
     ) -> GenerateResult: ...
     def img2img(
         self,
@@ -1172,6 +1243,8 @@ class ZImagePipeline:
         force_think_block: bool | None = ...,
         strip_quotes: bool | None = ...,
         clean_whitespace: bool | None = ...,
+        template: _Path | Template | None = ...,
+        templates_dir: _Path | None = ...,
         strength: float | None = ...,
         outpaint: Sequence[float] | None = ...,
         mask_feather: int | None = ...,
@@ -1199,6 +1272,7 @@ class ZImagePipeline:
         on_step: Callable[[StepInfo], bool | None] | None = ...,
         prompt_embeds: Sequence[torch.Tensor] | None = ...,
         vl_image: _Source | Image | None = ...,
+        prompt_template: Template | None = ...,
     ) -> GenerateResult: ...
     def inpaint(
         self,
@@ -1230,6 +1304,8 @@ class ZImagePipeline:
         force_think_block: bool | None = ...,
         strip_quotes: bool | None = ...,
         clean_whitespace: bool | None = ...,
+        template: _Path | Template | None = ...,
+        templates_dir: _Path | None = ...,
         strength: float | None = ...,
         outpaint: Sequence[float] | None = ...,
         mask_feather: int | None = ...,
@@ -1256,6 +1332,7 @@ class ZImagePipeline:
         on_step: Callable[[StepInfo], bool | None] | None = ...,
         prompt_embeds: Sequence[torch.Tensor] | None = ...,
         vl_image: _Source | Image | None = ...,
+        prompt_template: Template | None = ...,
     ) -> GenerateResult: ...
     def encode_prompt(
         self,
@@ -1270,6 +1347,9 @@ class ZImagePipeline:
         force_think_block: bool | None = ...,
         strip_quotes: bool | None = ...,
         clean_whitespace: bool | None = ...,
+        template: _Path | Template | None = ...,
+        templates_dir: _Path | None = ...,
+        prompt_template: Template | None = ...,
     ) -> EncodingOutput: ...
     @property
     def text_encoder(self) -> ZImageTextEncoder: ...

@@ -12,16 +12,19 @@ import torch
 from . import _llmdit
 from ._llmdit import (
     AutoencoderKL,
+    ChatOptions,
     EncodingOutput,
     FlowMatchScheduler,
     GenerateOptions,
     LoadOptions,
     Lora,
     LoraReport,
+    Template,
     Timings,
     Tokenizer,
     ZImageTextEncoder,
     ZImageTransformer,
+    resolve_template,
 )
 from ._signature import reject_unknown, with_options
 
@@ -36,6 +39,7 @@ _OUTPUT_TYPES = {"pil": "image", "np": "tensor", "pt": "tensor", "latent": "late
 _DEFAULT_OUTPUT = {"image": "pil", "tensor": "pt", "latent": "latent"}
 # What of the chat options a negative prompt shares with the prompt: how its text is read, not what stands around it.
 _NEGATIVE_CHAT = ("force_think_block", "strip_quotes", "clean_whitespace")
+_TEMPLATE = ("template", "templates_dir", "prompt_template")
 
 _LAYERS = ("hidden_layer", "layer_weights", "layer_spans")
 
@@ -300,6 +304,9 @@ class ZImagePipeline:
         """Sets what was given, in the library's spelling or in diffusers' wider one."""
         if isinstance(keywords.get("cfg_normalization"), bool):
             keywords["cfg_normalization"] = float(keywords["cfg_normalization"])
+        if isinstance(keywords.get("template"), Template):
+            keywords["prompt_template"] = keywords.pop("template")
+            settings.template = ""
         negatives = _pop_list(keywords, "negative_prompt")
         generators = _pop_list(keywords, "generator")
         for name, value in keywords.items():
@@ -308,7 +315,8 @@ class ZImagePipeline:
         if negatives is not None and settings.guidance_scale == 0:
             settings.negative_prompt = negatives[0]  # which the result says has no effect
         elif negatives is not None:
-            chat = {name: getattr(settings, name) for name in _NEGATIVE_CHAT}
+            chat = ChatOptions(**{name: getattr(settings, name) for name in (*_NEGATIVE_CHAT, *_TEMPLATE)})
+            chat = {name: getattr(resolve_template(chat), name) for name in _NEGATIVE_CHAT}
             layers = {name: getattr(settings, name) for name in _LAYERS}
             encoded = self.encode_prompt(negatives, **layers, **chat)
             settings.negative_prompt_embeds = encoded.embeddings

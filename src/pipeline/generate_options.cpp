@@ -116,11 +116,15 @@ constexpr OptionField generate_fields[] = {
     field<Options, "assistant_content", &Options::chat, &ChatOptions::assistant_content>(
         {.section = "generation", .help = "start of the assistant's answer"}),
     field<Options, "force_think_block", &Options::chat, &ChatOptions::force_think_block>(
-        {.section = "generation", .help = "an empty think block when there is no thinking content"}),
+        {.section = "generation", .help = "an empty think block; default as the template has it, else none"}),
     field<Options, "strip_quotes", &Options::chat, &ChatOptions::strip_quotes>(
         {.section = "generation", .help = "delete every double quote from the chat text"}),
     field<Options, "clean_whitespace", &Options::chat, &ChatOptions::clean_whitespace>(
         {.section = "generation", .help = "trim and squeeze blanks in the chat text"}),
+    field<Options, "template", &Options::chat, &ChatOptions::template_name>(
+        {.section = "generation", .help = "prompt template for the parts not given: its name, or a .md file"}),
+    field<Options, "templates_dir", &Options::chat, &ChatOptions::templates_dir>(
+        {.section = "generation", .help = "folder of own templates, over the built-in ones"}),
     field<Options, "strength", &Options::strength>(
         {.section = "generation",
          .help = "0 keeps the image, 1 starts from noise; default 0.75, with a mask 1",

@@ -7,6 +7,7 @@
 #include "base/check.hpp"
 #include "base/stop.hpp"
 #include "base/stopwatch.hpp"
+#include "io/encoding.hpp"
 #include "pipeline/denoise.hpp"
 #include "pipeline/effect_warnings.hpp"
 #include "pipeline/long_prompt.hpp"
@@ -128,19 +129,35 @@ class Generation {
 
   Prompts encode(LongPrompts& long_prompts) {
     Prompts prompts;
+    const ChatOptions chat = chat_options();
     if (options_.prompt_embeds) {
       prompts.positive = *options_.prompt_embeds;
       for (const at::Tensor& embeds : prompts.positive)
         result_.token_counts.push_back(embeds.dim() > 0 ? embeds.size(0) : 0);
     } else {
-      EncodingOutput output = long_prompts.encode(parts_.text_encoder, texts_, options_.chat, "prompt");
+      EncodingOutput output = long_prompts.encode(parts_.text_encoder, texts_, chat, "prompt");
       prompts.positive = std::move(output.embeddings);
       result_.token_counts = std::move(output.token_counts);
       result_.formatted_prompts = std::move(output.formatted_prompts);
     }
     condition_on_vl_image(prompts.positive);
-    if (options_.guidance_scale > 0) prompts.negative = encode_negative(long_prompts);
+    if (options_.guidance_scale > 0) prompts.negative = encode_negative(chat, long_prompts);
     return prompts;
+  }
+
+  /// Those of the call, in the template they choose.
+  ChatOptions chat_options() {
+    ChatOptions chat = options_.chat;
+    result_.prompt_template = template_of(chat);
+    if (result_.prompt_template && result_.prompt_template->category == "rewriter") {
+      result_.warnings.push_back(
+          fmt::format("the template '{}' tells a language model how to rewrite prompts; it is none "
+                      "of pictures",
+                      io::printable(result_.prompt_template->name)));
+    }
+    chat.prompt_template = result_.prompt_template;
+    chat.template_name.clear();
+    return resolve_template(chat);
   }
 
   void condition_on_vl_image(std::vector<at::Tensor>& embeds) {
@@ -151,11 +168,11 @@ class Generation {
     std::ranges::move(conditioned.warnings, std::back_inserter(result_.warnings));
   }
 
-  std::vector<at::Tensor> encode_negative(LongPrompts& long_prompts) const {
+  std::vector<at::Tensor> encode_negative(const ChatOptions& of_prompt, LongPrompts& long_prompts) const {
     if (options_.negative_prompt_embeds) return *options_.negative_prompt_embeds;
-    const ChatOptions chat{.force_think_block = options_.chat.force_think_block,
-                           .strip_quotes = options_.chat.strip_quotes,
-                           .clean_whitespace = options_.chat.clean_whitespace};
+    const ChatOptions chat{.force_think_block = of_prompt.force_think_block,
+                           .strip_quotes = of_prompt.strip_quotes,
+                           .clean_whitespace = of_prompt.clean_whitespace};
     const std::span prompt(&options_.negative_prompt, 1);
     return long_prompts.encode(parts_.text_encoder, prompt, chat, "negative prompt").embeddings;
   }

@@ -186,8 +186,9 @@ GenerateResult ZImagePipeline::generate(std::initializer_list<std::string> promp
 
 EncodingOutput ZImagePipeline::encode_prompt(std::span<const std::string> prompts, const ChatOptions& chat,
                                              const EncodeOptions& options) const {
+  const ChatOptions resolved = resolve_template(chat);
   std::vector<std::string> formatted;
-  for (const std::string& prompt : prompts) formatted.push_back(format_prompt(prompt, chat));
+  for (const std::string& prompt : prompts) formatted.push_back(format_prompt(prompt, resolved));
   return impl_->parts()->text_encoder.encode(formatted, options);
 }
 

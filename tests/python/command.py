@@ -11,6 +11,7 @@ from PIL import Image
 ROOT = Path(__file__).resolve().parents[2]
 LLMDIT = Path(os.environ.get("LLMDIT_COMMAND", ROOT / "build" / "bin" / "llmdit"))
 DEMO_MODEL = ROOT / "examples" / "demo_model"
+TEMPLATES = ROOT / "templates" / "z_image"
 
 USAGE, NOT_FOUND, OUT_OF_MEMORY, UNSUPPORTED, INTERRUPTED = 2, 3, 4, 5, 130
 FAST = ["--steps", "1"]  # for tests that do not look at the picture
@@ -77,6 +78,8 @@ GENERATE_SETTINGS = {
     "force_think_block": (None, True),
     "strip_quotes": (None, True),
     "clean_whitespace": (None, True),
+    "template": ("charcoal", "charcoal"),
+    "templates_dir": (str(TEMPLATES), str(TEMPLATES)),
     "strength": ("0.25", 0.25),
     "outpaint": ("16,0,32,0", [16, 0, 32, 0]),
     "mask_feather": ("8", 8),
