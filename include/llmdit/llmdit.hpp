@@ -18,6 +18,8 @@
 #include "llmdit/remote.hpp"
 #include "llmdit/scheduler.hpp"
 #include "llmdit/text_encoder.hpp"
+#include "llmdit/text_generation.hpp"
+#include "llmdit/token_sampling.hpp"
 #include "llmdit/tokenizer.hpp"
 #include "llmdit/version.hpp"
 #include "llmdit/z_image_pipeline.hpp"

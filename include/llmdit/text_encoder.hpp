@@ -9,11 +9,13 @@
 #include <span>
 #include <stop_token>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "llmdit/export.hpp"
 #include "llmdit/load_options.hpp"
 #include "llmdit/model_sources.hpp"
+#include "llmdit/text_generation.hpp"
 #include "llmdit/tokenizer.hpp"
 
 namespace llmdit {
@@ -87,8 +89,18 @@ class LLMDIT_EXPORT ZImageTextEncoder final : public TextEncoder {
   /// Throws invalid_argument for an id outside the vocabulary, no ids, too many, or a layer out of range.
   at::Tensor hidden_states(std::span<const int64_t> input_ids, const EncodeOptions& options = {}) const;
 
+  /// Lets the model go on with chat text, which format_prompt makes. `options.seed` decides which text comes of a
+  /// temperature above 0. The prompt is never cut: it and max_new_tokens have to fit the model's
+  /// max_position_embeddings. Throws unsupported for a checkpoint without a head.
+  GeneratedText generate(std::string_view text, const TextGenerationOptions& options = {}) const;
+
+  /// The ids that end a text: <|im_end|>, <|endoftext|>, and what the configurations of tokenizer and model name.
+  const std::vector<int64_t>& stop_ids() const;
+
   const Qwen3Config& config() const;
   const Tokenizer& tokenizer() const;
+  /// The file or folder of its weights.
+  const std::filesystem::path& path() const;
 
   /// The weights under transformers' names without "model.": matrices as they are kept, quantised ones as float32
   /// numbers, the rest in the type of computation.

@@ -24,6 +24,8 @@ void bind_inspect(py::module_& m);
 void bind_convert(py::module_& m);
 void bind_chat(py::module_& m);
 void bind_tokenizer(py::module_& m);
+void bind_token_sampling(py::module_& m);
+void bind_text_generation(py::module_& m);
 void bind_text_encoder(py::module_& m);
 void bind_scheduler(py::module_& m);
 void bind_guidance(py::module_& m);

@@ -17,6 +17,8 @@ PYBIND11_MODULE(_llmdit, m) {
   bind_convert(m);
   bind_chat(m);
   bind_tokenizer(m);
+  bind_token_sampling(m);
+  bind_text_generation(m);
   bind_text_encoder(m);
   bind_scheduler(m);
   bind_guidance(m);

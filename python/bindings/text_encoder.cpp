@@ -8,6 +8,7 @@
 #include "models.hpp"
 #include "record.hpp"
 #include "tensors.hpp"
+#include "text_generation.hpp"
 
 namespace llmdit::python {
 namespace {
@@ -55,8 +56,16 @@ void bind_text_encoder(py::module_& m) {
       .read_only("head_dim", &Qwen3Config::head_dim)
       .read_only("max_position_embeddings", &Qwen3Config::max_position_embeddings)
       .read_only("rms_norm_eps", &Qwen3Config::rms_norm_eps)
-      .read_only("rope_theta", &Qwen3Config::rope_theta);
+      .read_only("rope_theta", &Qwen3Config::rope_theta)
+      .read_only("tie_word_embeddings", &Qwen3Config::tie_word_embeddings,
+                 "The token embeddings are the head as well.");
 
+  static const std::string generate_doc =
+      "Lets the model go on with chat text, as format_prompt makes it.\n"
+      "on_token: called with a TokenInfo for each token; returning True ends the text there.\n"
+      "stop_ids: token ids that end the text besides the model's own.\n"
+      "Other keywords:" +
+      options_doc<TextGenerationOptions>();
   py::class_<ZImageTextEncoder> cls(
       m, "ZImageTextEncoder",
       "The local encoder: a tokenizer and a Qwen3 model whose blocks run only as far as needed.\n"
@@ -83,7 +92,8 @@ void bind_text_encoder(py::module_& m) {
            return output;
          },
          py::arg("texts"), py::kw_only(), py::arg("hidden_layer") = py::none(),
-         "Encodes chat text, or a list of them, each by itself, as it stands: format_prompt makes it from a prompt.")
+         "Encodes chat text, or a list of them, each by itself, as it stands: format_prompt makes it from a prompt.\n"
+         "What all of a list begin with, such as a system prompt, is computed once: equal to float32 rounding.")
       .def(
           "hidden_states",
           [](const ZImageTextEncoder& self, const std::variant<at::Tensor, std::vector<int64_t>>& input_ids,
@@ -95,6 +105,20 @@ void bind_text_encoder(py::module_& m) {
           py::arg("input_ids"), py::arg("layer"),
           "One entry of transformers' hidden_states for one sequence, [tokens, hidden_size]: 0 the embeddings,\n"
           "k after block k, -1 after the final norm.")
+      .def(
+          "generate",
+          [](const ZImageTextEncoder& self, const std::string& text, py::object on_token,
+             const std::vector<int64_t>& stop_ids, const py::kwargs& keywords) {
+            auto options = options_from<TextGenerationOptions>(keywords);
+            RunningTokens tokens(std::move(on_token));
+            options.on_token = tokens.callback();
+            options.stop_ids = stop_ids;
+            return run_with(tokens, [&] { return self.generate(text, options); });
+          },
+          py::arg("text"), py::kw_only(), py::arg("on_token") = py::none(),
+          py::arg("stop_ids") = std::vector<int64_t>{}, generate_doc.c_str())
+      .def_property_readonly("stop_ids", &ZImageTextEncoder::stop_ids,
+                             "The ids that end a text: <|im_end|>, <|endoftext|>, and what the configurations name.")
       .def("state_dict", &ZImageTextEncoder::state_dict, NoGil(),
            "The weights under transformers' names without 'model.', as they are kept; quantised ones as float32.")
       .def_property_readonly("hidden_size", &ZImageTextEncoder::hidden_size)

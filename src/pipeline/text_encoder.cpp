@@ -9,6 +9,7 @@
 #include "models/model_files.hpp"
 #include "models/qwen3.hpp"
 #include "models/shared_prefix.hpp"
+#include "pipeline/text_generation.hpp"
 
 namespace llmdit {
 
@@ -20,7 +21,8 @@ struct ZImageTextEncoder::Impl {
         tokenizer(std::move(tokenizer)),
         store(std::move(weights)),
         model(nn::Weights(store), config),
-        unused(store.unused()) {}
+        unused(store.unused()),
+        stop_ids(find_stop_ids(this->tokenizer, store.table().checkpoint())) {}
 
   /// `states`, which must be numbers.
   const at::Tensor& checked(const at::Tensor& states, int64_t layer) const {
@@ -36,6 +38,7 @@ struct ZImageTextEncoder::Impl {
   nn::WeightStore store;
   models::Qwen3Model model;
   std::vector<std::string> unused;
+  std::vector<int64_t> stop_ids;
 };
 
 ZImageTextEncoder::ZImageTextEncoder(std::shared_ptr<const Impl> impl) : impl_(std::move(impl)) {}
@@ -107,7 +110,20 @@ at::Tensor ZImageTextEncoder::hidden_states(std::span<const int64_t> input_ids, 
   });
 }
 
+GeneratedText ZImageTextEncoder::generate(std::string_view text, const TextGenerationOptions& options) const {
+  return translate_errors("generate", [&] {
+    const c10::NoGradGuard guard;
+    WrittenPrompt prompt{.ids = impl_->tokenizer.encode(text), .stop_ids = impl_->stop_ids};
+    prompt.next_position = static_cast<int64_t>(prompt.ids.size());
+    prompt.input = {.embeddings = impl_->model.embed(prompt.ids), .rope = impl_->model.rope(0, prompt.next_position)};
+    return generate_text(impl_->model, impl_->tokenizer, prompt, options);
+  });
+}
+
+const std::vector<int64_t>& ZImageTextEncoder::stop_ids() const { return impl_->stop_ids; }
+
 const Qwen3Config& ZImageTextEncoder::config() const { return impl_->config; }
+const std::filesystem::path& ZImageTextEncoder::path() const { return impl_->store.table().checkpoint().path(); }
 const Tokenizer& ZImageTextEncoder::tokenizer() const { return impl_->tokenizer; }
 const std::vector<std::string>& ZImageTextEncoder::unused_weights() const { return impl_->unused; }
 
