@@ -47,7 +47,12 @@ def check_source(path: Path, src: Path) -> list[str]:
 
 def check_public_header(path: Path) -> list[str]:
     problems = []
-    for bracket, name in INCLUDE.findall(path.read_text(encoding="utf-8")):
+    text = path.read_text(encoding="utf-8")
+    for kind in ("Tensor", "Generator"):
+        used = re.search(rf"\bat::{kind}\b", without_comments(text))
+        if used and f"#include <ATen/core/{kind}.h>" not in text:
+            problems.append(f"{path}: uses at::{kind} and does not include ATen/core/{kind}.h")
+    for bracket, name in INCLUDE.findall(text):
         own = bracket == '"' and name.startswith("llmdit/")
         std = bracket == "<" and "/" not in name and "." not in name
         if not (own or std or name in PUBLIC_TORCH):
