@@ -22,7 +22,7 @@ def test_help_of_everything():
 
 def test_help_of_the_fine_points():
     common, everything = llmdit("generate", "--help").stdout, llmdit("generate", "--help-all").stdout
-    assert "7 more for fine points: llmdit generate --help-all" in common and "--sigmas" not in common
+    assert "9 more for fine points: llmdit generate --help-all" in common and "--sigmas" not in common
     assert "Fine points:" in everything and "--sigmas X,X,..." in everything and "--steps N" in everything
 
 
