@@ -153,6 +153,10 @@ typedef struct llmdit_load_options {
   const char *vl_model_path;
   const char *vl_device;
   bool vl_auto_unload;
+  bool enable_cache;
+  int64_t cache_size;
+  int64_t cache_megabytes;
+  const char *cache_folder;
   llmdit_texts lora;
 } llmdit_load_options;
 

@@ -126,6 +126,10 @@ struct Struct<LoadOptions> {
         LLMDIT_LINK(type, vl_model_path),
         LLMDIT_LINK(type, vl_device),
         LLMDIT_LINK(type, vl_auto_unload),
+        LLMDIT_LINK(type, enable_cache),
+        LLMDIT_LINK(type, cache_size),
+        LLMDIT_LINK(type, cache_megabytes),
+        LLMDIT_LINK(type, cache_folder),
         LLMDIT_LINK(type, lora),
     };
     return links;

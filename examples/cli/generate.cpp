@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <memory>
@@ -11,6 +12,9 @@
 
 #include "command.hpp"
 #include "console.hpp"
+#include "embedding_input.hpp"
+#include "encoder_choice.hpp"
+#include "exit_codes.hpp"
 #include "field_filters.hpp"
 #include "interrupt.hpp"
 #include "json_output.hpp"
@@ -153,6 +157,8 @@ class GenerateCommand {
         load_flags_(OptionFlags::of<LoadOptions>(app, "Model")),
         generate_flags_(OptionFlags::of<GenerateOptions>(app, "Picture", is_picture_field)),
         inputs_(app),
+        embeddings_(app),
+        encoder_(app),
         rerun_(app) {
     app.footer(kExamples);
   }
@@ -162,12 +168,15 @@ class GenerateCommand {
     load_flags_.apply(load_);
     generate_flags_.apply(options_);
     inputs_.apply(options_, load_);
+    encoder_.apply();
+    embeddings_.apply(options_, console_);
     rerun_.check_inputs(options_);
-    const std::vector<std::string> sources = {rerun_.path(), inputs_.image(), inputs_.mask(), inputs_.vl_image()};
-    output_.check(options_.num_images_per_prompt, sources);
+    const std::vector<std::string> sources = {rerun_.path(), inputs_.image(), inputs_.mask(), inputs_.vl_image(),
+                                              embeddings_.path()};
+    output_.check(options_.num_images_per_prompt * static_cast<int64_t>(std::max<size_t>(1, embeddings_.count())),
+                  sources);
     inputs_.check_preview(sources);
-    const bool repeats_prompt = rerun_.is_asked_for() && !prompt_.is_given();
-    const std::string prompt = repeats_prompt ? rerun_.prompt() : prompt_.read();
+    const std::vector<std::string> prompts = read_prompts();
     const std::filesystem::path model = model_.resolve(console_);
 
     const Terminal terminal = console_.quiet() ? Terminal{} : stderr_terminal();
@@ -175,19 +184,47 @@ class GenerateCommand {
       if (terminal.interactive) std::fputs("\n", stderr);  // the bar keeps its line, and its next one comes below
       console_.note("stopping after this step; Ctrl-C again quits at once");
     });
-    const ZImagePipeline pipeline = ZImagePipeline::load(model, load_);
-    const GenerateResult result = generate(pipeline, prompt, terminal, interrupt.token());
+    const ZImagePipeline pipeline = load(model, interrupt.token());
+    const GenerateResult result = generate(pipeline, prompts, terminal, interrupt.token());
+    embeddings_.compare_model(result.model, console_);
     for (const std::string& warning : result.warnings) console_.warn(warning);
     const std::vector<WrittenPicture> written = output_.write(
-        result.images, [&](size_t i) { return picture_parameters(prompt, options_, result, i); }, console_);
+        result.images, [&](size_t i) { return picture_parameters(prompt_of(prompts, i), options_, result, i); },
+        console_);
     console_.note(summary(options_, result));
     rerun_.compare(result, console_);
-    print_result(pipeline, prompt, result, written);
+    print_result(pipeline, prompt_of(prompts, 0), result, written);
   }
 
  private:
-  GenerateResult generate(const ZImagePipeline& pipeline, const std::string& prompt, const Terminal& terminal,
-                          std::stop_token stop) const {
+  /// None where embeddings take their place.
+  std::vector<std::string> read_prompts() const {
+    if (embeddings_.is_given()) {
+      if (prompt_.is_given()) throw UsageError("give a prompt or --embeddings, not both");
+      return {};
+    }
+    const bool repeats_prompt = rerun_.is_asked_for() && !prompt_.is_given();
+    return {repeats_prompt ? rerun_.prompt() : prompt_.read()};
+  }
+
+  /// The prompt of a picture, as far as it is known.
+  std::string prompt_of(const std::vector<std::string>& prompts, size_t picture) const {
+    if (!prompts.empty()) return prompts.front();
+    return embeddings_.prompt(picture / static_cast<size_t>(options_.num_images_per_prompt));
+  }
+
+  ZImagePipeline load(const std::filesystem::path& model, const std::stop_token& stop) const {
+    if (encoder_.is_remote()) {
+      if (!embeddings_.needs_encoder(options_))
+        throw UsageError("--encoder-url has no effect: nothing is left to encode; leave one of the flags out");
+      return ZImagePipeline::load(model, load_, encoder_.connect(ModelSources(model, load_), stop));
+    }
+    if (embeddings_.needs_encoder(options_)) return ZImagePipeline::load(model, load_);
+    return ZImagePipeline::load(model, load_, nullptr);
+  }
+
+  GenerateResult generate(const ZImagePipeline& pipeline, const std::vector<std::string>& prompts,
+                          const Terminal& terminal, std::stop_token stop) const {
     ProgressBar bar(terminal, options_.num_inference_steps);
     GenerateOptions options = options_;
     options.stop = stop;
@@ -197,11 +234,12 @@ class GenerateCommand {
       bar.update(info.step + 1, info.total);
       return stop.stop_requested();
     };
-    return pipeline.generate(prompt, options);
+    return pipeline.generate(std::span(prompts), options);
   }
 
   void print_result(const ZImagePipeline& pipeline, const std::string& prompt, const GenerateResult& result,
                     const std::vector<WrittenPicture>& written) const {
+    const auto& formatted = embeddings_.is_given() ? embeddings_.formatted_prompts() : result.formatted_prompts;
     if (output_.json()) {
       print_json({{"llmdit_version", version()},
                   {"model", pipeline.path().string()},
@@ -211,7 +249,9 @@ class GenerateCommand {
                   {"vl_image", path_json(inputs_.vl_image())},
                   {"vl", vl_json(result)},
                   {"rerun", rerun_.json()},
-                  {"formatted_prompt", result.formatted_prompts.front()},
+                  {"embeddings", path_json(embeddings_.path())},
+                  {"encoder", encoder_.json()},
+                  {"formatted_prompt", formatted.empty() ? Json() : Json(formatted.front())},
                   {"pictures", pictures_json(result, written)},
                   {"token_counts", result.token_counts},
                   {"caption_lengths", result.caption_lengths},
@@ -233,6 +273,8 @@ class GenerateCommand {
   OptionFlags load_flags_;
   OptionFlags generate_flags_;
   PictureInputs inputs_;
+  EmbeddingInput embeddings_;
+  EncoderChoice encoder_;
   Rerun rerun_;
   LoadOptions load_;
   GenerateOptions options_;

@@ -21,6 +21,7 @@ constexpr Command kCommands[] = {
     {"templates", "List, search and show the prompt templates", add_templates},
     {"inspect", "Tell what weight files, model folders and pictures hold", add_inspect},
     {"convert", "Write weights in another layout, type or quantisation", add_convert},
+    {"serve-encoder", "Serve the text encoder to other machines over HTTP", add_serve_encoder},
     {"devices", "List the devices that models can run on", add_devices},
 };
 

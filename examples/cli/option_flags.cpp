@@ -127,10 +127,12 @@ OptionValue value_of(const OptionField& field, const CLI::Option& option) {
 
 /// Flags that few ever set.
 bool is_fine_point(const OptionField& field) {
-  constexpr std::string_view names[] = {"sigmas",          "layer_weights",    "layer_spans",      "long_prompt_mode",
-                                        "max_text_tokens", "clean_whitespace", "outpaint",         "mask_feather",
-                                        "mask_composite",  "vae_tile_size",    "vae_tile_overlap", "vae_tiling",
-                                        "vae_path",        "tokenizer_path",   "templates_dir"};
+  constexpr std::string_view names[] = {
+      "sigmas",       "layer_weights",    "layer_spans",      "long_prompt_mode", "max_text_tokens",
+      "clean_whitespace", "outpaint",     "mask_feather",     "mask_composite",   "vae_tile_size",
+      "vae_tile_overlap", "vae_tiling",   "vae_path",         "tokenizer_path",   "templates_dir",
+      "cache_size",   "cache_megabytes",  "api_layer_ids",    "api_folder",       "api_connect_timeout",
+      "api_read_timeout", "api_timeout",  "api_retries"};
   return field.section == "vl" || std::ranges::find(names, field.name) != std::end(names);
 }
 

@@ -31,6 +31,10 @@ struct LoadOptions {
   std::optional<std::string> vl_model_path{};   ///< folder of a Qwen3-VL model; not given: `vl_encoder` in the model's
   std::optional<std::string> vl_device{};       ///< like device, for that model
   bool vl_auto_unload = true;                   ///< free its weights after each reading of a picture
+  bool enable_cache = false;                    ///< keep the embeddings of prompts in memory
+  int64_t cache_size = 100;                     ///< prompts kept at most
+  int64_t cache_megabytes = 1024;               ///< memory they take at most
+  std::optional<std::string> cache_folder{};    ///< keep them as files in this folder, too; UTF-8
   std::vector<std::string> lora{};              ///< adapters fused at load, each "path" or "path:scale"
 };
 

@@ -21,6 +21,7 @@
 
 namespace llmdit {
 
+class EmbeddingCache;
 namespace nn {
 class WeightPatch;
 }
@@ -36,7 +37,10 @@ struct EncodeOptions {
 struct EncodingOutput {
   std::vector<at::Tensor> embeddings;  ///< per text [tokens, hidden_size], float32 on a CPU
   std::vector<int64_t> token_counts;
-  std::vector<std::string> formatted_prompts;  ///< the texts that were encoded
+  std::vector<std::string> formatted_prompts;     ///< the texts that were encoded
+  std::vector<std::string> prompts{};             ///< as they were written, where that is known
+  std::map<std::string, std::string> metadata{};  ///< what else made them, by name: "encoder", "hidden_layer", ...
+  std::vector<std::string> warnings{};
 };
 
 /// What turns chat text into prompt embeddings, here or on another machine. Calls are const and thread-safe.
@@ -47,8 +51,12 @@ class LLMDIT_EXPORT TextEncoder {
   /// Encodes each text by itself, without padding and without a length limit but the model's.
   virtual EncodingOutput encode(std::span<const std::string> texts, const EncodeOptions& options = {}) const = 0;
 
-  /// Width of the embeddings.
+  /// Width of the embeddings; 0 where it shows only with the first ones.
   virtual int64_t hidden_size() const = 0;
+
+  /// A digest of all that embeddings depend on besides text and options: the content of the weights and adapters, their
+  /// types, the tokenizer, the kind of device, this version. Empty where it is not known, as of most servers.
+  virtual std::string fingerprint() const { return {}; }
 };
 
 /// `config.json` of a Qwen3 model, in the spelling of transformers 4 or 5.
@@ -87,6 +95,8 @@ class LLMDIT_EXPORT ZImageTextEncoder final : public TextEncoder {
   /// each text alone to float32 rounding.
   EncodingOutput encode(std::span<const std::string> texts, const EncodeOptions& options = {}) const override;
   int64_t hidden_size() const override;
+  /// Reads all weights when it is first asked for.
+  std::string fingerprint() const override;
 
   /// Entry `options.hidden_layer` of transformers' hidden_states for one sequence, or the mix that the options ask for:
   /// [tokens, hidden_size]. Blocks run once, and only as far as the last layer that plays a part.
@@ -109,6 +119,9 @@ class LLMDIT_EXPORT ZImageTextEncoder final : public TextEncoder {
   /// The file or folder of its weights.
   const std::filesystem::path& path() const;
 
+  /// Where `encode` looks first and keeps what it finds; shared with the encoders of other adapters. Null without one.
+  std::shared_ptr<EmbeddingCache> cache() const;
+
   /// The weights under transformers' names without "model.": matrices as they are kept, quantised ones as float32
   /// numbers, the rest in the type of computation.
   std::map<std::string, at::Tensor> state_dict() const;
@@ -124,7 +137,10 @@ class LLMDIT_EXPORT ZImageTextEncoder final : public TextEncoder {
   using WeightPatches = std::map<std::string, std::shared_ptr<const nn::WeightPatch>>;
 
   /// The same model with changed weights; those without a patch are shared, or as in the file.
-  ZImageTextEncoder patched(const WeightPatches& patches) const;
+  /// `adapters` says what the patches come from, for the fingerprint.
+  ZImageTextEncoder patched(const WeightPatches& patches, const std::string& adapters) const;
+
+  EncodingOutput encode_uncached(std::span<const std::string> texts, const EncodeOptions& options) const;
 
   struct Impl;
   explicit ZImageTextEncoder(std::shared_ptr<const Impl> impl);

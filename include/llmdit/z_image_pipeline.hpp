@@ -25,6 +25,8 @@
 
 namespace llmdit {
 
+struct PipelineParts;
+
 /// Seconds spent in each stage.
 struct Timings {
   double encode = 0;
@@ -63,6 +65,11 @@ class LLMDIT_EXPORT ZImagePipeline {
   /// or does not fit the others.
   static ZImagePipeline load(const std::filesystem::path& path, const LoadOptions& options = {});
 
+  /// The same with another encoder in the place of the model's own, which need not be there; null: without any, for
+  /// prompt_embeds alone.
+  static ZImagePipeline load(const std::filesystem::path& path, const LoadOptions& options,
+                             std::shared_ptr<const TextEncoder> encoder);
+
   /// Throws invalid_argument for options that cannot be met, cancelled after a stop; the pipeline stays usable.
   GenerateResult generate(std::string_view prompt, const GenerateOptions& options = {}) const;
 
@@ -88,7 +95,11 @@ class LLMDIT_EXPORT ZImagePipeline {
 
   std::vector<Lora> loras() const;
 
+  /// What encodes prompts: the model's own encoder or the one that was passed; null without any.
+  std::shared_ptr<const TextEncoder> encoder() const;
+
   // Each shares its weights with the pipeline, as they are now.
+  /// The model's own. Throws unsupported where it was not loaded.
   ZImageTextEncoder text_encoder() const;
   ZImageTransformer transformer() const;
   AutoencoderKL vae() const;
@@ -104,7 +115,7 @@ class LLMDIT_EXPORT ZImagePipeline {
 
  private:
   struct Impl;
-  explicit ZImagePipeline(std::shared_ptr<Impl> impl);
+  ZImagePipeline(PipelineParts parts, const LoadOptions& options);
   std::shared_ptr<Impl> impl_;
 };
 

@@ -20,10 +20,14 @@ PYBIND11_MODULE(_llmdit, m) {
   bind_tokenizer(m);
   bind_token_sampling(m);
   bind_text_generation(m);
+  bind_text_encoder_base(m);
+  bind_embedding_cache(m);
   bind_text_encoder(m);
   bind_layer_statistics(m);
   bind_compatibility(m);
   bind_compress(m);
+  bind_embedding_file(m);
+  bind_remote_text_encoder(m);
   bind_scheduler(m);
   bind_guidance(m);
   bind_z_image_transformer(m);

@@ -6,6 +6,7 @@
 
 #include "bindings.hpp"
 #include "layer_weights.hpp"
+#include "llmdit/embedding_cache.hpp"
 #include "models.hpp"
 #include "record.hpp"
 #include "tensors.hpp"
@@ -59,11 +60,42 @@ py::object hidden_states(const ZImageTextEncoder& self, const std::variant<at::T
 
 }  // namespace
 
-void bind_text_encoder(py::module_& m) {
+void bind_text_encoder_base(py::module_& m) {
   Record<EncodingOutput>(m, "EncodingOutput", "Texts as the transformer takes them.")
       .read_only("embeddings", &EncodingOutput::embeddings, "One [tokens, hidden_size] a text.")
       .read_only("token_counts", &EncodingOutput::token_counts)
-      .read_only("formatted_prompts", &EncodingOutput::formatted_prompts, "The texts that were encoded.");
+      .read_only("formatted_prompts", &EncodingOutput::formatted_prompts, "The texts that were encoded.")
+      .read_only("prompts", &EncodingOutput::prompts, "As they were written, where that is known.")
+      .read_only("metadata", &EncodingOutput::metadata, "What else made them, by name: 'encoder', 'hidden_layer', ...")
+      .read_only("warnings", &EncodingOutput::warnings);
+
+  py::class_<TextEncoder, std::shared_ptr<TextEncoder>>(
+      m, "TextEncoder", "What turns chat text into prompt embeddings, here or on another machine.")
+      .def(
+          "encode",
+          [](const TextEncoder& self, const std::variant<std::string, std::vector<std::string>>& texts,
+             std::optional<int64_t> hidden_layer, const WeightsArgument& layer_weights,
+             const SpansArgument& layer_spans) {
+            const EncodeOptions options = encode_options(hidden_layer, layer_weights, layer_spans);
+            py::gil_scoped_release released;
+            EncodingOutput output = self.encode(as_list(texts), options);
+            output.embeddings = ordinary(std::move(output.embeddings));
+            return output;
+          },
+          py::arg("texts"), py::kw_only(), py::arg("hidden_layer") = py::none(), py::arg("layer_weights") = py::none(),
+          py::arg("layer_spans") = py::none(),
+          "Encodes chat text, or a list of them, each by itself, as it stands: format_prompt makes it from a prompt.\n"
+          "What all of a list begin with, such as a system prompt, is computed once: equal to float32 rounding.\n"
+          "layer_weights: a mix of layers instead of one, {-2: 0.7, -5: 0.3} or '-2:0.7,-5:0.3'.\n"
+          "layer_spans: mixes of some tokens, such as '3:12=-5:1' for tokens 3 to 11, or a list of them.")
+      .def_property_readonly("hidden_size", &TextEncoder::hidden_size,
+                             "Width of the embeddings; 0 where it shows only with the first ones.")
+      .def("fingerprint", &TextEncoder::fingerprint, NoGil(),
+           "A digest of all that embeddings depend on besides text and options: the content of weights and adapters,\n"
+           "types, tokenizer, kind of device, version. Empty where it is not known. Reads all weights once.");
+}
+
+void bind_text_encoder(py::module_& m) {
   Record<Qwen3Config>(m, "Qwen3Config", "config.json of a Qwen3 model.")
       .read_only("vocab_size", &Qwen3Config::vocab_size)
       .read_only("hidden_size", &Qwen3Config::hidden_size)
@@ -84,7 +116,7 @@ void bind_text_encoder(py::module_& m) {
       "stop_ids: token ids that end the text besides the model's own.\n"
       "Other keywords:" +
       options_doc<TextGenerationOptions>();
-  py::class_<ZImageTextEncoder> cls(
+  py::class_<ZImageTextEncoder, TextEncoder, std::shared_ptr<ZImageTextEncoder>> cls(
       m, "ZImageTextEncoder",
       "The local encoder: a tokenizer and a Qwen3 model whose blocks run only as far as needed.\n"
       "Immutable after loading; one encoder serves many threads.");
@@ -100,25 +132,7 @@ void bind_text_encoder(py::module_& m) {
                                        config_path);
       },
       py::arg("tokenizer_path") = py::none());
-  cls.def(
-         "encode",
-         [](const ZImageTextEncoder& self, const std::variant<std::string, std::vector<std::string>>& texts,
-            std::optional<int64_t> hidden_layer, const WeightsArgument& layer_weights,
-            const SpansArgument& layer_spans) {
-           const EncodeOptions options = encode_options(hidden_layer, layer_weights, layer_spans);
-           py::gil_scoped_release released;
-           EncodingOutput output = self.encode(as_list(texts), options);
-           output.embeddings = ordinary(std::move(output.embeddings));
-           return output;
-         },
-          py::arg("texts"), py::kw_only(), py::arg("hidden_layer") = py::none(), py::arg("layer_weights") = py::none(),
-          py::arg("layer_spans") = py::none(),
-          "Encodes chat text, or a list of them, each by itself, as it stands: format_prompt makes it from a prompt.\n"
-          "What all of a list begin with, such as a system prompt, is computed once: equal to float32 rounding.\n"
-          "layer_weights: a mix of layers instead of one, {-2: 0.7, -5: 0.3} or '-2:0.7,-5:0.3'.\n"
-          "layer_spans: mixes of some tokens, such as '3:12=-5:1' for tokens 3 to 11, or a list of them.")
-      .def(
-          "hidden_states", &hidden_states, py::arg("input_ids"), py::arg("layer"),
+  cls.def("hidden_states", &hidden_states, py::arg("input_ids"), py::arg("layer"),
           "One entry of transformers' hidden_states for one sequence, [tokens, hidden_size]: 0 the embeddings,\n"
           "k after block k, -1 after the final norm. A list of layers gives a list of them from one pass, 'all' every\n"
           "entry.")
@@ -138,8 +152,18 @@ void bind_text_encoder(py::module_& m) {
                              "The ids that end a text: <|im_end|>, <|endoftext|>, and what the configurations name.")
       .def("state_dict", &ZImageTextEncoder::state_dict, NoGil(),
            "The weights under transformers' names without 'model.', as they are kept; quantised ones as float32.")
-      .def_property_readonly("hidden_size", &ZImageTextEncoder::hidden_size)
       .def_property_readonly("config", &ZImageTextEncoder::config)
+      .def_property_readonly("cache", &ZImageTextEncoder::cache, "Where encode looks first; None without one.")
+      .def(
+          "cache_stats",
+          [](const ZImageTextEncoder& self) { return self.cache() ? self.cache()->stats() : EmbeddingCacheStats(); },
+          "How the cache has served; zeros without one.")
+      .def(
+          "clear_cache",
+          [](const ZImageTextEncoder& self) {
+            if (self.cache()) self.cache()->clear();
+          },
+          "Empties the cache's memory and sets its counts back; files stay.")
       .def_property_readonly("tokenizer", &ZImageTextEncoder::tokenizer)
       .def_property_readonly("unused_weights", &ZImageTextEncoder::unused_weights,
                              "Tensors of the checkpoint that no part of the model asked for.")

@@ -77,12 +77,14 @@ void bind_z_image_pipeline(py::module_& m) {
   py::class_<ZImagePipeline> cls(m, "ZImagePipeline", "Z-Image from prompt to picture; wrapped by the package.");
   cls.def_static(
       "from_pretrained",
-      [](const std::optional<std::filesystem::path>& path, const py::kwargs& keywords) {
+      [](const std::optional<std::filesystem::path>& path, bool own_encoder,
+         const std::shared_ptr<TextEncoder>& text_encoder, const py::kwargs& keywords) {
         const auto options = options_from<LoadOptions>(keywords);
         py::gil_scoped_release released;
-        return ZImagePipeline::load(path.value_or(""), options);
+        if (own_encoder) return ZImagePipeline::load(path.value_or(""), options);
+        return ZImagePipeline::load(path.value_or(""), options, text_encoder);
       },
-      py::arg("path") = py::none());
+      py::arg("path") = py::none(), py::kw_only(), py::arg("own_encoder") = true, py::arg("text_encoder") = py::none());
   cls.def("generate", &generate, py::arg("prompts"), py::arg("options"))
       .def("encode_prompt", &encode_prompt, py::arg("prompts"), py::kw_only(), py::arg("hidden_layer") = py::none(),
            py::arg("layer_weights") = py::none(), py::arg("layer_spans") = py::none())
@@ -95,6 +97,8 @@ void bind_z_image_pipeline(py::module_& m) {
       .def("unload_loras", &ZImagePipeline::unload_loras, NoGil())
       .def_property_readonly("loras", &ZImagePipeline::loras)
       .def_property_readonly("text_encoder", &ZImagePipeline::text_encoder)
+      .def_property_readonly(
+          "encoder", [](const ZImagePipeline& self) { return std::const_pointer_cast<TextEncoder>(self.encoder()); })
       .def_property_readonly("transformer", &ZImagePipeline::transformer)
       .def_property_readonly("vae", &ZImagePipeline::vae)
       .def_property_readonly("scheduler", &ZImagePipeline::scheduler)

@@ -106,6 +106,10 @@ class LoadOptions:
     vl_model_path: str | None
     vl_device: str | None
     vl_auto_unload: bool
+    enable_cache: bool
+    cache_size: int
+    cache_megabytes: int
+    cache_folder: str | None
     lora: list[str]
     def __init__(
         self,
@@ -123,6 +127,10 @@ class LoadOptions:
         vl_model_path: _Path | None = ...,
         vl_device: _Device | None = ...,
         vl_auto_unload: bool | None = ...,
+        enable_cache: bool | None = ...,
+        cache_size: int | None = ...,
+        cache_megabytes: int | None = ...,
+        cache_folder: _Path | None = ...,
         lora: _Path | Sequence[_Path] | None = ...,
     ) -> None: ...
     @staticmethod
@@ -525,6 +533,120 @@ class EncodingOutput:
     def token_counts(self) -> list[int]: ...
     @property
     def formatted_prompts(self) -> list[str]: ...
+    @property
+    def prompts(self) -> list[str]: ...
+    @property
+    def metadata(self) -> dict[str, str]: ...
+    @property
+    def warnings(self) -> list[str]: ...
+
+class TextEncoder:
+    """What turns chat text into prompt embeddings, here or on another machine."""
+
+    def encode(
+        self,
+        texts: str | Sequence[str],
+        *,
+        hidden_layer: int | None = ...,
+        layer_weights: _LayerWeights | None = ...,
+        layer_spans: str | Sequence[str] | None = ...,
+    ) -> EncodingOutput: ...
+    @property
+    def hidden_size(self) -> int: ...
+    def fingerprint(self) -> str: ...
+
+class EmbeddingCacheStats:
+    @property
+    def hits(self) -> int: ...
+    @property
+    def file_hits(self) -> int: ...
+    @property
+    def misses(self) -> int: ...
+    @property
+    def evictions(self) -> int: ...
+    @property
+    def damaged(self) -> int: ...
+    @property
+    def current_size(self) -> int: ...
+    @property
+    def max_size(self) -> int: ...
+    @property
+    def current_bytes(self) -> int: ...
+    @property
+    def max_bytes(self) -> int: ...
+    @property
+    def hit_rate(self) -> float: ...
+
+class EmbeddingCache:
+    def __init__(self, max_entries: int = ..., *, max_bytes: int = ..., folder: _Path | None = ...) -> None: ...
+    def get(self, key: str) -> EncodingOutput | None: ...
+    def put(self, key: str, output: EncodingOutput) -> None: ...
+    def stats(self) -> EmbeddingCacheStats: ...
+    def clear(self) -> None: ...
+    def __len__(self) -> int: ...
+
+class CachedTextEncoder(TextEncoder):
+    def __init__(self, encoder: TextEncoder | None, cache: EmbeddingCache) -> None: ...
+
+class RemoteTextEncoder(TextEncoder):
+    def __init__(
+        self,
+        url: str,
+        *,
+        api: Literal["llmdit", "heylook", "sglang", "vllm-file"] = ...,
+        model: str = ...,
+        api_key: str = ...,
+        model_path: _Path | None = ...,
+        tokenizer: Tokenizer | None = ...,
+        hidden_size: int = ...,
+        num_hidden_layers: int = ...,
+        layer_ids: Sequence[float] = ...,
+        folder: _Path | None = ...,
+        connect_timeout: float = ...,
+        read_timeout: float = ...,
+        timeout: float = ...,
+        retries: int = ...,
+    ) -> None: ...
+    @property
+    def url(self) -> str: ...
+
+class EncoderDifference:
+    @property
+    def expected_shape(self) -> list[int]: ...
+    @property
+    def shape(self) -> list[int]: ...
+    @property
+    def cosine(self) -> float: ...
+    @property
+    def lowest_cosine(self) -> float: ...
+    @property
+    def max_error(self) -> float: ...
+    @property
+    def relative_error(self) -> float: ...
+    @property
+    def nearest_layer(self) -> int | None: ...
+    @property
+    def agrees(self) -> bool: ...
+
+def compare_encoders(
+    expected: ZImageTextEncoder, other: TextEncoder, text: str, *, hidden_layer: int | None = ...
+) -> EncoderDifference: ...
+
+class EncoderServer:
+    def __init__(self, encoder: ZImageTextEncoder, *, host: str = ..., port: int = ..., api_key: str = ...) -> None: ...
+    @property
+    def port(self) -> int: ...
+    @property
+    def url(self) -> str: ...
+    def stop(self) -> None: ...
+    def __enter__(self) -> Self: ...
+    def __exit__(self, *args: object) -> None: ...
+
+TransformersBackend: type[ZImageTextEncoder]
+APIBackend: type[RemoteTextEncoder]
+
+def save_embeddings(path: _Path, output: EncodingOutput, *, sidecar: bool = ...) -> Path: ...
+def load_embeddings(path: _Path) -> EncodingOutput: ...
 
 class Qwen3Config:
     @property
@@ -589,7 +711,7 @@ def sampling_probabilities(
     presence_penalty: float | None = ...,
 ) -> torch.Tensor: ...
 
-class ZImageTextEncoder:
+class ZImageTextEncoder(TextEncoder):
     @staticmethod
     def from_pretrained(
         path: _Path,
@@ -606,16 +728,12 @@ class ZImageTextEncoder:
         transformer_path: _Path | None = ...,
         text_encoder_path: _Path | None = ...,
         vae_path: _Path | None = ...,
+        enable_cache: bool | None = ...,
+        cache_size: int | None = ...,
+        cache_megabytes: int | None = ...,
+        cache_folder: _Path | None = ...,
         lora: _Path | Sequence[_Path] | None = ...,
     ) -> ZImageTextEncoder: ...
-    def encode(
-        self,
-        texts: str | Sequence[str],
-        *,
-        hidden_layer: int | None = ...,
-        layer_weights: _LayerWeights | None = ...,
-        layer_spans: str | Sequence[str] | None = ...,
-    ) -> EncodingOutput: ...
     @overload
     def hidden_states(self, input_ids: torch.Tensor | Sequence[int], layer: int) -> torch.Tensor: ...
     @overload
@@ -641,9 +759,11 @@ class ZImageTextEncoder:
     def stop_ids(self) -> list[int]: ...
     def state_dict(self) -> dict[str, torch.Tensor]: ...
     @property
-    def hidden_size(self) -> int: ...
-    @property
     def config(self) -> Qwen3Config: ...
+    @property
+    def cache(self) -> EmbeddingCache | None: ...
+    def cache_stats(self) -> EmbeddingCacheStats: ...
+    def clear_cache(self) -> None: ...
     @property
     def tokenizer(self) -> Tokenizer: ...
     @property
@@ -851,6 +971,10 @@ class ZImageTransformer:
         vl_model_path: _Path | None = ...,
         vl_device: _Device | None = ...,
         vl_auto_unload: bool | None = ...,
+        enable_cache: bool | None = ...,
+        cache_size: int | None = ...,
+        cache_megabytes: int | None = ...,
+        cache_folder: _Path | None = ...,
         lora: _Path | Sequence[_Path] | None = ...,
     ) -> ZImageTransformer: ...
     @overload
@@ -1010,6 +1134,10 @@ class AutoencoderKL:
         vl_model_path: _Path | None = ...,
         vl_device: _Device | None = ...,
         vl_auto_unload: bool | None = ...,
+        enable_cache: bool | None = ...,
+        cache_size: int | None = ...,
+        cache_megabytes: int | None = ...,
+        cache_folder: _Path | None = ...,
         lora: _Path | Sequence[_Path] | None = ...,
     ) -> AutoencoderKL: ...
     def decode(
@@ -1076,7 +1204,7 @@ class GenerateResult:
     caption_lengths: list[int]
     compression_ratios: list[float]
     formatted_prompts: list[str]
-    vl: "_VLExtraction | None"
+    vl: _VLExtraction | None
     warnings: list[str]
     timings: Timings
     def parameters(self, index: int = ...) -> dict[str, str]: ...
@@ -1127,6 +1255,7 @@ class ZImagePipeline:
         cls,
         path: _Path | None = ...,
         *,
+        text_encoder: TextEncoder | Literal["none"] | None = ...,
         tiled_vae: bool = ...,
         dtype: _DType | None = ...,
         quantization: str | None = ...,
@@ -1141,6 +1270,10 @@ class ZImagePipeline:
         vl_model_path: _Path | None = ...,
         vl_device: _Device | None = ...,
         vl_auto_unload: bool | None = ...,
+        enable_cache: bool | None = ...,
+        cache_size: int | None = ...,
+        cache_megabytes: int | None = ...,
+        cache_folder: _Path | None = ...,
         lora: _Path | Sequence[_Path] | None = ...,
     ) -> Self: ...
     def load_lora(
@@ -1353,6 +1486,8 @@ class ZImagePipeline:
     ) -> EncodingOutput: ...
     @property
     def text_encoder(self) -> ZImageTextEncoder: ...
+    @property
+    def encoder(self) -> TextEncoder | None: ...
     @property
     def tokenizer(self) -> Tokenizer: ...
     @property

@@ -20,6 +20,7 @@ from ._llmdit import (
     Lora,
     LoraReport,
     Template,
+    TextEncoder,
     Timings,
     Tokenizer,
     ZImageTextEncoder,
@@ -119,15 +120,27 @@ class ZImagePipeline:
     @classmethod
     @with_options(LoadOptions)
     def from_pretrained(
-        cls, path: str | os.PathLike[str] | None = None, *, tiled_vae: bool = False, **options: Any
+        cls,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        text_encoder: TextEncoder | str | None = None,
+        tiled_vae: bool = False,
+        **options: Any,
     ) -> "ZImagePipeline":
         """Loads a diffusers folder, a folder of single files as ComfyUI has them, an all-in-one or transformer file, or
         a hub id in the local cache; the `_path` options put other files in the place of single parts, or name them all.
 
         Weights are mapped, not read; dtype and device may be torch's own objects. tiled_vae: the autoencoder works tile
-        by tile in every call that does not say otherwise with vae_tiling.
+        by tile in every call that does not say otherwise with vae_tiling. text_encoder: another encoder in the place of
+        the model's own, which need not be there then; "none" loads none, for pictures from prompt_embeds.
         """
-        return cls(_llmdit.ZImagePipeline.from_pretrained(path, **options), tiled_vae)
+        if isinstance(text_encoder, str) and text_encoder != "none":
+            raise ValueError(f"text_encoder is an encoder or 'none', not {text_encoder!r}; a path is text_encoder_path")
+        encoder = None if isinstance(text_encoder, str) else text_encoder
+        native = _llmdit.ZImagePipeline.from_pretrained(
+            path, own_encoder=text_encoder is None, text_encoder=encoder, **options
+        )
+        return cls(native, tiled_vae)
 
     def load_lora(
         self,
@@ -263,7 +276,13 @@ class ZImagePipeline:
 
     @property
     def text_encoder(self) -> ZImageTextEncoder:
+        """The model's own; raises Unsupported where the pipeline was loaded without it."""
         return self._native.text_encoder
+
+    @property
+    def encoder(self) -> TextEncoder | None:
+        """What encodes prompts: the model's own encoder or the one that was passed; None without any."""
+        return self._native.encoder
 
     @property
     def tokenizer(self) -> Tokenizer:
@@ -297,7 +316,7 @@ class ZImagePipeline:
         return self._native.size_multiple
 
     def __repr__(self) -> str:
-        parts = (self.text_encoder, self.transformer, self.vae, self.scheduler)
+        parts = (self.encoder, self.transformer, self.vae, self.scheduler)
         return f"<llmdit.ZImagePipeline from {self.path}" + "".join(f"\n  {part!r}" for part in parts) + ">"
 
     def _apply(self, settings: GenerateOptions, keywords: dict[str, Any], prompt_count: int) -> None:

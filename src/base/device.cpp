@@ -77,11 +77,24 @@ constexpr OptionField load_fields[] = {
     field<LoadOptions, "tokenizer_path", &LoadOptions::tokenizer_path>(
         {.section = "encoder", .help = "tokenizer from this file or folder"}),
     field<LoadOptions, "vl_model_path", &LoadOptions::vl_model_path>(
-        {.section = "vl", .help = "Qwen3-VL from this folder, to read vl_image; default the model's own", .flag = "vl-model"}),
+        {.section = "vl",
+         .help = "Qwen3-VL from this folder, to read vl_image; default the model's own",
+         .flag = "vl-model"}),
     field<LoadOptions, "vl_device", &LoadOptions::vl_device>(
         {.section = "vl", .help = "device of Qwen3-VL, when it is another"}),
     field<LoadOptions, "vl_auto_unload", &LoadOptions::vl_auto_unload>(
         {.section = "vl", .help = "free Qwen3-VL's weights after each reading of a picture"}),
+    field<LoadOptions, "enable_cache", &LoadOptions::enable_cache>(
+        {.section = "pytorch", .help = "keep the embeddings of prompts in memory", .flag = "embedding-cache"}),
+    field<LoadOptions, "cache_size", &LoadOptions::cache_size>(
+        {.section = "pytorch", .help = "prompts that the cache keeps in memory at most", .minimum = 0, .maximum = 1e9}),
+    field<LoadOptions, "cache_megabytes", &LoadOptions::cache_megabytes>({.section = "pytorch",
+                                                                          .help = "memory that the cache takes at most",
+                                                                          .unit = "MiB",
+                                                                          .minimum = 0,
+                                                                          .maximum = 1e9}),
+    field<LoadOptions, "cache_folder", &LoadOptions::cache_folder>(
+        {.section = "pytorch", .help = "keep embeddings of prompts as files in this folder"}),
     field<LoadOptions, "lora", &LoadOptions::lora>(
         {.section = "lora",
          .help = "LoRA file, FILE or FILE:SCALE, fused into the weights; may be given several times"}),
@@ -129,7 +142,9 @@ void check_plain_component_options(const LoadOptions& options) {
 
 LoadOptions component_options(const LoadOptions& options) {
   LoadOptions own = options;
-  for (auto* path : {&own.transformer_path, &own.text_encoder_path, &own.vae_path, &own.tokenizer_path, &own.vl_model_path}) path->reset();
+  for (auto* path :
+       {&own.transformer_path, &own.text_encoder_path, &own.vae_path, &own.tokenizer_path, &own.vl_model_path})
+    path->reset();
   own.lora.clear();
   return own;
 }

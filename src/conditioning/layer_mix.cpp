@@ -41,6 +41,24 @@ std::pair<int64_t, int64_t> token_range(const LayerSpan& span, int64_t tokens) {
 
 }  // namespace
 
+LayerWeights base_weights(const EncodeOptions& options) {
+  return options.layer_weights.empty() ? LayerWeights{{options.hidden_layer, 1.0}} : options.layer_weights;
+}
+
+std::map<std::string, std::string> layer_metadata(const EncodeOptions& options) {
+  std::map<std::string, std::string> metadata;
+  if (options.layer_weights.empty()) {
+    metadata["hidden_layer"] = fmt::format("{}", options.hidden_layer);
+  } else {
+    metadata["layer_weights"] = to_string(options.layer_weights);
+  }
+  for (const LayerSpan& span : options.layer_spans) {
+    std::string& spans = metadata["layer_spans"];
+    spans += (spans.empty() ? "" : "; ") + to_string(span);
+  }
+  return metadata;
+}
+
 LayerMix::LayerMix(const LayerWeights& base, std::span<const LayerSpan> spans, int64_t num_hidden_layers,
                    int64_t tokens) {
   std::vector<LayerWeights> mixes = {normalized(base, num_hidden_layers)};

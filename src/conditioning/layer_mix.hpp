@@ -3,15 +3,24 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <map>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "llmdit/layer_weights.hpp"
+#include "llmdit/text_encoder.hpp"
 
 namespace llmdit {
 
 /// Throws invalid_argument unless the weights are finite and their sum is above 0.
 void check_layer_weights(const LayerWeights& weights);
+
+/// The mix that the options ask for; a single layer where they name none.
+LayerWeights base_weights(const EncodeOptions& options);
+
+/// Which layers embeddings are of, for their metadata: "hidden_layer", or "layer_weights"; and "layer_spans".
+std::map<std::string, std::string> layer_metadata(const EncodeOptions& options);
 
 /// The layers that a text's rows are made of, resolved against a model's number of blocks.
 class LayerMix {

@@ -135,10 +135,11 @@ class Generation {
       for (const at::Tensor& embeds : prompts.positive)
         result_.token_counts.push_back(embeds.dim() > 0 ? embeds.size(0) : 0);
     } else {
-      EncodingOutput output = long_prompts.encode(parts_.text_encoder, texts_, chat, "prompt");
+      EncodingOutput output = long_prompts.encode(parts_.prompt_encoder(), parts_.tokenizer(), texts_, chat, "prompt");
       prompts.positive = std::move(output.embeddings);
       result_.token_counts = std::move(output.token_counts);
       result_.formatted_prompts = std::move(output.formatted_prompts);
+      std::ranges::move(output.warnings, std::back_inserter(result_.warnings));
     }
     condition_on_vl_image(prompts.positive);
     if (options_.guidance_scale > 0) prompts.negative = encode_negative(chat, long_prompts);
@@ -174,7 +175,7 @@ class Generation {
                            .strip_quotes = of_prompt.strip_quotes,
                            .clean_whitespace = of_prompt.clean_whitespace};
     const std::span prompt(&options_.negative_prompt, 1);
-    return long_prompts.encode(parts_.text_encoder, prompt, chat, "negative prompt").embeddings;
+    return long_prompts.encode(parts_.prompt_encoder(), parts_.tokenizer(), prompt, chat, "negative prompt").embeddings;
   }
 
   /// The last word on length, and the only stage that knows the transformer's limit.
@@ -287,6 +288,15 @@ class Generation {
 };
 
 }  // namespace
+
+const TextEncoder& PipelineParts::prompt_encoder() const {
+  if (!encoder) {
+    fail(ErrorCode::unsupported, "generate",
+         "expected prompt_embeds, as the pipeline was loaded without a text encoder, got a prompt; with guidance the "
+         "negative prompt needs negative_prompt_embeds, too");
+  }
+  return *encoder;
+}
 
 GenerateResult run_generation(const PipelineParts& parts, std::span<const std::string> prompts,
                               const GenerateOptions& options) {

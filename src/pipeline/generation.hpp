@@ -1,6 +1,8 @@
 #pragma once
 
 #include <filesystem>
+#include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -13,8 +15,9 @@ namespace llmdit {
 /// What a loaded pipeline is made of.
 struct PipelineParts {
   std::filesystem::path path;
-  std::string name;  ///< of the model, for people
-  ZImageTextEncoder text_encoder;
+  std::string name;                               ///< of the model, for people
+  std::optional<ZImageTextEncoder> text_encoder;  ///< the model's own, where that is the one that encodes
+  std::shared_ptr<const TextEncoder> encoder;     ///< what encodes prompts; null without any
   ZImageTransformer transformer;
   AutoencoderKL vae;
   FlowMatchScheduler scheduler;
@@ -22,6 +25,11 @@ struct PipelineParts {
   std::vector<std::string> load_warnings;
   std::vector<Lora> loras;
   std::vector<std::string> lora_warnings;
+
+  /// Throws unsupported without an encoder.
+  const TextEncoder& prompt_encoder() const;
+  /// The model's own encoder's; null without that.
+  const Tokenizer* tokenizer() const { return text_encoder ? &text_encoder->tokenizer() : nullptr; }
 
   int64_t size_multiple() const { return vae.config().vae_scale_factor() * transformer.config().patch_size; }
 };

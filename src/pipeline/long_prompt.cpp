@@ -59,8 +59,9 @@ LongPrompts::LongPrompts(const ZImageTransformerConfig& transformer, const Gener
       max_caption_len(transformer), limit_);
 }
 
-EncodingOutput LongPrompts::encode(const ZImageTextEncoder& encoder, std::span<const std::string> prompts,
-                                   const ChatOptions& chat, std::string_view name) {
+EncodingOutput LongPrompts::encode(const TextEncoder& encoder, const Tokenizer* tokenizer,
+                                   std::span<const std::string> prompts, const ChatOptions& chat,
+                                   std::string_view name) {
   std::vector<Conversation> conversations;
   std::vector<std::string> texts;
   for (const std::string& prompt : prompts) {
@@ -68,21 +69,22 @@ EncodingOutput LongPrompts::encode(const ZImageTextEncoder& encoder, std::span<c
     texts.push_back(render(conversations.back()));
   }
   if (options_.long_prompt_mode != LongPromptMode::segments) return encoder.encode(texts, encode_options(options_));
+  check(tokenizer != nullptr, "long_prompt_mode",
+        "expected the model's own text encoder, with whose tokenizer segments are counted, got another one or none");
   EncodingOutput output{.embeddings = {}, .token_counts = {}, .formatted_prompts = texts};
   for (size_t i = 0; i < texts.size(); ++i) {
-    const std::vector<int64_t> ids = encoder.tokenizer().encode(texts[i]);
-    output.token_counts.push_back(static_cast<int64_t>(ids.size()));
+    output.token_counts.push_back(static_cast<int64_t>(tokenizer->encode(texts[i]).size()));
     const bool is_long = output.token_counts.back() > limit_;
-    output.embeddings.push_back(
-        is_long ? encode_segments(encoder, conversations[i], output.token_counts.back(), who(name, i, texts.size()))
-                : encoder.hidden_states(ids, encode_options(options_)));
+    output.embeddings.push_back(is_long ? encode_segments(encoder, *tokenizer, conversations[i],
+                                                          output.token_counts.back(), who(name, i, texts.size()))
+                                        : encoder.encode({&texts[i], 1}, encode_options(options_)).embeddings.front());
   }
   return output;
 }
 
-at::Tensor LongPrompts::encode_segments(const ZImageTextEncoder& encoder, const Conversation& conversation,
-                                        int64_t tokens, const std::string& who) {
-  const auto ids_of = [&](std::string_view text) { return encoder.tokenizer().encode(text); };
+at::Tensor LongPrompts::encode_segments(const TextEncoder& encoder, const Tokenizer& tokenizer,
+                                        const Conversation& conversation, int64_t tokens, const std::string& who) {
+  const auto ids_of = [&](std::string_view text) { return tokenizer.encode(text); };
   const auto ids_with = [&](std::string_view text) { return ids_of(render(with_user_text(conversation, text))); };
   check(options_.layer_spans.empty(), "layer_spans",
         "expected no layer_spans for a text that is encoded in segments, each of which has tokens of its own");

@@ -22,9 +22,9 @@ class LongPrompts {
   LongPrompts(const ZImageTransformerConfig& transformer, const GenerateOptions& options);
 
   /// The chat texts of the prompts, encoded; with LongPromptMode::segments those that are too long in groups of
-  /// sentences. `name` is what warnings call a prompt.
-  EncodingOutput encode(const ZImageTextEncoder& encoder, std::span<const std::string> prompts, const ChatOptions& chat,
-                        std::string_view name);
+  /// sentences, which the tokenizer counts; null where there is none. `name` is what warnings call a prompt.
+  EncodingOutput encode(const TextEncoder& encoder, const Tokenizer* tokenizer, std::span<const std::string> prompts,
+                        const ChatOptions& chat, std::string_view name);
 
   /// Embeddings as the transformer takes them.
   std::vector<at::Tensor> compress(std::vector<at::Tensor> embeds, std::string_view name);
@@ -35,8 +35,8 @@ class LongPrompts {
   const std::vector<std::string>& warnings() const { return warnings_; }
 
  private:
-  at::Tensor encode_segments(const ZImageTextEncoder& encoder, const Conversation& conversation, int64_t tokens,
-                             const std::string& who);
+  at::Tensor encode_segments(const TextEncoder& encoder, const Tokenizer& tokenizer, const Conversation& conversation,
+                             int64_t tokens, const std::string& who);
 
   const GenerateOptions& options_;
   int64_t limit_;

@@ -1,9 +1,11 @@
 #include "pipeline/lora_loader.hpp"
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 
 #include "base/check.hpp"
+#include "io/content_digest.hpp"
 #include "io/encoding.hpp"
 #include "io/hub_cache.hpp"
 
@@ -43,11 +45,15 @@ LoraLoader::Loaded LoraLoader::read(const Models& models, const Lora& lora, bool
   check(!lora.path.empty(), "lora", "expected the path of a LoRA, got an empty text");
   check(std::isfinite(static_cast<float>(lora.scale)), "lora", "expected a finite scale for {}, got {}",
         io::printable_path(lora.path), lora.scale);
-  const auto encoder_shapes = models.text_encoder.weight_shapes();
+  check(!lora.text_encoder || models.text_encoder, "lora",
+        "expected the model's own text encoder, which {} is to change, but the pipeline was loaded without it",
+        io::printable_path(lora.path));
+  const auto encoder_shapes = lora.text_encoder ? models.text_encoder->weight_shapes() : adapters::WeightShapes();
   const auto file = io::Checkpoint::open(io::resolve_model_path(lora.path));
   Loaded loaded{
       adapters::read_lora(file, models.transformer.weight_shapes(), lora.text_encoder ? &encoder_shapes : nullptr),
       lora.scale};
+  if (!loaded.file.text_encoder.empty()) loaded.encoder_content = io::content_digest(file);
   adapters::report_lora(loaded.file, strict, report);
   if (lora.scale == 0)
     report.warnings.push_back(fmt::format("LoRA {}: its scale is 0, which changes nothing", loaded.file.name));
@@ -56,12 +62,19 @@ LoraLoader::Loaded LoraLoader::read(const Models& models, const Lora& lora, bool
 
 LoraLoader::Models LoraLoader::apply(const Models& models, std::span<const Loaded> loras) {
   adapters::PatchBuilder transformer, text_encoder;
+  std::vector<std::string> contents;
   for (const Loaded& lora : loras) {
     transformer.add(lora.file.transformer, lora.scale);
     text_encoder.add(lora.file.text_encoder, lora.scale);
+    if (lora.scale != 0 && !lora.encoder_content.empty())
+      contents.push_back(fmt::format("{} x {}", lora.encoder_content, lora.scale));
   }
-  return {.transformer = models.transformer.patched(transformer.build()),
-          .text_encoder = models.text_encoder.patched(text_encoder.build())};
+  std::ranges::sort(contents);  // their order does not matter
+  Models patched{.transformer = models.transformer.patched(transformer.build()), .text_encoder = {}};
+  if (models.text_encoder)
+    patched.text_encoder =
+        models.text_encoder->patched(text_encoder.build(), fmt::format("{}", fmt::join(contents, ", ")));
+  return patched;
 }
 
 }  // namespace llmdit

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <optional>
 #include <span>
+#include <string>
 
 #include "adapters/lora_file.hpp"
 #include "llmdit/lora.hpp"
@@ -14,13 +16,14 @@ class LoraLoader {
  public:
   struct Models {
     ZImageTransformer transformer;
-    ZImageTextEncoder text_encoder;
+    std::optional<ZImageTextEncoder> text_encoder;  ///< where the pipeline has its own
   };
 
   /// An adapter as it was read, so that what happens to its file later plays no role, and its strength.
   struct Loaded {
     adapters::LoraFile file;
     double scale = 1.0;
+    std::string encoder_content{};  ///< digest of the file, where it changes the text encoder
   };
 
   /// Reads an adapter for these models; `report` tells of it. Throws as ZImagePipeline::load_loras.

@@ -3,10 +3,19 @@
 #include <ATen/ATen.h>
 #include <c10/core/GradMode.h>
 
+#include <mutex>
+
 #include "base/check.hpp"
 #include "base/load_options.hpp"
 #include "base/translate.hpp"
 #include "conditioning/layer_mix.hpp"
+#include "io/content_digest.hpp"
+#include "io/encoding.hpp"
+#include "io/gguf_format.hpp"
+#include "io/mapped_file.hpp"
+#include "io/sha256.hpp"
+#include "llmdit/embedding_cache.hpp"
+#include "llmdit/version.hpp"
 #include "models/model_files.hpp"
 #include "models/qwen3.hpp"
 #include "models/shared_prefix.hpp"
@@ -16,9 +25,35 @@ namespace llmdit {
 
 TextEncoder::~TextEncoder() = default;
 
+namespace {
+
+/// Where and as what the weights are kept: what else decides on the last bits of a result.
+std::string kind_of(const nn::Placement& placement) {
+  return fmt::format("{} {} {}", c10::DeviceTypeName(placement.device.type()),
+                     placement.storage ? c10::toString(*placement.storage) : "as stored",
+                     static_cast<int>(placement.quantization));
+}
+
+std::string tokenizer_digest(const Tokenizer& tokenizer) {
+  const auto file = io::MappedFile::open(tokenizer.path());
+  const auto bytes = file->bytes();
+  const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  if (!text.starts_with(io::gguf_magic)) return io::sha256_hex(bytes);
+  io::Sha256 hash;  // the rest of such a file are weights
+  for (const auto& [key, value] : io::WeightFile::open(tokenizer.path())->metadata())
+    hash.update(fmt::format("{}={}\n", key, value));
+  return hash.hex();
+}
+
+}  // namespace
+
 struct ZImageTextEncoder::Impl {
-  Impl(nn::WeightStore weights, const Qwen3Config& config, Tokenizer tokenizer)
+  Impl(nn::WeightStore weights, const Qwen3Config& config, Tokenizer tokenizer, std::string kind,
+       std::shared_ptr<EmbeddingCache> cache, std::string adapters = {})
       : config(config),
+        kind(std::move(kind)),
+        adapters(std::move(adapters)),
+        cache(std::move(cache)),
         tokenizer(std::move(tokenizer)),
         store(std::move(weights)),
         model(nn::Weights(store), config),
@@ -27,9 +62,7 @@ struct ZImageTextEncoder::Impl {
 
   /// The layers that the options ask for, of a text of so many tokens.
   LayerMix mix(const EncodeOptions& options, size_t tokens) const {
-    const LayerWeights single = {{options.hidden_layer, 1.0}};
-    const LayerWeights& base = options.layer_weights.empty() ? single : options.layer_weights;
-    return {base, options.layer_spans, config.num_hidden_layers, static_cast<int64_t>(tokens)};
+    return {base_weights(options), options.layer_spans, config.num_hidden_layers, static_cast<int64_t>(tokens)};
   }
 
   std::vector<at::Tensor> mixed_states(std::span<const models::TokenIds> texts, const EncodeOptions& options) const {
@@ -52,7 +85,26 @@ struct ZImageTextEncoder::Impl {
     return states;
   }
 
+  /// Reads all weights, once.
+  const std::string& fingerprint() const {
+    std::call_once(fingerprinted, [&] {
+      io::Sha256 hash;
+      for (const std::string& part : {std::string(version()), kind, adapters, io::content_digest(store.table()),
+                                      fmt::format("{} {} {}", config.rms_norm_eps, config.rope_theta, config.head_dim),
+                                      tokenizer_digest(tokenizer)}) {
+        hash.update(part + "\n");
+      }
+      digest = hash.hex();
+    });
+    return digest;
+  }
+
   Qwen3Config config;
+  std::string kind;      // where and as what the weights are kept
+  std::string adapters;  // their contents and scales
+  std::shared_ptr<EmbeddingCache> cache;
+  mutable std::once_flag fingerprinted;
+  mutable std::string digest;
   Tokenizer tokenizer;
   nn::WeightStore store;
   models::Qwen3Model model;
@@ -76,8 +128,10 @@ ZImageTextEncoder ZImageTextEncoder::load(const std::filesystem::path& path,
            "to different models",
            files.config.vocab_size, path.string(), tokenizer.path().string(), tokenizer.vocab_size());
     }
-    nn::WeightStore store(std::move(files.table), nn::resolve_placement(options, options.text_encoder_device));
-    return ZImageTextEncoder(std::make_shared<Impl>(std::move(store), files.config, std::move(tokenizer)));
+    const nn::Placement placement = nn::resolve_placement(options, options.text_encoder_device);
+    nn::WeightStore store(std::move(files.table), placement);
+    return ZImageTextEncoder(std::make_shared<Impl>(std::move(store), files.config, std::move(tokenizer),
+                                                    kind_of(placement), make_embedding_cache(options)));
   });
 }
 
@@ -88,11 +142,11 @@ ZImageTextEncoder ZImageTextEncoder::load(const ModelSources& sources, const Loa
   });
 }
 
-ZImageTextEncoder ZImageTextEncoder::patched(const WeightPatches& patches) const {
+ZImageTextEncoder ZImageTextEncoder::patched(const WeightPatches& patches, const std::string& adapters) const {
   return translate_errors("text_encoder", [&] {
     const c10::NoGradGuard guard;
-    return ZImageTextEncoder(
-        std::make_shared<Impl>(nn::WeightStore(impl_->store, patches), impl_->config, impl_->tokenizer));
+    return ZImageTextEncoder(std::make_shared<Impl>(nn::WeightStore(impl_->store, patches), impl_->config,
+                                                    impl_->tokenizer, impl_->kind, impl_->cache, adapters));
   });
 }
 
@@ -103,6 +157,13 @@ std::map<std::string, at::Tensor> ZImageTextEncoder::state_dict() const {
 }
 
 EncodingOutput ZImageTextEncoder::encode(std::span<const std::string> texts, const EncodeOptions& options) const {
+  if (!impl_->cache) return encode_uncached(texts, options);
+  return impl_->cache->encode(impl_->fingerprint(), texts, options,
+                              [&](const std::string& text) { return encode_uncached(std::span(&text, 1), options); });
+}
+
+EncodingOutput ZImageTextEncoder::encode_uncached(std::span<const std::string> texts,
+                                                  const EncodeOptions& options) const {
   return translate_errors("text_encoder", [&] {
     const c10::NoGradGuard guard;
     EncodingOutput output;
@@ -113,8 +174,16 @@ EncodingOutput ZImageTextEncoder::encode(std::span<const std::string> texts, con
       output.formatted_prompts.push_back(text);
     }
     output.embeddings = impl_->mixed_states(ids, options);
+    output.metadata = layer_metadata(options);
+    output.metadata["encoder"] = io::printable_path(impl_->store.table().checkpoint().path());
     return output;
   });
+}
+
+std::shared_ptr<EmbeddingCache> ZImageTextEncoder::cache() const { return impl_->cache; }
+
+std::string ZImageTextEncoder::fingerprint() const {
+  return translate_errors("text_encoder", [&] { return impl_->fingerprint(); });
 }
 
 int64_t ZImageTextEncoder::hidden_size() const { return impl_->config.hidden_size; }

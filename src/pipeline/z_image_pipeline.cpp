@@ -12,6 +12,8 @@
 #include "io/encoding.hpp"
 #include "io/path_kind.hpp"
 #include "llmdit/compatibility.hpp"
+#include "llmdit/embedding_cache.hpp"
+#include "llmdit/embedding_file.hpp"
 #include "llmdit/model_sources.hpp"
 #include "pipeline/generation.hpp"
 #include "pipeline/lora_loader.hpp"
@@ -28,13 +30,16 @@ std::string place_of_sizes(const std::filesystem::path& part) {
 void check_parts_fit(const ModelSources& sources, const PipelineParts& parts) {
   const auto& transformer = parts.transformer.config();
   const auto& vae = parts.vae.config();
-  const std::string encoder = check_compatibility(parts.text_encoder.config(), transformer).model_name;
-  if (parts.text_encoder.hidden_size() != transformer.cap_feat_dim) {
+  std::string name;
+  if (parts.text_encoder) name = check_compatibility(parts.text_encoder->config(), transformer).model_name;
+  const int64_t width = parts.encoder ? parts.encoder->hidden_size() : 0;
+  if (width != 0 && width != transformer.cap_feat_dim) {
     fail(ErrorCode::unsupported, "pipeline",
          "expected the text encoder's width to be the transformer's cap_feat_dim, found hidden_size {}{} in {} "
          "and cap_feat_dim {} in {}",
-         parts.text_encoder.hidden_size(), encoder.empty() ? "" : ", that of " + encoder,
-         place_of_sizes(sources.text_encoder()), transformer.cap_feat_dim, place_of_sizes(sources.transformer()));
+         width, name.empty() ? "" : ", that of " + name,
+         parts.text_encoder ? place_of_sizes(sources.text_encoder()) : "the encoder that was passed",
+         transformer.cap_feat_dim, place_of_sizes(sources.transformer()));
   }
   if (vae.in_channels != 3 || vae.out_channels != 3) {
     fail(ErrorCode::unsupported, "pipeline",
@@ -56,15 +61,26 @@ void warn_unused(std::vector<std::string>& warnings, const char* part, const std
                                  io::printable_list(names)));
 }
 
-std::vector<std::string> load_warnings(const ModelSources& sources, const PipelineParts& parts) {
+std::vector<std::string> load_warnings(const ModelSources& sources, const PipelineParts& parts,
+                                       const LoadOptions& options) {
   std::vector<std::string> warnings;
-  const auto encoder = check_compatibility(parts.text_encoder.config(), parts.transformer.config());
-  for (const auto& list : {encoder.errors, encoder.warnings}) {
-    for (const std::string& text : list) warnings.push_back(fmt::format("text_encoder: {}", text));
+  if (parts.text_encoder) {
+    const auto encoder = check_compatibility(parts.text_encoder->config(), parts.transformer.config());
+    for (const auto& list : {encoder.errors, encoder.warnings}) {
+      for (const std::string& text : list) warnings.push_back(fmt::format("text_encoder: {}", text));
+    }
+    warn_unused(warnings, "text_encoder", parts.text_encoder->unused_weights());
   }
-  warn_unused(warnings, "text_encoder", parts.text_encoder.unused_weights());
   warn_unused(warnings, "transformer", parts.transformer.unused_weights());
   warn_unused(warnings, "vae", parts.vae.unused_weights());
+  if (options.enable_cache && !parts.text_encoder && (!parts.encoder || parts.encoder->fingerprint().empty())) {
+    warnings.emplace_back("enable_cache has no effect: the text encoder does not say what its embeddings depend on");
+  }
+  const LoadOptions defaults;
+  if (!options.enable_cache && !options.cache_folder &&
+      (options.cache_size != defaults.cache_size || options.cache_megabytes != defaults.cache_megabytes)) {
+    warnings.emplace_back("cache_size and cache_megabytes have no effect without enable_cache or a cache_folder");
+  }
   if (sources.scheduler().empty()) {
     warnings.push_back(
         fmt::format("scheduler: there is no scheduler_config.json; the shift is {}, that of Z-Image-Turbo",
@@ -80,28 +96,41 @@ std::string model_name(const std::filesystem::path& path) {
   return (std::filesystem::is_directory(real, ignored) ? real.filename() : real.stem()).string();
 }
 
-PipelineParts load_parts(const std::filesystem::path& path, const LoadOptions& options) {
+/// An encoder from elsewhere behind the cache that the options ask for; the model's own has it inside.
+std::shared_ptr<const TextEncoder> with_cache(std::shared_ptr<const TextEncoder> encoder, const LoadOptions& options) {
+  auto cache = make_embedding_cache(options);
+  // Without an encoder only what is in a folder can come out of a cache.
+  if (!cache || (!encoder && !options.cache_folder)) return encoder;
+  return std::make_shared<const CachedTextEncoder>(std::move(encoder), std::move(cache));
+}
+
+/// `encoder`: what encodes prompts instead of the model's own; null: nothing does. Not given: the model's own.
+PipelineParts load_parts(const std::filesystem::path& path, const LoadOptions& options,
+                         const std::optional<std::shared_ptr<const TextEncoder>>& encoder) {
   constexpr SchedulerConfig turbo{.shift = 3.0};
   const ModelSources sources(path, options);
   const LoadOptions own = component_options(options);
   // Everything is found, and small parts are loaded, before anything large is mapped.
   const auto scheduler_path = sources.scheduler(), transformer_path = sources.transformer(), vae_path = sources.vae();
   auto scheduler = scheduler_path.empty() ? FlowMatchScheduler(turbo) : FlowMatchScheduler::load(scheduler_path);
-  auto text_encoder = ZImageTextEncoder::load(sources, options);
+  std::optional<ZImageTextEncoder> text_encoder;
+  if (!encoder) text_encoder = ZImageTextEncoder::load(sources, options);
   auto transformer = ZImageTransformer::load(transformer_path, own, sources.config_of("transformer"));
   LoadOptions plain = own;
   plain.quantization = Quantization::none;
   auto vae = AutoencoderKL::load(vae_path, plain, sources.config_of("vae"));
   const bool is_named = options.transformer_path || sources.model().empty();
-  PipelineParts parts{.path = sources.model().empty() ? transformer_path : sources.model(),
-                      .name = model_name(is_named ? transformer_path : sources.model()),
-                      .text_encoder = std::move(text_encoder),
-                      .transformer = std::move(transformer),
-                      .vae = std::move(vae),
-                      .scheduler = std::move(scheduler),
-                      .vl = std::make_shared<const VLSource>(sources, options)};
+  PipelineParts parts{
+      .path = sources.model().empty() ? transformer_path : sources.model(),
+      .name = model_name(is_named ? transformer_path : sources.model()),
+      .text_encoder = text_encoder,
+      .encoder = encoder ? with_cache(*encoder, options) : std::make_shared<const ZImageTextEncoder>(*text_encoder),
+      .transformer = std::move(transformer),
+      .vae = std::move(vae),
+      .scheduler = std::move(scheduler),
+      .vl = std::make_shared<const VLSource>(sources, options)};
   check_parts_fit(sources, parts);
-  parts.load_warnings = load_warnings(sources, parts);
+  parts.load_warnings = load_warnings(sources, parts, options);
   return parts;
 }
 
@@ -143,6 +172,7 @@ struct ZImagePipeline::Impl {
     auto models = LoraLoader::apply({next->transformer, next->text_encoder}, loaded);
     next->transformer = std::move(models.transformer);
     next->text_encoder = std::move(models.text_encoder);
+    if (next->text_encoder) next->encoder = std::make_shared<const ZImageTextEncoder>(*next->text_encoder);
     loaded_ = std::move(loaded);
     const std::lock_guard lock(mutex_);
     parts_ = std::move(next);
@@ -154,16 +184,25 @@ struct ZImagePipeline::Impl {
   std::vector<LoraLoader::Loaded> loaded_;
 };
 
-ZImagePipeline::ZImagePipeline(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
+ZImagePipeline::ZImagePipeline(PipelineParts parts, const LoadOptions& options)
+    : impl_(std::make_shared<Impl>(std::move(parts))) {
+  std::vector<Lora> loras;
+  for (const std::string& text : options.lora) loras.push_back(parse_lora(text));
+  if (!loras.empty()) load_loras(loras);
+}
 
 ZImagePipeline ZImagePipeline::load(const std::filesystem::path& path, const LoadOptions& options) {
   return translate_errors("pipeline", [&] {
     check_options(options);
-    ZImagePipeline pipeline(std::make_shared<Impl>(load_parts(path, options)));
-    std::vector<Lora> loras;
-    for (const std::string& text : options.lora) loras.push_back(parse_lora(text));
-    if (!loras.empty()) pipeline.load_loras(loras);
-    return pipeline;
+    return ZImagePipeline(load_parts(path, options, std::nullopt), options);
+  });
+}
+
+ZImagePipeline ZImagePipeline::load(const std::filesystem::path& path, const LoadOptions& options,
+                                    std::shared_ptr<const TextEncoder> encoder) {
+  return translate_errors("pipeline", [&] {
+    check_options(options);
+    return ZImagePipeline(load_parts(path, options, std::move(encoder)), options);
   });
 }
 
@@ -189,7 +228,10 @@ EncodingOutput ZImagePipeline::encode_prompt(std::span<const std::string> prompt
   const ChatOptions resolved = resolve_template(chat);
   std::vector<std::string> formatted;
   for (const std::string& prompt : prompts) formatted.push_back(format_prompt(prompt, resolved));
-  return impl_->parts()->text_encoder.encode(formatted, options);
+  EncodingOutput output = impl_->parts()->prompt_encoder().encode(formatted, options);
+  describe_encoding(output, prompts, resolved);
+  output.metadata["model"] = impl_->parts()->name;
+  return output;
 }
 
 LoraReport ZImagePipeline::load_loras(std::span<const Lora> loras, const LoraOptions& options) {
@@ -213,7 +255,17 @@ void ZImagePipeline::unload_loras() {
 }
 
 std::vector<Lora> ZImagePipeline::loras() const { return impl_->parts()->loras; }
-ZImageTextEncoder ZImagePipeline::text_encoder() const { return impl_->parts()->text_encoder; }
+std::shared_ptr<const TextEncoder> ZImagePipeline::encoder() const { return impl_->parts()->encoder; }
+
+ZImageTextEncoder ZImagePipeline::text_encoder() const {
+  const auto parts = impl_->parts();
+  if (!parts->text_encoder) {
+    fail(ErrorCode::unsupported, "pipeline",
+         std::string_view("expected the model's own text encoder, but the pipeline was loaded without it"));
+  }
+  return *parts->text_encoder;
+}
+
 ZImageTransformer ZImagePipeline::transformer() const { return impl_->parts()->transformer; }
 AutoencoderKL ZImagePipeline::vae() const { return impl_->parts()->vae; }
 FlowMatchScheduler ZImagePipeline::scheduler() const { return impl_->parts()->scheduler; }

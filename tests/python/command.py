@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 from PIL import Image
@@ -101,6 +102,7 @@ GENERATE_SETTINGS = {
     "vae_tile_size": ("128", 128),
     "vae_tile_overlap": ("32", 32),
 }
+CACHE = tempfile.TemporaryDirectory()  # goes with the process
 STYLE_LORA = DEMO_MODEL / "loras/neon.safetensors"
 LOAD_SETTINGS = {
     "dtype": ("float32", "float32"),
@@ -116,6 +118,10 @@ LOAD_SETTINGS = {
     "vl_model_path": (str(DEMO_MODEL / "vl_encoder"), str(DEMO_MODEL / "vl_encoder")),
     "vl_device": ("cpu", "cpu"),
     "vl_auto_unload": (None, False),
+    "enable_cache": (None, True),
+    "cache_size": ("7", 7),
+    "cache_megabytes": ("64", 64),
+    "cache_folder": (CACHE.name, CACHE.name),
     "lora": (f"{STYLE_LORA}:0.5", [f"{STYLE_LORA}:0.5"]),
 }
 

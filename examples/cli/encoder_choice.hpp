@@ -1,0 +1,44 @@
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <memory>
+#include <optional>
+#include <stop_token>
+#include <string>
+
+#include "json_output.hpp"
+#include "llmdit/model_sources.hpp"
+#include "llmdit/remote_text_encoder.hpp"
+#include "option_flags.hpp"
+
+namespace llmdit::cli {
+
+/// The flags of a text encoder on another machine.
+class EncoderChoice {
+ public:
+  explicit EncoderChoice(CLI::App& app);
+  EncoderChoice(const EncoderChoice&) = delete;
+  EncoderChoice& operator=(const EncoderChoice&) = delete;
+
+  /// Reads the flags. Throws UsageError for flags without a server, whose URL may also be named apart.
+  void apply(bool has_other_server = false);
+
+  bool is_remote() const { return !options_.server.url.empty(); }
+
+  /// The encoder that the flags name, or that of `url`.
+  std::shared_ptr<const TextEncoder> connect(const ModelSources& model, const std::stop_token& stop,
+                                             const std::string& url = {}) const;
+
+  /// For --json; null without a server.
+  Json json() const;
+
+ private:
+  OptionFlags flags_;
+  std::string key_;
+  RemoteEncoderOptions options_;
+};
+
+/// The flag's, else the environment's LLMDIT_ENCODER_API_KEY, else LLMDIT_API_KEY, else "".
+std::string encoder_key(const std::string& flag);
+
+}  // namespace llmdit::cli

@@ -1,0 +1,56 @@
+#include "llmdit/embedding_cache.hpp"
+
+#include "bindings.hpp"
+#include "record.hpp"
+#include "tensors.hpp"
+
+namespace llmdit::python {
+
+void bind_embedding_cache(py::module_& m) {
+  Record<EmbeddingCacheStats>(m, "EmbeddingCacheStats", "How a cache of embeddings has served.")
+      .read_only("hits", &EmbeddingCacheStats::hits, "From memory or from files.")
+      .read_only("file_hits", &EmbeddingCacheStats::file_hits, "Of these, from files.")
+      .read_only("misses", &EmbeddingCacheStats::misses)
+      .read_only("evictions", &EmbeddingCacheStats::evictions, "From memory.")
+      .read_only("damaged", &EmbeddingCacheStats::damaged, "Files that could not be read; each is a miss.")
+      .read_only("current_size", &EmbeddingCacheStats::current_size, "Entries in memory.")
+      .read_only("max_size", &EmbeddingCacheStats::max_size)
+      .read_only("current_bytes", &EmbeddingCacheStats::current_bytes)
+      .read_only("max_bytes", &EmbeddingCacheStats::max_bytes)
+      .cls()
+      .def_property_readonly("hit_rate", &EmbeddingCacheStats::hit_rate, "Percent; 0 before the first look-up.");
+
+  const EmbeddingCacheOptions defaults;
+  py::class_<EmbeddingCache, std::shared_ptr<EmbeddingCache>>(
+      m, "EmbeddingCache",
+      "The embeddings of texts by keys that name all that they depend on: those used last in memory, all of them in a\n"
+      "folder where one is given. Entries are copied on their way in and out; one cache serves many threads.")
+      .def(py::init([](int64_t max_entries, uint64_t max_bytes, const std::optional<std::filesystem::path>& folder) {
+             return std::make_shared<EmbeddingCache>(EmbeddingCacheOptions{
+                 .max_entries = max_entries, .max_bytes = max_bytes, .folder = folder.value_or("")});
+           }),
+           py::arg("max_entries") = defaults.max_entries, py::kw_only(), py::arg("max_bytes") = defaults.max_bytes,
+           py::arg("folder") = py::none())
+      .def(
+          "get",
+          [](EmbeddingCache& self, const std::string& key) {
+            auto entry = self.get(key);
+            if (entry) entry->embeddings = ordinary(std::move(entry->embeddings));
+            return entry;
+          },
+          py::arg("key"), NoGil(), "The entry of a key, or None.")
+      .def("put", &EmbeddingCache::put, py::arg("key"), py::arg("output"), NoGil())
+      .def("stats", &EmbeddingCache::stats)
+      .def("clear", &EmbeddingCache::clear, "Empties the memory and sets the counts back; files stay.")
+      .def("__len__", [](const EmbeddingCache& self) { return self.stats().current_size; });
+
+  py::class_<CachedTextEncoder, TextEncoder, std::shared_ptr<CachedTextEncoder>>(
+      m, "CachedTextEncoder",
+      "An encoder behind a cache. Without an encoder, what lies in the cache's folder is all there is.")
+      .def(py::init([](const std::shared_ptr<TextEncoder>& encoder, const std::shared_ptr<EmbeddingCache>& cache) {
+             return std::make_shared<CachedTextEncoder>(encoder, cache);
+           }),
+           py::arg("encoder"), py::arg("cache"), NoGil());
+}
+
+}  // namespace llmdit::python

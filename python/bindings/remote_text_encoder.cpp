@@ -1,0 +1,117 @@
+#include "llmdit/remote_text_encoder.hpp"
+
+#include <fmt/format.h>
+
+#include "bindings.hpp"
+#include "llmdit/encoder_server.hpp"
+#include "record.hpp"
+
+namespace llmdit::python {
+namespace {
+
+using OptionalPath = std::optional<std::filesystem::path>;
+
+RemoteEncoderOptions remote_options(const std::string& url, const std::string& api, const std::string& model,
+                                    const std::string& api_key, const std::vector<double>& layer_ids,
+                                    const OptionalPath& folder) {
+  RemoteEncoderOptions options;
+  set_option(options, "encoder_api", api);
+  set_option(options, "api_layer_ids", layer_ids);
+  options.server.url = url;
+  options.server.api_key = api_key;
+  options.model = model;
+  if (folder) options.folder = folder->string();
+  return options;
+}
+
+void bind_remote_encoder(py::module_& m) {
+  const RemoteOptions defaults;
+  const RemoteEncoderModel unknown;
+  py::class_<RemoteTextEncoder, TextEncoder, std::shared_ptr<RemoteTextEncoder>>(
+      m, "RemoteTextEncoder",
+      "A text encoder on another machine. Every answer is checked: rows against tokens, width, layer, finite numbers.")
+      .def(py::init([](const std::string& url, const std::string& api, const std::string& model,
+                       const std::string& api_key, const OptionalPath& model_path,
+                       const std::optional<Tokenizer>& tokenizer, int64_t hidden_size, int64_t num_hidden_layers,
+                       const std::vector<double>& layer_ids, const OptionalPath& folder, double connect_timeout,
+                       double read_timeout, double timeout, int64_t retries) {
+             RemoteEncoderOptions options = remote_options(url, api, model, api_key, layer_ids, folder);
+             options.server.connect_timeout = connect_timeout;
+             options.server.read_timeout = read_timeout;
+             options.server.timeout = timeout;
+             options.server.retries = retries;
+             py::gil_scoped_release released;
+             RemoteEncoderModel known{.hidden_size = hidden_size, .num_hidden_layers = num_hidden_layers};
+             if (model_path) known = RemoteEncoderModel::of(ModelSources(*model_path));
+             if (tokenizer) known.tokenizer = tokenizer;
+             return std::make_shared<RemoteTextEncoder>(options, known);
+           }),
+           py::arg("url"), py::kw_only(), py::arg("api") = "llmdit", py::arg("model") = "", py::arg("api_key") = "",
+           py::arg("model_path") = py::none(), py::arg("tokenizer") = py::none(),
+           py::arg("hidden_size") = unknown.hidden_size, py::arg("num_hidden_layers") = unknown.num_hidden_layers,
+           py::arg("layer_ids") = std::vector<double>(), py::arg("folder") = py::none(),
+           py::arg("connect_timeout") = defaults.connect_timeout, py::arg("read_timeout") = defaults.read_timeout,
+           py::arg("timeout") = defaults.timeout, py::arg("retries") = defaults.retries,
+           "api: llmdit, heylook, sglang or vllm-file. model: its name there. model_path: a model here, for its "
+           "tokenizer\n"
+           "and sizes; its weights need not be there. layer_ids: those that sglang or vllm-file was started with.\n"
+           "folder: where vllm-file's shared_storage_path is seen here. Timeouts are in seconds.")
+      .def_property_readonly("url", [](const RemoteTextEncoder& self) { return self.options().server.url; })
+      .def("__repr__", [](const RemoteTextEncoder& self) {
+        return fmt::format("<llmdit.RemoteTextEncoder at {}, {} wide>", self.options().server.url, self.hidden_size());
+      });
+
+  Record<EncoderDifference>(m, "EncoderDifference", "How two encoders' embeddings of one text differ.")
+      .read_only("expected_shape", &EncoderDifference::expected_shape)
+      .read_only("shape", &EncoderDifference::shape)
+      .read_only("cosine", &EncoderDifference::cosine, "Mean over the rows.")
+      .read_only("lowest_cosine", &EncoderDifference::lowest_cosine, "Of any row.")
+      .read_only("max_error", &EncoderDifference::max_error, "Largest absolute difference.")
+      .read_only("relative_error", &EncoderDifference::relative_error,
+                 "Norm of the difference over that of the expected embeddings.")
+      .read_only("nearest_layer", &EncoderDifference::nearest_layer,
+                 "Of the expected encoder, where another layer is nearer than the one asked for.")
+      .cls()
+      .def_property_readonly("agrees", &EncoderDifference::agrees);
+  m.def(
+      "compare_encoders",
+      [](const ZImageTextEncoder& expected, const std::shared_ptr<TextEncoder>& other, const std::string& text,
+         std::optional<int64_t> hidden_layer) {
+        EncodeOptions options;
+        if (hidden_layer) options.hidden_layer = *hidden_layer;
+        return compare_encoders(expected, *other, text, options);
+      },
+      py::arg("expected"), py::arg("other"), py::arg("text"), py::kw_only(), py::arg("hidden_layer") = py::none(),
+      NoGil(), "Compares another encoder with a local one on one text.");
+}
+
+void bind_encoder_server(py::module_& m) {
+  const EncoderServerOptions defaults;
+  py::class_<EncoderServer>(
+      m, "EncoderServer", "Serves an encoder over HTTP on threads of its own, until stop() or the end of a with block.")
+      .def(py::init(
+               [](const ZImageTextEncoder& encoder, const std::string& host, int64_t port, const std::string& api_key) {
+                 return std::make_unique<EncoderServer>(
+                     encoder, EncoderServerOptions{.host = host, .port = port, .api_key = api_key});
+               }),
+           py::arg("encoder"), py::kw_only(), py::arg("host") = defaults.host, py::arg("port") = defaults.port,
+           py::arg("api_key") = defaults.api_key, NoGil(),
+           "port: 0 is any free one. api_key: that clients have to send; needed where other machines reach the host.")
+      .def_property_readonly("port", &EncoderServer::port)
+      .def_property_readonly("url", &EncoderServer::url)
+      .def("stop", &EncoderServer::stop, NoGil())
+      .def("__enter__", [](const py::object& self) { return self; })
+      .def("__exit__", [](EncoderServer& self, const py::args&) {
+        py::gil_scoped_release released;
+        self.stop();
+      });
+}
+
+}  // namespace
+
+void bind_remote_text_encoder(py::module_& m) {
+  bind_remote_encoder(m);
+  bind_encoder_server(m);
+}
+
+}  // namespace llmdit::python
