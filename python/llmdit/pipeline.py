@@ -19,6 +19,7 @@ from ._llmdit import (
     LoadOptions,
     Lora,
     LoraReport,
+    RuntimeConfig,
     Template,
     Timings,
     Tokenizer,
@@ -128,6 +129,16 @@ class ZImagePipeline:
         by tile in every call that does not say otherwise with vae_tiling.
         """
         return cls(_llmdit.ZImagePipeline.from_pretrained(path, **options), tiled_vae)
+
+    @classmethod
+    def from_config(cls, config: RuntimeConfig | None = None) -> "ZImagePipeline":
+        """Loads the model that settings name, by default those of RuntimeConfig(); without one, the demo model.
+
+        Calls take the rest: pipe(prompt, options=config.generate).
+        """
+        config = RuntimeConfig() if config is None else config
+        options = {field.name: getattr(config.load, field.name) for field in LoadOptions.fields()}
+        return cls.from_pretrained(config.model_path or _llmdit.demo_model_path(), **options)
 
     def load_lora(
         self,
