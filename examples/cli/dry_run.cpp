@@ -34,10 +34,11 @@ struct Encoded {
 
 std::vector<Encoded> encoded_runs(const DryRun& plan, const ModelSources& sources) {
   const Tokenizer tokenizer = Tokenizer::load(sources.tokenizer());
+  const ChatOptions chat = resolve_template(plan.options.chat);
   std::vector<Encoded> list;
   size_t picture = 0;
   for (const PlannedRun& run : plan.runs) {
-    Encoded encoded{.run = &run, .text = format_prompt(run.prompt, plan.options.chat), .tokens = 0, .paths = {}};
+    Encoded encoded{.run = &run, .text = format_prompt(run.prompt, chat), .tokens = 0, .paths = {}};
     encoded.tokens = tokenizer.encode(encoded.text).size();
     for (size_t i = 0; i < run.pictures.size(); ++i, ++picture) {
       encoded.paths.push_back(plan.paths[std::min(picture, plan.paths.size() - 1)].string());

@@ -109,7 +109,7 @@ class TemplatesCommand {
  private:
   std::string templates_folder() const {
     const RuntimeConfig settings = runtime_config(config_.config());
-    return folder_.empty() ? settings.generate.templates_dir : folder_;
+    return folder_.empty() ? settings.generate.chat.templates_dir : folder_;
   }
 
   void show(const TemplateRegistry& registry) const {
