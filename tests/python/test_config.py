@@ -148,6 +148,12 @@ OLDER = {
     "pytorch.tile_overlap = 16": ("vae_tile_overlap", 16),
     "lora.paths = ['a', 'b']\nlora.scales = [0.5, -1]": ("lora", ["a:0.5", "b:-1"]),
     "encoder.device = 'cpu'": ("text_encoder_device", "cpu"),
+    "templates_dir = 'own'": ("templates_dir", "own"),
+    "generation.default_template = 'charcoal'": ("template", "charcoal"),
+    "pytorch.long_prompt_mode = 'pool'": ("long_prompt_mode", "pool"),
+    "vl.default_alpha = 0.5": ("vl_alpha", 0.5),
+    "vl.default_hidden_layer = -4": ("vl_hidden_layer", -4),
+    "rewriter.max_tokens = 7": ("max_new_tokens", 7),
 }
 
 
