@@ -10,15 +10,23 @@
 #include <cstdlib>
 #include <system_error>
 
+#include "json_output.hpp"
 #include "llmdit/error.hpp"
 
 namespace llmdit::cli {
 namespace {
 
-void print_line(std::string_view kind, std::string_view text) {
+bool event_lines = false;
+
+enum class Kind { note, warning, error };
+
+void print_line(Kind kind, std::string_view text) {
   // One call, so that lines of other threads do not mix in; a closed stderr is nobody's problem.
   // Names and texts out of files must not command the terminal.
-  const std::string line = fmt::format("llmdit: {}{}\n", kind, without_controls(text));
+  constexpr std::string_view names[] = {"note", "warning", "error"};
+  const std::string line =
+      event_lines ? fmt::format("{{\"event\":\"{}\",\"text\":{}}}\n", names[static_cast<int>(kind)], json_text(text))
+                  : fmt::format("llmdit: {}{}\n", kind == Kind::warning ? "warning: " : "", without_controls(text));
   std::fwrite(line.data(), 1, line.size(), stderr);
 }
 
@@ -46,12 +54,15 @@ Console::Console(CLI::App& app) {
 }
 
 void Console::note(std::string_view text) const {
-  if (!quiet_) print_line("", text);
+  if (!quiet_) print_line(Kind::note, text);
 }
 
-void Console::warn(std::string_view text) const { print_line("warning: ", text); }
+void Console::warn(std::string_view text) const { print_line(Kind::warning, text); }
 
-void Console::error(std::string_view text) const { print_line("", text); }
+void Console::error(std::string_view text) const { print_line(Kind::error, text); }
+
+void use_event_lines() { event_lines = true; }
+bool uses_event_lines() { return event_lines; }
 
 Terminal stderr_terminal() {
   Terminal terminal;

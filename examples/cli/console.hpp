@@ -28,6 +28,10 @@ class Console {
 /// `text` with a ? for what would command a terminal; line breaks and tabs stay.
 std::string without_controls(std::string_view text);
 
+/// From now on stderr takes events only, a JSON object on each line; notes, warnings and errors are among them.
+void use_event_lines();
+bool uses_event_lines();
+
 /// What the terminal behind stderr can do.
 struct Terminal {
   bool interactive = false;  ///< a terminal that can redraw a line

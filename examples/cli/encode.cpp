@@ -116,15 +116,19 @@ class EncodeCommand {
   }
 
   int run() {
+    const RuntimeConfig settings = runtime_config(model_.config());
+    load_ = settings.load;
+    if (!load_.lora.empty()) console_.warn("lora has no effect here: the text encoder is loaded without adapters");
     load_flags_.apply(load_);
     encoder_.apply(!check_url_.empty());
+    options_ = settings.generate;
     encode_flags_.apply(options_);
     statistics_.prepare();
     if (statistics_.is_wanted() && prompt_.is_given()) {
       throw UsageError("--statistics takes its prompts from --prompts-file, not a single one");
     }
     const std::string prompt = statistics_.is_wanted() ? "" : prompt_.read();
-    const std::filesystem::path named = model_.resolve(console_);
+    const std::filesystem::path named = ModelChoice::resolve(settings, console_);
     const ModelSources model(named, load_);
 
     InterruptGuard interrupt([this] { console_.note("stopping; Ctrl-C again quits at once"); });

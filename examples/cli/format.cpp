@@ -78,12 +78,14 @@ class FormatCommand {
   }
 
   void run() const {
-    LoadOptions load;
+    const RuntimeConfig settings = runtime_config(model_.config());
+    LoadOptions load = settings.load;
     load_flags_.apply(load);
-    GenerateOptions options;
+    GenerateOptions options = settings.generate;
     chat_flags_.apply(options);
     const std::string prompt = prompt_.read();
-    const Formatted result = format_and_tokenize(prompt, options.chat, ModelSources(model_.resolve(console_), load));
+    const ModelSources sources(ModelChoice::resolve(settings, console_), load);
+    const Formatted result = format_and_tokenize(prompt, options.chat, sources);
     if (!result.fits()) {
       console_.warn(fmt::format("{} tokens are more than the {} that the transformer takes", result.ids.size(),
                                 result.max_tokens));

@@ -5,152 +5,44 @@
 #include <filesystem>
 #include <memory>
 #include <optional>
-#include <span>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "command.hpp"
 #include "console.hpp"
+#include "dry_run.hpp"
 #include "embedding_input.hpp"
 #include "encoder_choice.hpp"
 #include "exit_codes.hpp"
 #include "field_filters.hpp"
+#include "generate_report.hpp"
+#include "help.hpp"
 #include "interrupt.hpp"
 #include "json_output.hpp"
 #include "llmdit/version.hpp"
 #include "llmdit/z_image_pipeline.hpp"
 #include "model_choice.hpp"
 #include "option_flags.hpp"
-#include "output_files.hpp"
+#include "picture_inputs.hpp"
 #include "picture_output.hpp"
 #include "progress_bar.hpp"
-#include "prompt_input.hpp"
+#include "prompt_batch.hpp"
 #include "rerun.hpp"
+#include "seed_list.hpp"
 
 namespace llmdit::cli {
 namespace {
 
 constexpr const char* kExamples = R"(Examples:
   llmdit generate "a red circle on a white background" --seed 7 -o out/circle.png
+  llmdit generate --prompts prompts.txt --seeds 1-4 -o 'out/{prompt}-{seed}.png'
   llmdit generate "a dog" --seed 7 --image cat.png --mask mask.png --mask-feather 16
   llmdit generate "a house" --seed 7 --vl-image painting.png --vl-alpha 0.5)";
-
-std::string seconds(double value) { return fmt::format("{:.2f} s", value); }
-
-/// One line on what was done, for people.
-std::string summary(const GenerateOptions& options, const GenerateResult& result) {
-  const Image& first = result.images.front();
-  const Timings& spent = result.timings;
-  std::string seeds = fmt::format("seed {}", result.seeds.front());
-  if (result.seeds.size() > 1) seeds = fmt::format("seeds {} to {}", result.seeds.front(), result.seeds.back());
-  const auto ran = static_cast<int64_t>(result.sigmas.size()) - 1, scheduled = schedule_steps(options);
-  const std::string steps = ran == scheduled ? fmt::format("{}", ran) : fmt::format("{} of {}", ran, scheduled);
-  return fmt::format("{}, {} x {} pixels, {} steps in {} (encode {}, denoise {}, decode {})", seeds, first.width,
-                     first.height, steps, seconds(spent.total), seconds(spent.encode), seconds(spent.denoise),
-                     seconds(spent.decode));
-}
-
-/// The options with what was left open filled in, as far as one number says it.
-GenerateOptions effective_options(GenerateOptions options, const ZImagePipeline& pipeline,
-                                  const GenerateResult& result) {
-  options.width = result.images.front().width;
-  options.height = result.images.front().height;
-  options.seed = result.seeds.front();
-  options.num_inference_steps = schedule_steps(options);
-  if (options.image) options.strength = strength_of(options);
-  const SchedulerConfig& scheduler = pipeline.scheduler().config();
-  if (!options.shift && !scheduler.use_dynamic_shifting) options.shift = scheduler.shift;
-  return options;
-}
-
-Json timings_json(const Timings& timings) {
-  return {{"encode", timings.encode},
-          {"denoise", timings.denoise},
-          {"decode", timings.decode},
-          {"total", timings.total},
-          {"steps", timings.steps}};
-}
-
-Json path_json(const std::string& path) { return path.empty() ? Json() : Json(path); }
-
-/// What was read of the reference picture; null without one.
-Json vl_json(const GenerateResult& result) {
-  if (!result.vl) return nullptr;
-  const VLExtraction& vl = *result.vl;
-  Json json = {{"num_tokens", vl.num_tokens},
-               {"hidden_layer", vl.hidden_layer},
-               {"token_selection", token_selection_name(vl.token_selection)},
-               {"original_std", vl.original_std},
-               {"scaled_std", vl.scaled_std},
-               {"scale_factor", vl.scale_factor},
-               {"model_variant", vl.model_variant},
-               {"full_prompt_with_tokens", vl.full_prompt_with_tokens},
-               {"masked_dimensions", nullptr}};
-  if (vl.masked_dimensions) json["masked_dimensions"] = *vl.masked_dimensions;
-  return json;
-}
-
-Json pictures_json(const GenerateResult& result, const std::vector<WrittenPicture>& written) {
-  Json pictures = Json::array();
-  for (size_t i = 0; i < written.size(); ++i) {
-    pictures.push_back({{"path", written[i].path},
-                        {"seed", result.seeds[i]},
-                        {"width", result.images[i].width},
-                        {"height", result.images[i].height},
-                        {"replaced", written[i].replaced}});
-  }
-  return pictures;
-}
-
-/// The flags of pictures to start from, and of those on the way.
-class PictureInputs {
- public:
-  explicit PictureInputs(CLI::App& app) {
-    constexpr const char* group = "Picture";
-    add_text_flag(app, "--image", image_, "FILE", "start from this PNG, JPEG or WebP picture")->group(group);
-    add_text_flag(app, "--mask", mask_, "FILE", "paint the image anew where this picture is white")->group(group);
-    add_text_flag(app, "--vl-image", vl_image_, "FILE", "blend the prompt with what Qwen3-VL sees in this picture")
-        ->group(group);
-    add_text_flag(app, "--preview", preview_, "FILE", "write a rough picture of every step to this file")->group(group);
-    // Old names: not in the help.
-    app.add_flag("--tiled-vae", tiled_, "the same as --vae-tiling on")->group("");
-    app.add_flag("--vl-no-auto-unload", keeps_vl_, "the same as --no-vl-auto-unload")->group("");
-  }
-
-  /// Reads the pictures into the options.
-  void apply(GenerateOptions& options, LoadOptions& load) const {
-    if (keeps_vl_) load.vl_auto_unload = false;
-    constexpr ReadImageOptions on_black{.background = {0, 0, 0}};  // what is transparent in a mask is kept
-    if (!image_.empty()) options.image = read_image(image_);
-    if (!mask_.empty()) options.mask_image = read_image(mask_, on_black);
-    if (!vl_image_.empty()) options.vl_image = read_image(vl_image_);
-    if (tiled_) options.vae_tiling = TilingMode::on;
-  }
-
-  void check_preview(std::span<const std::string> sources) const {
-    if (!preview_.empty()) check_output(preview_, "--preview", sources);
-  }
-
-  void write_preview(const AutoencoderKL& vae, const StepInfo& info) const {
-    if (preview_.empty()) return;
-    create_parent_folders(preview_);
-    write_image(preview_, vae.preview(info.latents, vae.config().vae_scale_factor()));
-  }
-
-  const std::string& image() const { return image_; }
-  const std::string& mask() const { return mask_; }
-  const std::string& vl_image() const { return vl_image_; }
-
- private:
-  std::string image_, mask_, vl_image_, preview_;
-  bool tiled_ = false, keeps_vl_ = false;
-};
 
 class GenerateCommand {
  public:
   explicit GenerateCommand(CLI::App& app)
-      : prompt_(app),
+      : prompts_(app),
         output_(app),
         console_(app),
         model_(app),
@@ -160,56 +52,77 @@ class GenerateCommand {
         embeddings_(app),
         encoder_(app),
         rerun_(app) {
+    add_text_flag(app, "--seeds", seeds_, "LIST", "a run for each of these seeds, such as 1,2,5-9")->group("Picture");
+    app.add_flag("--dry-run", dry_run_, "resolve and check everything, say what would be done, and stop")
+        ->group("Output");
+    add_choice_flag(app, "--progress", progress_, {"auto", "json", "none"},
+                    "auto: a bar on a terminal; json: events as lines on stderr; none")
+        ->group(kFinePoints);
     app.footer(kExamples);
   }
 
   void run() {
-    if (rerun_.is_asked_for()) rerun_.read(load_, options_);
-    load_flags_.apply(load_);
-    generate_flags_.apply(options_);
-    inputs_.apply(options_, load_);
-    encoder_.apply();
-    embeddings_.apply(options_, console_);
-    rerun_.check_inputs(options_);
-    const std::vector<std::string> sources = {rerun_.path(), inputs_.image(), inputs_.mask(), inputs_.vl_image(),
-                                              embeddings_.path()};
-    output_.check(options_.num_images_per_prompt * static_cast<int64_t>(std::max<size_t>(1, embeddings_.count())),
-                  sources);
-    inputs_.check_preview(sources);
-    const std::vector<std::string> prompts = read_prompts();
-    const std::filesystem::path model = model_.resolve(console_);
+    if (progress_ == "json") use_event_lines();
+    const std::filesystem::path model = read_settings();
+    plan_runs();
+    if (dry_run_) return tell_plan(model);
 
-    const Terminal terminal = console_.quiet() ? Terminal{} : stderr_terminal();
+    const bool has_bar = !console_.quiet() && progress_ == "auto";
+    const Terminal terminal = has_bar ? stderr_terminal() : Terminal{};
     InterruptGuard interrupt([&] {
       if (terminal.interactive) std::fputs("\n", stderr);  // the bar keeps its line, and its next one comes below
       console_.note("stopping after this step; Ctrl-C again quits at once");
     });
     const ZImagePipeline pipeline = load(model, interrupt.token());
-    const GenerateResult result = generate(pipeline, prompts, terminal, interrupt.token());
-    embeddings_.compare_model(result.model, console_);
-    for (const std::string& warning : result.warnings) console_.warn(warning);
-    const std::vector<WrittenPicture> written = output_.write(
-        result.images, [&](size_t i) { return picture_parameters(prompt_of(prompts, i), options_, result, i); },
-        console_);
-    console_.note(summary(options_, result));
-    rerun_.compare(result, console_);
-    print_result(pipeline, prompt_of(prompts, 0), result, written);
+    std::vector<Json> documents;
+    try {
+      for (const PlannedRun& planned : runs_)
+        documents.push_back(run_one(pipeline, planned, terminal, interrupt.token()));
+    } catch (const Error& error) {
+      // What is finished stays.
+      if (error.code() == ErrorCode::cancelled && !documents.empty()) {
+        console_.note(fmt::format("{} of {} runs are done", documents.size(), runs_.size()));
+        print_documents(documents);
+      }
+      throw;
+    }
+    print_documents(documents);
   }
 
  private:
-  /// None where embeddings take their place.
+  /// Everything that flags, environment, files and a picture of --from say. Returns the model's path.
+  std::filesystem::path read_settings() {
+    config_ = model_.config();
+    load_flags_.overlay(config_);
+    generate_flags_.overlay(config_);
+    const RuntimeConfig settings = runtime_config(config_);
+    load_ = settings.load;
+    options_ = settings.generate;
+    if (rerun_.is_asked_for()) {
+      rerun_.read(load_, options_);
+      load_flags_.apply(load_);
+      generate_flags_.apply(options_);
+    }
+    inputs_.apply(options_, load_);
+    encoder_.apply();
+    embeddings_.apply(options_, console_);
+    rerun_.check_inputs(options_);
+    return ModelChoice::resolve(settings, console_);
+  }
+
+  /// One without text where embeddings take their place.
   std::vector<std::string> read_prompts() const {
     if (embeddings_.is_given()) {
-      if (prompt_.is_given()) throw UsageError("give a prompt or --embeddings, not both");
-      return {};
+      if (prompts_.is_given()) throw UsageError("give a prompt or --embeddings, not both");
+      return {""};
     }
-    const bool repeats_prompt = rerun_.is_asked_for() && !prompt_.is_given();
-    return {repeats_prompt ? rerun_.prompt() : prompt_.read()};
+    const bool repeats_prompt = rerun_.is_asked_for() && !prompts_.is_given();
+    return repeats_prompt ? std::vector{rerun_.prompt()} : prompts_.read();
   }
 
   /// The prompt of a picture, as far as it is known.
-  std::string prompt_of(const std::vector<std::string>& prompts, size_t picture) const {
-    if (!prompts.empty()) return prompts.front();
+  std::string prompt_of(const PlannedRun& planned, size_t picture) const {
+    if (!embeddings_.is_given()) return planned.prompt;
     return embeddings_.prompt(picture / static_cast<size_t>(options_.num_images_per_prompt));
   }
 
@@ -223,50 +136,110 @@ class GenerateCommand {
     return ZImagePipeline::load(model, load_, nullptr);
   }
 
-  GenerateResult generate(const ZImagePipeline& pipeline, const std::vector<std::string>& prompts,
-                          const Terminal& terminal, std::stop_token stop) const {
-    ProgressBar bar(terminal, options_.num_inference_steps);
+  void plan_runs() {
+    const std::vector<std::string> prompts = read_prompts();
+    const int64_t pictures_each =
+        options_.num_images_per_prompt * static_cast<int64_t>(std::max<size_t>(1, embeddings_.count()));
+    std::vector<std::optional<uint64_t>> seeds = {options_.seed};
+    if (!seeds_.empty()) {
+      if (pictures_each > 1)
+        throw UsageError("--seeds has a picture for each seed; --num-images-per-prompt has no place beside it");
+      const std::vector<uint64_t> given = parse_seeds(seeds_);
+      seeds.assign(given.begin(), given.end());
+    }
+    std::vector<PictureName> pictures;
+    for (const std::string& prompt : prompts) {
+      for (const std::optional<uint64_t>& seed : seeds) {
+        runs_.push_back({.prompt = prompt, .seed = seed, .pictures = {}});
+        for (int64_t i = 0; i < pictures_each; ++i) {
+          const auto own = seed ? std::optional(*seed + static_cast<uint64_t>(i)) : std::nullopt;
+          pictures.push_back({static_cast<int64_t>(pictures.size()) + 1, own, prompt});
+          runs_.back().pictures.push_back(pictures.back());
+        }
+      }
+    }
+    picture_count_ = static_cast<int64_t>(pictures.size());
+    const std::vector<std::string> sources = {rerun_.path(), inputs_.image(), inputs_.mask(), inputs_.vl_image(),
+                                              embeddings_.path()};
+    paths_ = output_.check(pictures, sources);
+    inputs_.check_preview(sources);
+  }
+
+  void tell_plan(const std::filesystem::path& model) const {
+    const DryRun plan{
+        .model = model, .load = load_, .options = options_, .config = config_, .runs = runs_, .paths = paths_};
+    output_.json() ? print_json(document(plan)) : write_stdout(listing(plan));
+  }
+
+  /// Makes the pictures of a run, writes them and returns what --json tells of it.
+  Json run_one(const ZImagePipeline& pipeline, const PlannedRun& planned, const Terminal& terminal,
+               std::stop_token stop) {
     GenerateOptions options = options_;
+    options.seed = planned.seed;
+    print_event({{"event", "run"}, {"prompt", planned.prompt}, {"steps", options.num_inference_steps}});
+    const GenerateResult result = generate(pipeline, planned, options, terminal, stop);
+    embeddings_.compare_model(result.model, console_);
+    for (const std::string& warning : result.warnings) console_.warn(warning);
+    std::vector<WrittenPicture> written;
+    for (size_t i = 0; i < result.images.size(); ++i) {
+      PictureName name = planned.pictures[i];
+      if (i < result.seeds.size()) name.seed = result.seeds[i];
+      written.push_back(output_.write(result.images[i], picture_parameters(prompt_of(planned, i), options, result, i), name,
+                                      picture_count_, console_));
+      print_event({{"event", "picture"}, {"path", written.back().path}, {"seed", result.seeds[i]}});
+      if (!output_.json() && !output_.to_stdout()) write_stdout(written.back().path + "\n");
+    }
+    console_.note(summary(options, result));
+    rerun_.compare(result, console_);
+    return document_of(pipeline, prompt_of(planned, 0), options, result, written);
+  }
+
+  GenerateResult generate(const ZImagePipeline& pipeline, const PlannedRun& planned, GenerateOptions options,
+                          const Terminal& terminal, std::stop_token stop) const {
+    ProgressBar bar(terminal, options.num_inference_steps);
     options.stop = stop;
     const AutoencoderKL vae = pipeline.vae();
     options.on_step = [&](const StepInfo& info) {
       inputs_.write_preview(vae, info);
       bar.update(info.step + 1, info.total);
+      print_event({{"event", "step"}, {"step", info.step + 1}, {"total", info.total}, {"sigma", info.sigma}});
       return stop.stop_requested();
     };
-    return pipeline.generate(std::span(prompts), options);
+    if (embeddings_.is_given()) return pipeline.generate(std::span<const std::string>(), options);
+    return pipeline.generate(planned.prompt, options);
   }
 
-  void print_result(const ZImagePipeline& pipeline, const std::string& prompt, const GenerateResult& result,
-                    const std::vector<WrittenPicture>& written) const {
+  Json document_of(const ZImagePipeline& pipeline, const std::string& prompt, const GenerateOptions& options,
+                   const GenerateResult& result, const std::vector<WrittenPicture>& written) const {
+    if (!output_.json()) return nullptr;
     const auto& formatted = embeddings_.is_given() ? embeddings_.formatted_prompts() : result.formatted_prompts;
-    if (output_.json()) {
-      print_json({{"llmdit_version", version()},
-                  {"model", pipeline.path().string()},
-                  {"prompt", prompt},
-                  {"image", path_json(inputs_.image())},
-                  {"mask", path_json(inputs_.mask())},
-                  {"vl_image", path_json(inputs_.vl_image())},
-                  {"vl", vl_json(result)},
-                  {"rerun", rerun_.json()},
-                  {"embeddings", path_json(embeddings_.path())},
-                  {"encoder", encoder_.json()},
-                  {"formatted_prompt", formatted.empty() ? Json() : Json(formatted.front())},
-                  {"pictures", pictures_json(result, written)},
-                  {"token_counts", result.token_counts},
-                  {"caption_lengths", result.caption_lengths},
-                  {"compression_ratios", result.compression_ratios},
-                  {"sigmas", json_numbers(result.sigmas)},
-                  {"warnings", result.warnings},
-                  {"timings", timings_json(result.timings)},
-                  {"settings", settings_json(effective_options(options_, pipeline, result), is_picture_field)},
-                  {"load", settings_json(load_)}});
-    } else if (!output_.to_stdout()) {
-      for (const WrittenPicture& picture : written) write_stdout(picture.path + "\n");
-    }
+    return {{"llmdit_version", version()},
+            {"model", pipeline.path().string()},
+            {"prompt", prompt},
+            {"image", path_json(inputs_.image())},
+            {"mask", path_json(inputs_.mask())},
+            {"vl_image", path_json(inputs_.vl_image())},
+            {"vl", vl_json(result)},
+            {"rerun", rerun_.json()},
+            {"embeddings", path_json(embeddings_.path())},
+            {"encoder", encoder_.json()},
+            {"formatted_prompt", formatted.empty() ? Json() : Json(formatted.front())},
+            {"pictures", pictures_json(result, written)},
+            {"token_counts", result.token_counts},
+            {"caption_lengths", result.caption_lengths},
+            {"compression_ratios", result.compression_ratios},
+            {"sigmas", json_numbers(result.sigmas)},
+            {"warnings", result.warnings},
+            {"timings", timings_json(result.timings)},
+            {"settings", settings_json(effective_options(options, pipeline, result), is_picture_field)},
+            {"load", settings_json(load_)}};
   }
 
-  PromptInput prompt_;
+  void print_documents(const std::vector<Json>& documents) const {
+    if (output_.json()) print_json(runs_.size() == 1 ? documents.front() : Json{{"runs", documents}});
+  }
+
+  PromptBatch prompts_;
   PictureOutput output_;
   Console console_;
   ModelChoice model_;
@@ -276,8 +249,15 @@ class GenerateCommand {
   EmbeddingInput embeddings_;
   EncoderChoice encoder_;
   Rerun rerun_;
+  std::string seeds_, progress_ = "auto";
+  bool dry_run_ = false;
+
+  Config config_;
   LoadOptions load_;
   GenerateOptions options_;
+  std::vector<PlannedRun> runs_;
+  std::vector<std::filesystem::path> paths_;
+  int64_t picture_count_ = 0;
 };
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <cstdio>
 #include <string>
 
 #include "console.hpp"
@@ -16,6 +17,12 @@ std::string dump(const Json& value, int indent) {
 }  // namespace
 
 void print_json(const Json& document) { write_stdout(dump(document, 2) + "\n"); }
+
+void print_event(const Json& event) {
+  if (!uses_event_lines()) return;
+  const std::string line = dump(event, -1) + "\n";
+  std::fwrite(line.data(), 1, line.size(), stderr);
+}
 
 Json json_numbers(std::span<const float> numbers) {
   Json list = Json::array();

@@ -27,6 +27,9 @@ class JsonFlag {
 /// Writes the one document of --json to stdout. Bytes that are no UTF-8 become U+FFFD.
 void print_json(const Json& document);
 
+/// An event as a line on stderr, where --progress=json asks for them.
+void print_event(const Json& event);
+
 /// Float32 numbers with as many digits as they have: 0.9 and not 0.8999999761581421.
 Json json_numbers(std::span<const float> numbers);
 

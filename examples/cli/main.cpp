@@ -22,7 +22,10 @@ constexpr Command kCommands[] = {
     {"inspect", "Tell what weight files, model folders and pictures hold", add_inspect},
     {"convert", "Write weights in another layout, type or quantisation", add_convert},
     {"serve-encoder", "Serve the text encoder to other machines over HTTP", add_serve_encoder},
+    {"config", "Show the settings in force, check a file of them, or write an example", add_config},
+    {"completion", "Write a script that completes the words of this command in a shell", add_completion},
     {"devices", "List the devices that models can run on", add_devices},
+    {"doctor", "Check machine, settings and model, draw with the demo model, print what a report needs", add_doctor},
 };
 
 }  // namespace

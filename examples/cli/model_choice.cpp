@@ -2,30 +2,49 @@
 
 #include <fmt/format.h>
 
-#include <cstdlib>
+#include <optional>
 
-#include "exit_codes.hpp"
 #include "llmdit/demo_model.hpp"
 #include "option_flags.hpp"
 
 namespace llmdit::cli {
 
-ModelChoice::ModelChoice(CLI::App& app)
-    : flag_(add_text_flag(app, "--model-path", path_, "PATH",
-                          "folder, file or cached hub id; default LLMDIT_MODEL, else the demo model")) {
-  flag_->group("Model");
+ConfigFlags::ConfigFlags(CLI::App& app, const char* group) {
+  add_text_flag(app, "--config", config_, "FILE", "settings; default LLMDIT_CONFIG, ~/.config/llmdit/config.toml")
+      ->group(group);
+  add_text_flag(app, "--profile", profile_, "NAME",
+                "of the file or built in: default, rtx4090, low_vram, cpu, demo; default LLMDIT_PROFILE")
+      ->group(group);
 }
 
-std::filesystem::path ModelChoice::resolve(const Console& console) const {
-  if (flag_->count() > 0) {
-    if (path_.empty()) throw UsageError("--model-path: expected a path, got an empty text");
-    return path_;
+Config ConfigFlags::config() const {
+  const auto given = [](const std::string& text) { return text.empty() ? std::nullopt : std::optional(text); };
+  Config config = load_config(given(config_), given(profile_));
+  config.overlay(environment_config());
+  return config;
+}
+
+ModelChoice::ModelChoice(CLI::App& app)
+    : model_flag_(add_text_flag(app, "--model-path", model_, "PATH",
+                                "folder, file or cached hub id; default LLMDIT_MODEL, the profile's, the demo model")),
+      flags_(app, "Model") {
+  model_flag_->group("Model");
+}
+
+Config ModelChoice::config() const {
+  Config config = flags_.config();
+  if (model_flag_->count() > 0) {
+    const ConfigEntry entry{.key = "model_path", .value = model_, .origin = "flag --model-path"};
+    config.overlay(Config::from_entries({&entry, 1}));
   }
-  const char* variable = std::getenv("LLMDIT_MODEL");
-  if (variable && *variable) return variable;
+  return config;
+}
+
+std::filesystem::path ModelChoice::resolve(const RuntimeConfig& settings, const Console& console) {
+  if (!settings.model.empty()) return settings.model;
   const std::filesystem::path demo = demo_model_path();
-  console.note(
-      fmt::format("using the demo model, as neither --model-path nor LLMDIT_MODEL names another: {}", demo.string()));
+  console.note(fmt::format(
+      "using the demo model, as neither --model-path, LLMDIT_MODEL nor a profile names another: {}", demo.string()));
   return demo;
 }
 

@@ -5,22 +5,41 @@
 #include <string>
 
 #include "console.hpp"
+#include "llmdit/config.hpp"
 
 namespace llmdit::cli {
 
-/// The model a command works with: --model-path, else the environment's LLMDIT_MODEL, else the demo model.
+/// The flags --config and --profile: the settings that a command's own flags change.
+class ConfigFlags {
+ public:
+  ConfigFlags(CLI::App& app, const char* group);
+  ConfigFlags(const ConfigFlags&) = delete;
+  ConfigFlags& operator=(const ConfigFlags&) = delete;
+
+  /// What the profile gives, and over it the environment.
+  Config config() const;
+
+ private:
+  std::string config_, profile_;
+};
+
+/// These and --model-path: the model a command works with.
 class ModelChoice {
  public:
   explicit ModelChoice(CLI::App& app);
   ModelChoice(const ModelChoice&) = delete;
   ModelChoice& operator=(const ModelChoice&) = delete;
 
-  /// The folder; says so on the console when it is the demo model's.
-  std::filesystem::path resolve(const Console& console) const;
+  /// What the profile gives, and over it the environment and --model-path.
+  Config config() const;
+
+  /// The model of these settings; says so on the console when it is the demo model.
+  static std::filesystem::path resolve(const RuntimeConfig& settings, const Console& console);
 
  private:
-  std::string path_;
-  CLI::Option* flag_;
+  std::string model_;
+  CLI::Option* model_flag_;
+  ConfigFlags flags_;
 };
 
 }  // namespace llmdit::cli

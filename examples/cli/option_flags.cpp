@@ -4,8 +4,8 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <charconv>
 #include <limits>
+#include <map>
 #include <utility>
 
 #include "exit_codes.hpp"
@@ -14,27 +14,6 @@
 
 namespace llmdit::cli {
 namespace {
-
-template <class T>
-T parse_number(const OptionField& field, std::string_view text, std::string_view expected) {
-  T number{};
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error == std::errc{} && end == text.data() + text.size()) return number;
-  const std::string_view problem = error == std::errc::result_out_of_range ? "a smaller number" : expected;
-  throw UsageError(fmt::format("--{}: expected {}, got '{}'", field.flag, problem, text));
-}
-
-/// An empty text is no numbers, which takes back what else is in force.
-std::vector<double> parse_numbers(const OptionField& field, std::string_view text) {
-  std::vector<double> numbers;
-  if (text.empty()) return numbers;
-  while (true) {
-    const size_t comma = std::min(text.find(','), text.size());
-    numbers.push_back(parse_number<double>(field, text.substr(0, comma), "numbers separated by commas"));
-    if (comma == text.size()) return numbers;
-    text.remove_prefix(comma + 1);
-  }
-}
 
 /// The word that stands for the value in the help.
 std::string value_name(const OptionField& field) {
@@ -88,6 +67,7 @@ std::vector<std::string> spellings(const OptionField& field) {
   std::ranges::replace(dashed, '_', '-');
   std::vector<std::string> names = {std::string(field.flag)};
   if (dashed != field.flag) names.push_back(dashed);
+  if (field.name == "force_think_block") names.emplace_back("enable-thinking");  // as scripts of others have it
   return names;
 }
 
@@ -125,14 +105,21 @@ OptionValue value_of(const OptionField& field, const CLI::Option& option) {
   return parse_value(field, option.results().back());
 }
 
+/// The parser keeps possible values to itself.
+std::map<const CLI::Option*, std::vector<std::string>>& choices_by_option() {
+  static std::map<const CLI::Option*, std::vector<std::string>> choices;
+  return choices;
+}
+
 /// Flags that few ever set.
 bool is_fine_point(const OptionField& field) {
   constexpr std::string_view names[] = {
-      "sigmas",       "layer_weights",    "layer_spans",      "long_prompt_mode", "max_text_tokens",
-      "clean_whitespace", "outpaint",     "mask_feather",     "mask_composite",   "vae_tile_size",
-      "vae_tile_overlap", "vae_tiling",   "vae_path",         "tokenizer_path",   "templates_dir",
-      "cache_size",   "cache_megabytes",  "api_layer_ids",    "api_folder",       "api_connect_timeout",
-      "api_read_timeout", "api_timeout",  "api_retries"};
+      "sigmas",            "layer_weights",       "layer_spans",      "long_prompt_mode",    "max_text_tokens",
+      "clean_whitespace",  "outpaint",            "mask_feather",     "mask_composite",      "vae_tile_size",
+      "vae_tile_overlap",  "vae_tiling",          "vae_path",         "tokenizer_path",      "templates_dir",
+      "cfg_normalization", "text_encoder_device", "dit_device",       "vae_device",          "cfg_truncation",
+      "cache_size",        "cache_megabytes",     "api_layer_ids",    "api_folder",          "api_connect_timeout",
+      "api_read_timeout",  "api_timeout",         "api_retries"};
   return field.section == "vl" || std::ranges::find(names, field.name) != std::end(names);
 }
 
@@ -146,16 +133,17 @@ OptionFlags::OptionFlags(CLI::App& app, const std::string& group, std::span<cons
     CLI::Option* option =
         field.kind == OptionKind::boolean ? add_switch(app, field, help) : add_value(app, field, help);
     option->group(is_fine_point(field) ? kFinePoints : group);
+    if (!field.choices.empty()) choices_by_option()[option].assign(field.choices.begin(), field.choices.end());
     flags_.push_back({&field, option});
   }
 }
 
-void OptionFlags::apply_to(void* options) const {
+std::vector<std::pair<const OptionField*, OptionValue>> OptionFlags::given() const {
+  std::vector<std::pair<const OptionField*, OptionValue>> values;
   for (const auto& [field, option] : flags_) {
     if (option->count() == 0) continue;
-    OptionValue value = value_of(*field, *option);
     try {
-      field->set(options, check_value(*field, std::move(value)));
+      values.emplace_back(field, check_value(*field, value_of(*field, *option)));
     } catch (const Error& error) {
       // The library names the field, whoever typed a flag looks for the flag.
       std::string_view text = error.what();
@@ -164,6 +152,17 @@ void OptionFlags::apply_to(void* options) const {
       throw UsageError(fmt::format("--{}: {}", field->flag, text));
     }
   }
+  return values;
+}
+
+void OptionFlags::overlay(Config& config) const {
+  std::vector<ConfigEntry> entries;
+  for (auto& [field, value] : given()) {
+    const auto setting = std::ranges::find(settings(), field, &Setting::field);
+    if (setting != settings().end())
+      entries.push_back({setting->key, std::move(value), fmt::format("flag --{}", field->flag)});
+  }
+  config.overlay(Config::from_entries(entries));
 }
 
 CLI::Option* add_text_flag(CLI::App& app, const std::string& names, std::string& value, const std::string& value_name,
@@ -174,25 +173,19 @@ CLI::Option* add_text_flag(CLI::App& app, const std::string& names, std::string&
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
 }
 
-OptionValue parse_value(const OptionField& field, std::string_view text) {
-  switch (field.kind) {
-    case OptionKind::boolean:
-      return text == "true";
-    case OptionKind::integer:
-      return parse_number<int64_t>(field, text, "a whole number");
-    case OptionKind::unsigned_integer:
-      return parse_number<uint64_t>(field, text, "a whole number that is not negative");
-    case OptionKind::number:
-      return parse_number<double>(field, text, "a number");
-    case OptionKind::numbers:
-      return parse_numbers(field, text);
-    case OptionKind::texts:
-      return std::vector<std::string>{std::string(text)};
-    case OptionKind::text:
-    case OptionKind::choice:
-      return std::string(text);
-  }
-  return std::string(text);
+CLI::Option* add_choice_flag(CLI::App& app, const std::string& names, std::string& value,
+                             const std::vector<std::string>& choices, const std::string& help) {
+  CLI::Option* option = app.add_option(names, value, help)
+                            ->type_name("NAME")
+                            ->check(CLI::IsMember(choices).description(""))
+                            ->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
+  choices_by_option()[option] = choices;
+  return option;
+}
+
+std::vector<std::string> choices_of(const CLI::Option& option) {
+  const auto found = choices_by_option().find(&option);
+  return found == choices_by_option().end() ? std::vector<std::string>() : found->second;
 }
 
 nlohmann::ordered_json to_json(const OptionValue& value) {

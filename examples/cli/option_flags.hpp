@@ -6,8 +6,10 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
+#include "llmdit/config.hpp"
 #include "llmdit/options.hpp"
 
 namespace llmdit::cli {
@@ -29,8 +31,11 @@ class OptionFlags {
   /// Sets the fields whose flags were given. Throws UsageError naming the flag.
   template <class Options>
   void apply(Options& options) const {
-    apply_to(&options);
+    for (const auto& [field, value] : given()) field->set(&options, value);
   }
+
+  /// The same on top of other settings, with the flag as what each came from.
+  void overlay(Config& config) const;
 
  private:
   struct Flag {
@@ -40,7 +45,8 @@ class OptionFlags {
 
   OptionFlags(CLI::App& app, const std::string& group, std::span<const OptionField> fields, const void* defaults,
               const Filter& filter);
-  void apply_to(void* options) const;
+  /// The values of the flags that were given, checked.
+  std::vector<std::pair<const OptionField*, OptionValue>> given() const;
 
   std::vector<Flag> flags_;
 };
@@ -49,8 +55,12 @@ class OptionFlags {
 CLI::Option* add_text_flag(CLI::App& app, const std::string& names, std::string& value, const std::string& value_name,
                            const std::string& help);
 
-/// A flag's text as a value of its field's kind, not yet checked against bounds. Throws UsageError.
-OptionValue parse_value(const OptionField& field, std::string_view text);
+/// A flag with a few possible values.
+CLI::Option* add_choice_flag(CLI::App& app, const std::string& names, std::string& value,
+                             const std::vector<std::string>& choices, const std::string& help);
+
+/// The possible values of a flag; empty where it takes any.
+std::vector<std::string> choices_of(const CLI::Option& option);
 
 /// null for what is not given.
 nlohmann::ordered_json to_json(const OptionValue& value);

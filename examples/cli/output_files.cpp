@@ -37,18 +37,6 @@ fs::path existing_ancestor(const fs::path& path) {
 
 }  // namespace
 
-std::vector<fs::path> numbered_paths(const fs::path& path, int64_t count) {
-  if (count == 1) return {path};
-  std::vector<fs::path> paths;
-  for (int64_t i = 1; i <= count; ++i) {
-    fs::path name = path.stem();
-    name += fmt::format("-{:04}", i);
-    name += path.extension();
-    paths.push_back(path.parent_path() / name);
-  }
-  return paths;
-}
-
 void check_place(const fs::path& path, std::string_view flag) {
   std::error_code ignored;
   if (path.empty()) throw UsageError(fmt::format("{}: expected a file name, got an empty text", flag));

@@ -9,9 +9,6 @@
 
 namespace llmdit::cli {
 
-/// `path` for one file; for several -0001, -0002, ... before the extension.
-std::vector<std::filesystem::path> numbered_paths(const std::filesystem::path& path, int64_t count);
-
 /// Whether pictures could be written to `path` later on, so that a slow command fails before its work and not after it.
 /// Missing folders are fine. `flag` is what named the path. Throws UsageError for a folder or the suffix of no format
 /// that is written, or one of `inputs` (paths or empty), not_found for a place that cannot be written.

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <set>
 #include <system_error>
 
 #include "exit_codes.hpp"
@@ -17,8 +18,9 @@ namespace fs = std::filesystem;
 
 PictureOutput::PictureOutput(CLI::App& app) : json_(app) {
   constexpr const char* group = "Output";
-  add_text_flag(app, "-o,--output", path_, "FILE",
-                fmt::format(".png, .jpg or .webp, several are numbered; - is a PNG on stdout (default {})", path_))
+  add_text_flag(
+      app, "-o,--output", path_, "FILE",
+      fmt::format(".png, .jpg or .webp, {{index}}, {{seed}}, {{prompt}} in it; - is stdout (default {})", path_))
       ->group(group);
   app.add_option("--quality", quality_,
                  fmt::format("of JPEG and WebP files, 1 small to 100 good; WebP of 100 is lossless (default {})",
@@ -30,41 +32,45 @@ PictureOutput::PictureOutput(CLI::App& app) : json_(app) {
   app.add_flag("--no-metadata", no_metadata_, "leave prompt and settings out of the file")->group(group);
 }
 
-void PictureOutput::check(int64_t count, std::span<const std::string> inputs) const {
-  if (!to_stdout()) {
-    for (const fs::path& path : numbered_paths(path_, count)) check_output(path, "--output", inputs);
-  }
+std::vector<fs::path> PictureOutput::check(std::span<const PictureName> pictures,
+                                           std::span<const std::string> inputs) const {
   if (quality_ && image_format_of(path_) == ImageFormat::png) {
     throw UsageError("--quality is for JPEG and WebP files; PNG is lossless");
   }
-  if (!to_stdout()) return;
-  if (json()) throw UsageError("--json and --output - cannot both have stdout");
-  if (count > 1) throw UsageError("--output - takes one picture");
-  if (isatty(STDOUT_FILENO)) throw UsageError("--output - would write a PNG file to the terminal; redirect it");
-}
-
-std::vector<WrittenPicture> PictureOutput::write(std::span<const Image> images,
-                                                 const std::function<ImageText(size_t)>& text_of,
-                                                 const Console& console) const {
-  const std::vector<fs::path> paths = numbered_paths(path_, static_cast<int64_t>(images.size()));
-  std::vector<WrittenPicture> written;
-  for (size_t i = 0; i < paths.size(); ++i) {
-    written.push_back(write_one(paths[i], images[i], no_metadata_ ? ImageText{} : text_of(i), console));
-    if (written.back().replaced) console.warn(fmt::format("replaced the file {}", written.back().path));
+  if (to_stdout()) {
+    if (json()) throw UsageError("--json and --output - cannot both have stdout");
+    if (pictures.size() > 1) throw UsageError("--output - takes one picture");
+    if (isatty(STDOUT_FILENO)) throw UsageError("--output - would write a PNG file to the terminal; redirect it");
+    return {path_};
   }
-  return written;
+  const NamePattern pattern(path_);
+  const auto count = static_cast<int64_t>(pictures.size());
+  std::vector<fs::path> paths;
+  std::set<fs::path> known;
+  for (const PictureName& picture : pictures) {
+    paths.push_back(pattern.name(picture, count));
+    check_output(paths.back(), "--output", inputs);
+    // Seeds that are still to be drawn will differ.
+    const bool is_open = !picture.seed && pattern.name({.seed = 0, .prompt = ""}, count) != pattern.name({}, count);
+    if (!known.insert(paths.back()).second && !is_open) {
+      throw UsageError(
+          fmt::format("--output: {} is the name of several pictures; put {{index}} into it", paths.back().string()));
+    }
+  }
+  return paths;
 }
 
-WrittenPicture PictureOutput::write_one(const fs::path& path, const Image& image, const ImageText& text,
-                                        const Console& console) const {
-  WrittenPicture written{.path = path.string()};
+WrittenPicture PictureOutput::write(const Image& image, const ImageText& full_text, const PictureName& name,
+                                    int64_t count, const Console& console) const {
+  const ImageText text = no_metadata_ ? ImageText{} : full_text;
   if (to_stdout()) {
     const std::vector<uint8_t> png = encode_png(image, text);
     write_stdout({reinterpret_cast<const char*>(png.data()), png.size()});
-    return written;
+    return {.path = path_};
   }
+  const fs::path path = NamePattern(path_).name(name, count);
   std::error_code ignored;
-  written.replaced = fs::is_regular_file(path, ignored);
+  const WrittenPicture written{.path = path.string(), .replaced = fs::is_regular_file(path, ignored)};
   create_parent_folders(path);
   try {
     write_image(path, image, text, quality_);
@@ -74,6 +80,7 @@ WrittenPicture PictureOutput::write_one(const fs::path& path, const Image& image
     write_image(path, image, {}, quality_);
     console.warn(fmt::format("left prompt and settings out of {}: {}", written.path, error.what()));
   }
+  if (written.replaced) console.warn(fmt::format("replaced the file {}", written.path));
   return written;
 }
 

@@ -2,7 +2,7 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdint>
-#include <functional>
+#include <filesystem>
 #include <optional>
 #include <span>
 #include <string>
@@ -11,6 +11,7 @@
 #include "console.hpp"
 #include "json_output.hpp"
 #include "llmdit/image.hpp"
+#include "name_pattern.hpp"
 
 namespace llmdit::cli {
 
@@ -24,22 +25,20 @@ class PictureOutput {
  public:
   explicit PictureOutput(CLI::App& app);
 
-  /// Whether `count` pictures can be written, as far as that is to be seen before they are made: a long run is to fail
+  /// Whether the pictures can be written, as far as that is to be seen before they are made: a long run is to fail
   /// before its work and not after it. `inputs` are files that may not be replaced. Throws UsageError, and not_found
-  /// for a place that cannot be written to.
-  void check(int64_t count, std::span<const std::string> inputs) const;
+  /// for a place that cannot be written to. Returns the files' names.
+  std::vector<std::filesystem::path> check(std::span<const PictureName> pictures,
+                                           std::span<const std::string> inputs) const;
 
-  /// Writes the pictures with the text chunks that `text_of` gives for each index, unless --no-metadata is on.
-  std::vector<WrittenPicture> write(std::span<const Image> images, const std::function<ImageText(size_t)>& text_of,
-                                    const Console& console) const;
+  /// Writes a picture, one of `count`, with its text chunks unless --no-metadata is on; says when it replaces a file.
+  WrittenPicture write(const Image& image, const ImageText& text, const PictureName& name, int64_t count,
+                       const Console& console) const;
 
   bool json() const { return json_.given(); }
   bool to_stdout() const { return path_ == "-"; }
 
  private:
-  WrittenPicture write_one(const std::filesystem::path& path, const Image& image, const ImageText& text,
-                           const Console& console) const;
-
   std::string path_ = "output.png";
   std::optional<int> quality_;
   bool no_metadata_ = false;

@@ -3,6 +3,8 @@
 #include <CLI/CLI.hpp>
 #include <filesystem>
 #include <string>
+#include <string_view>
+#include <vector>
 
 namespace llmdit::cli {
 
@@ -27,5 +29,8 @@ class PromptInput {
 
 /// All bytes of a file, or of stdin for "-". Throws not_found with the system's reason.
 std::string read_text(const std::string& path);
+
+/// The lines of a text that are not blank, without what ends them.
+std::vector<std::string> prompt_lines(std::string_view text);
 
 }  // namespace llmdit::cli

@@ -43,6 +43,7 @@ void Rerun::read(LoadOptions& load, GenerateOptions& options) {
   is_lossy_ = read_image_info(path_).format != ImageFormat::png;
   options = settings_.options;
   options.output_type = OutputType::image;  // what a program may have asked for instead is no file
+  load.lora.clear();                        // those of a profile were not on
   for (const Lora& lora : settings_.loras) load.lora.push_back(lora_text(lora));
 }
 

@@ -72,7 +72,10 @@ class RewriteCommand {
   }
 
   void run() {
+    settings_ = runtime_config(model_.config());
+    load_ = settings_.load;
     load_flags_.apply(load_);
+    options_ = settings_.rewrite;
     rewrite_flags_.apply(options_);
     const std::string prompt = prompt_.is_given() || image_.empty() ? prompt_.read() : "";
     if (!image_.empty()) options_.image = read_image(image_);
@@ -90,7 +93,7 @@ class RewriteCommand {
   std::shared_ptr<const ChatBackend> backend() {
     if (url_flag_->count() == 0)
       return std::make_shared<LocalChatBackend>(
-          ZImageTextEncoder::load(ModelSources(model_.resolve(console_), load_), load_));
+          ZImageTextEncoder::load(ModelSources(ModelChoice::resolve(settings_, console_), load_), load_));
     if (const char* key = std::getenv("LLMDIT_API_KEY")) remote_.api_key = key;
     return std::make_shared<RemoteChatBackend>(remote_, api_model_);
   }
@@ -132,6 +135,7 @@ class RewriteCommand {
   std::string image_, api_model_;
   CLI::Option* url_flag_;
   RemoteOptions remote_;
+  RuntimeConfig settings_;
   LoadOptions load_;
   RewriteOptions options_;
 };

@@ -121,16 +121,20 @@ class SweepCommand {
   }
 
   void run() {
+    const RuntimeConfig settings = runtime_config(model_.config());
+    load_ = settings.load;
     load_flags_.apply(load_);
+    options_ = settings.generate;
     generate_flags_.apply(options_);
     if (over_.empty()) throw UsageError("--over is missing: name a setting and its values");
     const SweptOption over(over_);
     std::vector<GenerateOptions> runs(over.values.size(), options_);
     for (size_t i = 0; i < runs.size(); ++i) over.set(runs[i], over.values[i]);
-    output_.check(1, {});
     const std::string prompt = prompt_.read();
+    const PictureName name{.index = 1, .seed = options_.seed, .prompt = prompt};
+    output_.check({&name, 1}, {});
 
-    const std::filesystem::path model = model_.resolve(console_);
+    const std::filesystem::path model = ModelChoice::resolve(settings, console_);
     InterruptGuard interrupt([this] { console_.note("stopping; Ctrl-C again quits at once"); });
     const ZImagePipeline pipeline = ZImagePipeline::load(model, load_);
     std::vector<std::vector<Image>> columns;
@@ -147,8 +151,7 @@ class SweepCommand {
       columns.push_back(std::move(result.images));
     }
     const Image whole = sheet(columns);
-    const auto written = output_.write({&whole, 1}, [&](size_t) { return ImageText{}; }, console_).front();
-    tell(over, written, entries);
+    tell(over, output_.write(whole, {}, name, 1, console_), entries);
   }
 
  private:

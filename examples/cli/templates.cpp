@@ -12,6 +12,7 @@
 #include "help.hpp"
 #include "json_output.hpp"
 #include "llmdit/prompt_template.hpp"
+#include "model_choice.hpp"
 #include "option_flags.hpp"
 
 namespace llmdit::cli {
@@ -87,7 +88,7 @@ std::string full_text(const Template& entry) {
 
 class TemplatesCommand {
  public:
-  explicit TemplatesCommand(CLI::App& app) : json_(app) {
+  explicit TemplatesCommand(CLI::App& app) : json_(app), config_(app, "Choice") {
     app.add_option("WORD", words_, "list those that hold every word; after `show`, the names to print in full")
         ->group("Choice");
     add_text_flag(app, "--category", category_, "NAME", "of this category only")->group("Choice");
@@ -97,7 +98,7 @@ class TemplatesCommand {
   }
 
   void run() const {
-    const TemplateRegistry registry = TemplateRegistry::standard(folder_);
+    const TemplateRegistry registry = TemplateRegistry::standard(templates_folder());
     if (!words_.empty() && words_.front() == "show") {
       show(registry);
     } else {
@@ -106,6 +107,11 @@ class TemplatesCommand {
   }
 
  private:
+  std::string templates_folder() const {
+    const RuntimeConfig settings = runtime_config(config_.config());
+    return folder_.empty() ? settings.generate.chat.templates_dir : folder_;
+  }
+
   void show(const TemplateRegistry& registry) const {
     if (words_.size() < 2) throw UsageError("show needs the name of a template");
     if (!category_.empty()) throw UsageError("--category goes with a list, not with show");
@@ -135,6 +141,7 @@ class TemplatesCommand {
   }
 
   JsonFlag json_;
+  ConfigFlags config_;
   std::vector<std::string> words_;
   std::string category_, folder_;
 };

@@ -35,4 +35,8 @@ struct DeviceInfo {
 /// The devices that models can be placed on, the CPU first.
 LLMDIT_EXPORT std::vector<DeviceInfo> available_devices();
 
+/// Which compilation of the products on a CPU runs on this machine: "avx512", "avx2" or "baseline". Throws
+/// invalid_argument where LLMDIT_CPU asks for another.
+LLMDIT_EXPORT std::string_view cpu_kernels();
+
 }  // namespace llmdit

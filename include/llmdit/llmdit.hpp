@@ -7,6 +7,7 @@
 #include "llmdit/compatibility.hpp"
 #include "llmdit/compress.hpp"
 #include "llmdit/context_refiner.hpp"
+#include "llmdit/config.hpp"
 #include "llmdit/convert.hpp"
 #include "llmdit/demo_model.hpp"
 #include "llmdit/device.hpp"

@@ -22,6 +22,7 @@ enum class OptionKind { boolean, integer, unsigned_integer, number, text, choice
 struct OptionField {
   std::string_view name;     ///< in JSON and Python
   std::string_view section;  ///< its table in a configuration file
+  std::string_view key;      ///< in that table
   std::string_view flag;     ///< on the command line, without the dashes
   std::string_view unit;     ///< "" for a plain number
   std::string_view help;     ///< one line
@@ -42,6 +43,11 @@ std::span<const OptionField> option_fields();
 /// The value as the field's type: integers widen to numbers, text is looked up among the choices.
 /// Throws invalid_argument naming field, value, and what is allowed.
 LLMDIT_EXPORT OptionValue check_value(const OptionField& field, OptionValue value);
+
+/// A text as the field's value, as flags and environment variables have it: numbers and lists of them separated by
+/// commas, true or false (also on, off, yes, no, 1, 0), an empty text as an empty list. Not yet checked by check_value.
+/// Throws invalid_argument naming the field.
+LLMDIT_EXPORT OptionValue parse_value(const OptionField& field, std::string_view text);
 
 /// The field called `name`; throws invalid_argument naming the nearest known one.
 LLMDIT_EXPORT const OptionField& find_field(std::span<const OptionField> fields, std::string_view name);

@@ -44,6 +44,7 @@ void bind_context_refiner(py::module_& m);
 void bind_autoencoder_kl(py::module_& m);
 void bind_lora(py::module_& m);
 void bind_generate_options(py::module_& m);
+void bind_config(py::module_& m);
 void bind_z_image_pipeline(py::module_& m);
 void bind_demo_model(py::module_& m);
 void bind_steering(py::module_& m);

@@ -12,6 +12,9 @@ void bind_device(py::module_& m) {
       .read_only("memory_bytes", &DeviceInfo::memory_bytes)
       .read_only("features", &DeviceInfo::features, "Instruction sets that matter here, e.g. 'avx2'.");
   m.def("available_devices", &available_devices, NoGil(), "The devices that models can be placed on, the CPU first.");
+  m.def(
+      "cpu_kernels", [] { return std::string(cpu_kernels()); },
+      "Which compilation of the products on a CPU runs here: 'avx512', 'avx2' or 'baseline'.");
 }
 
 }  // namespace llmdit::python

@@ -35,6 +35,7 @@ PYBIND11_MODULE(_llmdit, m) {
   bind_autoencoder_kl(m);
   bind_lora(m);
   bind_generate_options(m);
+  bind_config(m);
   bind_z_image_pipeline(m);
   bind_demo_model(m);
   bind_steering(m);

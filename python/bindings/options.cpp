@@ -189,6 +189,8 @@ void bind_options(py::module_& m) {
           "section", [](const OptionField& self) { return std::string(self.section); },
           "Its table in a configuration file.")
       .def_property_readonly(
+          "key", [](const OptionField& self) { return std::string(self.key); }, "Its name in that table.")
+      .def_property_readonly(
           "flag", [](const OptionField& self) { return std::string(self.flag); },
           "On the command line, without the dashes.")
       .def_property_readonly("unit", [](const OptionField& self) { return std::string(self.unit); })

@@ -19,6 +19,7 @@ from ._llmdit import (
     LoadOptions,
     Lora,
     LoraReport,
+    RuntimeConfig,
     Template,
     TextEncoder,
     Timings,
@@ -141,6 +142,16 @@ class ZImagePipeline:
             path, own_encoder=text_encoder is None, text_encoder=encoder, **options
         )
         return cls(native, tiled_vae)
+
+    @classmethod
+    def from_config(cls, config: RuntimeConfig | None = None) -> "ZImagePipeline":
+        """Loads the model that settings name, by default those of RuntimeConfig(); without one, the demo model.
+
+        Calls take the rest: pipe(prompt, options=config.generate).
+        """
+        config = RuntimeConfig() if config is None else config
+        options = {field.name: getattr(config.load, field.name) for field in LoadOptions.fields()}
+        return cls.from_pretrained(config.model_path or _llmdit.demo_model_path(), **options)
 
     def load_lora(
         self,

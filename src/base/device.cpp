@@ -57,13 +57,13 @@ DeviceInfo describe_cpu() {
 
 constexpr OptionField load_fields[] = {
     field<LoadOptions, "dtype", &LoadOptions::dtype>(
-        {.section = "encoder", .help = "type the weights are kept in", .flag = "torch-dtype"}),
+        {.section = "encoder", .help = "type the weights are kept in", .flag = "torch-dtype", .key = "torch_dtype"}),
     field<LoadOptions, "quantization", &LoadOptions::quantization>(
         {.section = "pipeline", .help = "kind the matrices of the blocks are turned into"}),
     field<LoadOptions, "device", &LoadOptions::device>(
         {.section = "pipeline", .help = "where the models run: auto, cpu, cuda, cuda:N"}),
     field<LoadOptions, "text_encoder_device", &LoadOptions::text_encoder_device>(
-        {.section = "encoder", .help = "device of the text encoder, when it is another"}),
+        {.section = "encoder", .help = "device of the text encoder, when it is another", .key = "device"}),
     field<LoadOptions, "dit_device", &LoadOptions::dit_device>(
         {.section = "pipeline", .help = "device of the transformer, when it is another"}),
     field<LoadOptions, "vae_device", &LoadOptions::vae_device>(
@@ -97,7 +97,8 @@ constexpr OptionField load_fields[] = {
         {.section = "pytorch", .help = "keep embeddings of prompts as files in this folder"}),
     field<LoadOptions, "lora", &LoadOptions::lora>(
         {.section = "lora",
-         .help = "LoRA file, FILE or FILE:SCALE, fused into the weights; may be given several times"}),
+         .help = "LoRA file, FILE or FILE:SCALE, fused into the weights; may be given several times",
+         .key = "paths"}),
 };
 
 }  // namespace

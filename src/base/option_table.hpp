@@ -29,6 +29,7 @@ struct FieldText {
   std::string_view help;
   std::string_view unit = "";
   std::string_view flag = "";  ///< when it is not the name with dashes
+  std::string_view key = "";   ///< when it is not the name, without the section where that begins it
   double minimum = -std::numeric_limits<double>::infinity();
   double maximum = std::numeric_limits<double>::infinity();
 };
@@ -42,6 +43,14 @@ template <class T>
 concept HasOptionText = requires(const T& value) { OptionText<T>::write(value); };
 
 namespace option_table {
+
+/// "vl_alpha" of the section vl is the key vl.alpha.
+constexpr std::string_view without_section(std::string_view name, std::string_view section) {
+  const size_t length = section.size();
+  return length > 0 && name.size() > length + 1 && name.starts_with(section) && name[length] == '_'
+             ? name.substr(length + 1)
+             : name;
+}
 
 template <class T>
 inline constexpr bool is_text_list = false;
@@ -145,6 +154,7 @@ constexpr OptionField field(const FieldText& text) {
   OptionField entry{};
   entry.name = std::string_view(Name.text, sizeof(Name.text) - 1);
   entry.section = text.section;
+  entry.key = text.key.empty() ? option_table::without_section(entry.name, text.section) : text.key;
   entry.flag = text.flag.empty() ? dashed<Name>.view() : text.flag;
   entry.unit = text.unit;
   entry.help = text.help;

@@ -1,5 +1,7 @@
 #include "llmdit/options.hpp"
 
+#include <algorithm>
+#include <charconv>
 #include <limits>
 
 #include "base/check.hpp"
@@ -83,7 +85,58 @@ std::string to_choice(const OptionField& field, const OptionValue& value) {
   fail(ErrorCode::invalid_argument, field.name, "expected one of {}, got '{}'", fmt::join(field.choices, ", "), *text);
 }
 
+template <class T>
+T parse_number(const OptionField& field, std::string_view text, std::string_view expected) {
+  T number{};
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error == std::errc{} && end == text.data() + text.size()) return number;
+  const bool is_huge = error == std::errc::result_out_of_range;
+  fail(ErrorCode::invalid_argument, field.name, "expected {}, got '{}'", is_huge ? "a smaller number" : expected, text);
+}
+
+std::vector<double> parse_numbers(const OptionField& field, std::string_view text) {
+  std::vector<double> numbers;
+  if (text.empty()) return numbers;
+  while (true) {
+    const size_t comma = std::min(text.find(','), text.size());
+    numbers.push_back(parse_number<double>(field, text.substr(0, comma), "numbers separated by commas"));
+    if (comma == text.size()) return numbers;
+    text.remove_prefix(comma + 1);
+  }
+}
+
+bool parse_boolean(const OptionField& field, std::string_view text) {
+  for (std::string_view yes : {"true", "on", "yes", "1"}) {
+    if (text == yes) return true;
+  }
+  for (std::string_view no : {"false", "off", "no", "0"}) {
+    if (text == no) return false;
+  }
+  fail(ErrorCode::invalid_argument, field.name, "expected {}, got '{}'", kind_text(field.kind), text);
+}
+
 }  // namespace
+
+OptionValue parse_value(const OptionField& field, std::string_view text) {
+  switch (field.kind) {
+    case OptionKind::boolean:
+      return parse_boolean(field, text);
+    case OptionKind::integer:
+      return parse_number<int64_t>(field, text, kind_text(field.kind));
+    case OptionKind::unsigned_integer:
+      return parse_number<uint64_t>(field, text, kind_text(field.kind));
+    case OptionKind::number:
+      return parse_number<double>(field, text, kind_text(field.kind));
+    case OptionKind::numbers:
+      return parse_numbers(field, text);
+    case OptionKind::texts:
+      return text.empty() ? std::vector<std::string>() : std::vector{std::string(text)};
+    case OptionKind::text:
+    case OptionKind::choice:
+      return std::string(text);
+  }
+  return std::string(text);
+}
 
 OptionValue check_value(const OptionField& field, OptionValue value) {
   if (std::holds_alternative<std::monostate>(value)) {

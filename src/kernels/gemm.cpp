@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "base/check.hpp"
+#include "llmdit/device.hpp"
 
 namespace llmdit::kernels {
 
@@ -11,7 +12,12 @@ extern const GemmKernel gemm_baseline, gemm_avx2, gemm_avx512;
 
 namespace {
 
-const GemmKernel& choose() {
+struct Choice {
+  const GemmKernel& kernel;
+  std::string_view name;
+};
+
+Choice choose() {
   const char* variable = std::getenv("LLMDIT_CPU");
   const std::string_view newest = variable && *variable ? variable : "avx512";
   if (newest != "avx512" && newest != "avx2" && newest != "baseline") {
@@ -21,17 +27,25 @@ const GemmKernel& choose() {
 #ifdef LLMDIT_GEMM_X86
   const bool has_avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
   const bool has_avx512 = __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
-  if (newest == "avx512" && has_avx2 && has_avx512) return gemm_avx512;
-  if (newest != "baseline" && has_avx2) return gemm_avx2;
+  if (newest == "avx512" && has_avx2 && has_avx512) return {gemm_avx512, "avx512"};
+  if (newest != "baseline" && has_avx2) return {gemm_avx2, "avx2"};
 #endif
-  return gemm_baseline;
+  return {gemm_baseline, "baseline"};
+}
+
+const Choice& chosen() {
+  static const Choice choice = choose();
+  return choice;
 }
 
 }  // namespace
 
-const GemmKernel& gemm_kernel() {
-  static const GemmKernel& chosen = choose();
-  return chosen;
-}
+const GemmKernel& gemm_kernel() { return chosen().kernel; }
 
 }  // namespace llmdit::kernels
+
+namespace llmdit {
+
+std::string_view cpu_kernels() { return kernels::chosen().name; }
+
+}  // namespace llmdit

@@ -106,6 +106,31 @@ TEST_CASE("values out of bounds or of another type name field, value and what is
   CHECK(options.num_inference_steps == GenerateOptions{}.num_inference_steps);
 }
 
+TEST_CASE("texts are read as the field's kind, exactly", "[options]") {
+  const auto& fields = option_fields<GenerateOptions>();
+  const auto parsed = [&](std::string_view name, std::string_view text) {
+    return parse_value(find_field(fields, name), text);
+  };
+  CHECK(parsed("seed", "18446744073709551615") == OptionValue(uint64_t{18446744073709551615u}));
+  CHECK(parsed("hidden_layer", "-2") == OptionValue(int64_t{-2}));
+  CHECK(parsed("shift", "2.5") == OptionValue(2.5));
+  CHECK(parsed("sigmas", "1,0.5") == OptionValue(std::vector<double>{1, 0.5}));
+  CHECK(parsed("sigmas", "") == OptionValue(std::vector<double>{}));
+  CHECK(parsed("system_prompt", "") == OptionValue(std::string()));
+  for (const char* text : {"true", "on", "yes", "1"}) CHECK(parsed("strip_quotes", text) == OptionValue(true));
+  for (const char* text : {"false", "off", "no", "0"}) CHECK(parsed("strip_quotes", text) == OptionValue(false));
+  const std::pair<const char*, const char*> wrong[] = {{"seed", "-1"},    {"seed", "18446744073709551616"},
+                                                       {"seed", ""},      {"width", "2.5"},
+                                                       {"shift", "2,5"},  {"sigmas", "1,,0.5"},
+                                                       {"width", "0x10"}, {"strip_quotes", ""}};
+  for (const auto& [name, text] : wrong) {
+    INFO(name << " = " << text);
+    const auto error = thrown_by([&] { parsed(name, text); });
+    CHECK(error.code == ErrorCode::invalid_argument);
+    CHECK(error.says(name));
+  }
+}
+
 TEST_CASE("an unknown option is answered with the nearest known one", "[options]") {
   GenerateOptions options;
   CHECK(thrown_by([&] { set_option(options, "guidence_scale", 1.0); }).says("guidance_scale"));

@@ -96,6 +96,13 @@ def settings_texts() -> list[bytes]:
     return [json.dumps(settings).encode(), b"{}"]
 
 
+def config_files() -> list[bytes]:
+    example = (REPOSITORY / "config.toml.example").read_text(encoding="utf-8")
+    set_all = "\n".join(line.removeprefix("# ") for line in example.splitlines() if " = " in line)
+    cycle = '[default]\nextends = "a"\n[a]\nextends = "default"\nlora.paths = ["x"]\nlora.scales = [0.5]\n'
+    return [text.encode() for text in (example, set_all, cycle, "[default.generation]\nsigmas = [1, 0.5, nan]\n")]
+
+
 def lora_files() -> list[bytes]:
     stem = "layers.0.attention.to_q"
     down, up = torch.ones(2, 192), torch.ones(192, 2)
@@ -123,6 +130,8 @@ def statistics_files() -> list[bytes]:
             save_arrays(buffer, **chosen)
             files.append(buffer.getvalue())
     return [*files, json.dumps({name: array.tolist() for name, array in (arrays | more).items()}).encode()]
+
+
 def template_texts() -> list[bytes]:
     built_in = sorted((REPOSITORY / "templates/z_image").rglob("*.md"))[::20]
     odd = [
@@ -143,6 +152,7 @@ MAKERS = {
     "settings": settings_texts,
     "statistics": statistics_files,
     "template": template_texts,
+    "config": config_files,
 }
 
 

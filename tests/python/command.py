@@ -22,7 +22,14 @@ def environment(**extra):
     """This process's environment without what would change the command."""
     ours = {k: v for k, v in os.environ.items() if not k.startswith("LLMDIT_") and k not in ("NO_COLOR", "TERM")}
     # One thread: libtorch's spin while they wait for each other, for seconds where others want the processors too.
-    return {**ours, "TERM": "xterm", "OMP_NUM_THREADS": "1", "LLMDIT_DEMO_MODEL": str(DEMO_MODEL), **extra}
+    return {
+        **ours,
+        "TERM": "xterm",
+        "OMP_NUM_THREADS": "1",
+        "LLMDIT_CONFIG": "",  # none but what a test names
+        "LLMDIT_DEMO_MODEL": str(DEMO_MODEL),
+        **extra,
+    }
 
 
 def llmdit(*arguments, cwd=None, env=None, text=True, **keywords):

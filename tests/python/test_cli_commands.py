@@ -22,7 +22,10 @@ def test_help_of_everything():
         "inspect",
         "convert",
         "serve-encoder",
+        "config",
+        "completion",
         "devices",
+        "doctor",
     ]
     for command in commands:
         text = llmdit(command, "--help").stdout

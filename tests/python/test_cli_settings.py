@@ -88,6 +88,8 @@ def test_settings_of_guidance_change_a_guided_picture(tmp_path, name):
 
 # Flags that scripts of others already use.
 OLD_FLAGS = [
+    "--config",
+    "--profile",
     "--model-path",
     "--text-encoder-device",
     "--dit-device",
@@ -114,7 +116,7 @@ OLD_FLAGS = [
 
 @pytest.mark.parametrize("old", OLD_FLAGS)
 def test_old_flags_are_in_the_help(old):
-    words = re.findall(r"--(?:\[no-\])?([a-z-]+)", llmdit("generate", "--help").stdout)
+    words = re.findall(r"--(?:\[no-\])?([a-z-]+)", llmdit("generate", "--help-all").stdout)
     assert old.removeprefix("--") in words
 
 

@@ -29,7 +29,9 @@ def statistics() -> vl.ReferenceStatistics:
     return vl.ReferenceStatistics.compute(rows)
 
 
-def states(extractor: vl.VLEmbeddingExtractor, result: vl.VLExtraction, image: Any = RED, layer: int = -6) -> torch.Tensor:
+def states(
+    extractor: vl.VLEmbeddingExtractor, result: vl.VLExtraction, image: Any = RED, layer: int = -6
+) -> torch.Tensor:
     pixels = extractor.preprocess(image)
     return extractor.hidden_states(result.input_token_ids, pixels, [layer])[0]
 

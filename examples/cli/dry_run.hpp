@@ -1,0 +1,36 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "json_output.hpp"
+#include "llmdit/config.hpp"
+#include "name_pattern.hpp"
+
+namespace llmdit::cli {
+
+/// One call of the pipeline that a command is going to make.
+struct PlannedRun {
+  std::string prompt;
+  std::optional<uint64_t> seed;
+  std::vector<PictureName> pictures;
+};
+
+/// What a command would do; all of it resolved, no weight read.
+struct DryRun {
+  std::filesystem::path model;
+  const LoadOptions& load;
+  const GenerateOptions& options;
+  const Config& config;  ///< tells what gave each setting
+  const std::vector<PlannedRun>& runs;
+  const std::vector<std::filesystem::path>& paths;  ///< of the pictures, in the order of the runs
+};
+
+// Both look for the parts of the model and count the tokens of each prompt; throw not_found for what is not there.
+std::string listing(const DryRun& plan);
+Json document(const DryRun& plan);
+
+}  // namespace llmdit::cli

@@ -1,0 +1,33 @@
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <span>
+#include <string>
+
+#include "llmdit/z_image_pipeline.hpp"
+
+namespace llmdit::cli {
+
+/// The flags of pictures to start from, and of those on the way.
+class PictureInputs {
+ public:
+  explicit PictureInputs(CLI::App& app);
+  PictureInputs(const PictureInputs&) = delete;
+  PictureInputs& operator=(const PictureInputs&) = delete;
+
+  /// Reads the pictures into the options.
+  void apply(GenerateOptions& options, LoadOptions& load) const;
+
+  void check_preview(std::span<const std::string> sources) const;
+  void write_preview(const AutoencoderKL& vae, const StepInfo& info) const;
+
+  const std::string& image() const { return image_; }
+  const std::string& mask() const { return mask_; }
+  const std::string& vl_image() const { return vl_image_; }
+
+ private:
+  std::string image_, mask_, vl_image_, preview_;
+  bool tiled_ = false, keeps_vl_ = false;
+};
+
+}  // namespace llmdit::cli

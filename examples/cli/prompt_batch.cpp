@@ -1,0 +1,42 @@
+#include "prompt_batch.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <iterator>
+
+#include "exit_codes.hpp"
+#include "help.hpp"
+#include "option_flags.hpp"
+#include "wildcards.hpp"
+
+namespace llmdit::cli {
+
+PromptBatch::PromptBatch(CLI::App& app) : one_(app) {
+  constexpr const char* group = "Prompt";
+  add_text_flag(app, "--prompts", file_, "FILE", "file with a prompt on each line, - is stdin; one run each")
+      ->group(group);
+  app.add_flag("--expand", expands_, "a run for each of {a|b}, and for each line of name.txt where __name__ stands")
+      ->group(group);
+  add_text_flag(app, "--wildcards", lists_, "FOLDER", fmt::format("of the lists of --expand (default {})", lists_))
+      ->group(kFinePoints);
+}
+
+std::vector<std::string> PromptBatch::read() const {
+  if (one_.is_given() && !file_.empty()) throw UsageError("give one prompt or --prompts, not both");
+  std::vector<std::string> prompts;
+  if (file_.empty()) {
+    prompts.push_back(one_.read());
+  } else {
+    prompts = prompt_lines(read_text(file_));
+    if (prompts.empty())
+      throw UsageError(fmt::format("--prompts: expected a prompt on a line of {}, found none", file_));
+  }
+  if (!expands_) return prompts;
+  std::vector<std::string> expanded;
+  for (const std::string& prompt : prompts)
+    std::ranges::move(expand_prompt(prompt, lists_), std::back_inserter(expanded));
+  return expanded;
+}
+
+}  // namespace llmdit::cli

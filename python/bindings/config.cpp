@@ -1,0 +1,205 @@
+#include "llmdit/config.hpp"
+
+#include "bindings.hpp"
+#include "llmdit/error.hpp"
+#include "options.hpp"
+#include "record.hpp"
+
+namespace llmdit::python {
+namespace {
+
+/// The settings in force together with where each came from.
+struct ResolvedConfig {
+  Config config;
+  RuntimeConfig runtime;
+};
+
+/// A value of whatever kind, as a file might hold it; its key decides later what it has to be.
+OptionValue any_value(const std::string& key, py::handle value) {
+  if (value.is_none()) return std::monostate();
+  if (py::isinstance<py::bool_>(value)) return py::cast<bool>(value);
+  const auto as = [&](OptionKind kind) {
+    OptionField field{};
+    field.name = key;
+    field.kind = kind;
+    return from_python(field, value);
+  };
+  if (PyIndex_Check(value.ptr())) return as(OptionKind::integer);
+  if (PyFloat_Check(value.ptr())) return as(OptionKind::number);
+  const bool is_list = py::isinstance<py::list>(value) || py::isinstance<py::tuple>(value);
+  if (!is_list) return as(OptionKind::text);
+  const auto items = py::reinterpret_borrow<py::sequence>(value);
+  const bool has_texts = !items.empty() && !PyNumber_Check(py::object(items[0]).ptr());
+  return as(has_texts ? OptionKind::texts : OptionKind::numbers);
+}
+
+Config config_from_dict(const py::dict& values) {
+  std::vector<ConfigEntry> entries;
+  const auto add = [&](const std::string& key, py::handle value) {
+    OptionValue converted = any_value(key, value);
+    if (std::holds_alternative<std::monostate>(converted)) return;  // None is "not given"
+    entries.push_back({key, std::move(converted), "argument " + key});
+  };
+  for (auto [name, value] : values) {
+    const auto section = py::cast<std::string>(name);
+    if (!py::isinstance<py::dict>(value)) {
+      add(section, value);
+      continue;
+    }
+    for (auto [key, member] : py::reinterpret_borrow<py::dict>(value))
+      add(section + "." + py::cast<std::string>(key), member);
+  }
+  return Config::from_entries(entries);
+}
+
+py::dict config_to_dict(const Config& config) {
+  py::dict values;
+  for (const ConfigEntry& entry : config.entries()) {
+    const size_t dot = entry.key.find('.');
+    if (dot == std::string::npos) {
+      values[py::str(entry.key)] = to_python(entry.value);
+      continue;
+    }
+    const py::str section(entry.key.substr(0, dot));
+    if (!values.contains(section)) values[section] = py::dict();
+    values[section][py::str(entry.key.substr(dot + 1))] = to_python(entry.value);
+  }
+  return values;
+}
+
+const Setting* setting_of_field(const std::string& name) {
+  for (const Setting& setting : settings()) {
+    if (setting.field->name == name || setting.key == name) return &setting;
+  }
+  return nullptr;
+}
+
+Config overrides(const py::kwargs& keywords) {
+  std::vector<ConfigEntry> entries;
+  for (auto [name, value] : keywords) {
+    const auto key = py::cast<std::string>(name);
+    const Setting* setting = setting_of_field(key);
+    if (!setting) {
+      std::vector<std::string> known;
+      for (const Setting& other : settings()) known.emplace_back(other.field->name);
+      unexpected_keyword(key, known);
+    }
+    if (value.is_none()) continue;
+    entries.push_back(
+        {setting->key, check_value(*setting->field, from_python(*setting->field, value)), "argument " + key});
+  }
+  return Config::from_entries(entries);
+}
+
+ResolvedConfig resolve(const std::optional<Config>& config, bool environment, const py::kwargs& keywords) {
+  ResolvedConfig resolved{.config = config ? *config : load_config()};
+  if (environment) resolved.config.overlay(environment_config());
+  resolved.config.overlay(overrides(keywords));
+  resolved.runtime = runtime_config(resolved.config);
+  return resolved;
+}
+
+py::dict origins(const ResolvedConfig& self) {
+  py::dict by_key;
+  for (const Setting& setting : settings()) {
+    const ConfigEntry* entry = self.config.find(setting.key);
+    by_key[py::str(setting.key)] = entry ? entry->origin : "built-in";
+  }
+  return by_key;
+}
+
+void bind_settings(py::module_& m) {
+  py::class_<Setting>(m, "Setting", "A key of configuration files and what it sets.")
+      .def_readonly("key", &Setting::key, "Below a profile, e.g. 'generation.width'.")
+      .def_readonly("environment", &Setting::environment, "The variable, e.g. 'LLMDIT_WIDTH'.")
+      .def_property_readonly(
+          "field", [](const Setting& self) { return *self.field; }, "The option that it sets.")
+      .def_property_readonly(
+          "default", [](const Setting& self) { return to_python(self.get(RuntimeConfig{})); }, "None: not given.")
+      .def("__repr__", [](const Setting& self) { return "<Setting " + self.key + ">"; });
+  py::class_<ConfigEntry>(m, "ConfigEntry", "A value that was given, under its setting's key.")
+      .def_readonly("key", &ConfigEntry::key)
+      .def_property_readonly("value", [](const ConfigEntry& self) { return to_python(self.value); })
+      .def_readonly("origin", &ConfigEntry::origin, "File and place, or what else gave the value.")
+      .def("__repr__", [](const ConfigEntry& self) {
+        return "<ConfigEntry " + self.key + " = " + to_toml(self.value) + " by " + self.origin + ">";
+      });
+  Record<ConfigRemark>(m, "ConfigRemark", "A place in a configuration file and what is to be said of it.")
+      .read_only("file", &ConfigRemark::file)
+      .read_only("line", &ConfigRemark::line, "From 1.")
+      .read_only("column", &ConfigRemark::column, "From 1.")
+      .read_only("text", &ConfigRemark::text)
+      .cls()
+      .def("__str__", [](const ConfigRemark& self) { return to_string(self); });
+  Record<ConfigReport>(m, "ConfigReport", "What a look at a whole configuration file finds.")
+      .read_only("profiles", &ConfigReport::profiles)
+      .read_only("errors", &ConfigReport::errors)
+      .read_only("notes", &ConfigReport::notes, "Of keys that work under an older name.");
+}
+
+}  // namespace
+
+void bind_config(py::module_& m) {
+  bind_settings(m);
+  py::class_<Config>(m, "Config", "Settings that were given: a profile of a TOML file, a dict, or the environment.")
+      .def(py::init<>())
+      .def_static("from_toml", &Config::from_toml, py::arg("path"), py::arg("profile") = "default",
+                  "One profile of a file, with those it extends. ValueError lists every mistake of the file, each with "
+                  "line and column.")
+      .def_static("parse", &Config::parse, py::arg("text"), py::arg("profile") = "default",
+                  py::arg("name") = "config.toml", "The same from text; `name` stands for the file in messages.")
+      .def_static("from_dict", &config_from_dict, py::arg("values"),
+                  "From a profile as a dict: sections are dicts in it. None is 'not given'.")
+      .def("to_dict", &config_to_dict, "What is given, as from_dict takes it.")
+      .def_property_readonly("entries", &Config::entries, "What is given, and by what.")
+      .def("overlay", &Config::overlay, py::arg("other"), "Takes in what `other` gives, which wins.")
+      .def("__contains__", [](const Config& self, const std::string& key) { return self.find(key) != nullptr; })
+      .def("__getitem__",
+           [](const Config& self, const std::string& key) {
+             const ConfigEntry* entry = self.find(key);
+             if (!entry) throw py::key_error(key);
+             return to_python(entry->value);
+           })
+      .def("__len__", [](const Config& self) { return self.entries().size(); })
+      .def("__repr__",
+           [](const Config& self) { return "<Config " + py::cast<std::string>(py::repr(config_to_dict(self))) + ">"; });
+
+  py::class_<ResolvedConfig>(m, "RuntimeConfig",
+                             "The settings in force, each also an attribute by its option's name, e.g. `width`.")
+      .def(py::init(&resolve), py::arg("config") = std::nullopt, py::arg("environment") = true,
+           "config: default load_config(). environment: LLMDIT_* variables win over it. Keywords, which win over both, "
+           "are the names of options.")
+      .def_property_readonly(
+          "model_path", [](const ResolvedConfig& self) { return self.runtime.model; }, "'' is the demo model.")
+      .def_property_readonly(
+          "load", [](const ResolvedConfig& self) { return self.runtime.load; }, "For ZImagePipeline.from_pretrained.")
+      .def_property_readonly(
+          "generate", [](const ResolvedConfig& self) { return self.runtime.generate; }, "For calls of a pipeline.")
+      .def_property_readonly(
+          "config", [](const ResolvedConfig& self) { return self.config; }, "What was given.")
+      .def_property_readonly("origins", &origins, "What gave each setting its value, by key.")
+      .def("__getattr__",
+           [](const ResolvedConfig& self, const std::string& name) {
+             const Setting* setting = setting_of_field(name);
+             if (!setting) throw py::attribute_error("RuntimeConfig has no setting '" + name + "'");
+             return to_python(setting->get(self.runtime));
+           })
+      .def("__repr__", [](const ResolvedConfig& self) {
+        return "<RuntimeConfig " + py::cast<std::string>(py::repr(config_to_dict(self.config))) + ">";
+      });
+
+  m.def(
+      "settings", [] { return std::vector<Setting>(settings().begin(), settings().end()); },
+      "Every setting, in the order of the tables.");
+  m.def("load_config", &load_config, py::arg("path") = std::nullopt, py::arg("profile") = std::nullopt,
+        "A profile of a file; by default of find_config(), and the one that LLMDIT_PROFILE names, else 'default'.");
+  m.def(
+      "find_config", &find_config,
+      "The file that LLMDIT_CONFIG names, else llmdit/config.toml in XDG_CONFIG_HOME or XDG_CONFIG_DIRS; None without "
+      "one.");
+  m.def("environment_config", &environment_config, "The variables LLMDIT_* as a Config.");
+  m.def("check_config", &check_config, py::arg("path"), "Checks every profile of a file.");
+  m.def("config_example", &config_example, "A configuration file with every setting and its help, commented out.");
+}
+
+}  // namespace llmdit::python

@@ -1,0 +1,28 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "llmdit/config.hpp"
+
+namespace llmdit::config {
+
+/// A profile as it stands in a file, without what it extends.
+struct Profile {
+  std::string name;
+  std::string extends;
+  ConfigRemark extends_place{};  ///< without text
+  std::vector<ConfigEntry> entries;
+};
+
+struct ProfileFile {
+  std::vector<Profile> profiles;
+  std::vector<ConfigRemark> errors;  ///< in the order of the file, as the notes
+  std::vector<ConfigRemark> notes;
+};
+
+/// Reads every profile of a file and collects every mistake; a text that is no TOML has one, the first.
+ProfileFile read_profiles(std::string_view text, const std::string& name);
+
+}  // namespace llmdit::config
