@@ -29,7 +29,8 @@ namespace {
 
 constexpr const char* kExamples = R"(Examples:
   llmdit generate "a red circle on a white background" --seed 7 -o out/circle.png
-  llmdit generate "a dog" --seed 7 --image cat.png --mask mask.png --mask-feather 16)";
+  llmdit generate "a dog" --seed 7 --image cat.png --mask mask.png --mask-feather 16
+  llmdit generate "a house" --seed 7 --vl-image painting.png --vl-alpha 0.5)";
 
 std::string seconds(double value) { return fmt::format("{:.2f} s", value); }
 
@@ -69,6 +70,23 @@ Json timings_json(const Timings& timings) {
 
 Json path_json(const std::string& path) { return path.empty() ? Json() : Json(path); }
 
+/// What was read of the reference picture; null without one.
+Json vl_json(const GenerateResult& result) {
+  if (!result.vl) return nullptr;
+  const VLExtraction& vl = *result.vl;
+  Json json = {{"num_tokens", vl.num_tokens},
+               {"hidden_layer", vl.hidden_layer},
+               {"token_selection", token_selection_name(vl.token_selection)},
+               {"original_std", vl.original_std},
+               {"scaled_std", vl.scaled_std},
+               {"scale_factor", vl.scale_factor},
+               {"model_variant", vl.model_variant},
+               {"full_prompt_with_tokens", vl.full_prompt_with_tokens},
+               {"masked_dimensions", nullptr}};
+  if (vl.masked_dimensions) json["masked_dimensions"] = *vl.masked_dimensions;
+  return json;
+}
+
 Json pictures_json(const GenerateResult& result, const std::vector<WrittenPicture>& written) {
   Json pictures = Json::array();
   for (size_t i = 0; i < written.size(); ++i) {
@@ -88,15 +106,21 @@ class PictureInputs {
     constexpr const char* group = "Picture";
     add_text_flag(app, "--image", image_, "FILE", "start from this PNG, JPEG or WebP picture")->group(group);
     add_text_flag(app, "--mask", mask_, "FILE", "paint the image anew where this picture is white")->group(group);
+    add_text_flag(app, "--vl-image", vl_image_, "FILE", "blend the prompt with what Qwen3-VL sees in this picture")
+        ->group(group);
     add_text_flag(app, "--preview", preview_, "FILE", "write a rough picture of every step to this file")->group(group);
-    app.add_flag("--tiled-vae", tiled_, "the same as --vae-tiling on")->group("");  // an old name: not in the help
+    // Old names: not in the help.
+    app.add_flag("--tiled-vae", tiled_, "the same as --vae-tiling on")->group("");
+    app.add_flag("--vl-no-auto-unload", keeps_vl_, "the same as --no-vl-auto-unload")->group("");
   }
 
   /// Reads the pictures into the options.
-  void apply(GenerateOptions& options) const {
+  void apply(GenerateOptions& options, LoadOptions& load) const {
+    if (keeps_vl_) load.vl_auto_unload = false;
     constexpr ReadImageOptions on_black{.background = {0, 0, 0}};  // what is transparent in a mask is kept
     if (!image_.empty()) options.image = read_image(image_);
     if (!mask_.empty()) options.mask_image = read_image(mask_, on_black);
+    if (!vl_image_.empty()) options.vl_image = read_image(vl_image_);
     if (tiled_) options.vae_tiling = TilingMode::on;
   }
 
@@ -112,10 +136,11 @@ class PictureInputs {
 
   const std::string& image() const { return image_; }
   const std::string& mask() const { return mask_; }
+  const std::string& vl_image() const { return vl_image_; }
 
  private:
-  std::string image_, mask_, preview_;
-  bool tiled_ = false;
+  std::string image_, mask_, vl_image_, preview_;
+  bool tiled_ = false, keeps_vl_ = false;
 };
 
 class GenerateCommand {
@@ -136,9 +161,9 @@ class GenerateCommand {
     if (rerun_.is_asked_for()) rerun_.read(load_, options_);
     load_flags_.apply(load_);
     generate_flags_.apply(options_);
-    inputs_.apply(options_);
+    inputs_.apply(options_, load_);
     rerun_.check_inputs(options_);
-    const std::vector<std::string> sources = {rerun_.path(), inputs_.image(), inputs_.mask()};
+    const std::vector<std::string> sources = {rerun_.path(), inputs_.image(), inputs_.mask(), inputs_.vl_image()};
     output_.check(options_.num_images_per_prompt, sources);
     inputs_.check_preview(sources);
     const bool repeats_prompt = rerun_.is_asked_for() && !prompt_.is_given();
@@ -183,10 +208,14 @@ class GenerateCommand {
                   {"prompt", prompt},
                   {"image", path_json(inputs_.image())},
                   {"mask", path_json(inputs_.mask())},
+                  {"vl_image", path_json(inputs_.vl_image())},
+                  {"vl", vl_json(result)},
                   {"rerun", rerun_.json()},
                   {"formatted_prompt", result.formatted_prompts.front()},
                   {"pictures", pictures_json(result, written)},
                   {"token_counts", result.token_counts},
+                  {"caption_lengths", result.caption_lengths},
+                  {"compression_ratios", result.compression_ratios},
                   {"sigmas", json_numbers(result.sigmas)},
                   {"warnings", result.warnings},
                   {"timings", timings_json(result.timings)},

@@ -49,22 +49,27 @@ std::vector<fs::path> numbered_paths(const fs::path& path, int64_t count) {
   return paths;
 }
 
-void check_output(const fs::path& path, std::string_view flag, std::span<const std::string> inputs) {
+void check_place(const fs::path& path, std::string_view flag) {
   std::error_code ignored;
   if (path.empty()) throw UsageError(fmt::format("{}: expected a file name, got an empty text", flag));
   if (!path.has_filename() || fs::is_directory(path, ignored)) {
     throw UsageError(fmt::format("{}: {} is a folder; name a file in it", flag, path.string()));
   }
-  for (const std::string& input : inputs) {
-    if (!input.empty() && fs::equivalent(path, input, ignored))
-      throw UsageError(fmt::format("{}: {} is what the picture is made from; name another file", flag, path.string()));
-  }
-  check_suffix(path, flag);
   const fs::path folder = existing_ancestor(path);
   if (!fs::is_directory(folder, ignored)) cannot_write(path, fmt::format("{} is not a folder", folder.string()));
   if (access(folder.c_str(), W_OK | X_OK) != 0 && !fs::exists(path, ignored)) {
     cannot_write(path, std::generic_category().message(errno));
   }
+}
+
+void check_output(const fs::path& path, std::string_view flag, std::span<const std::string> inputs) {
+  check_place(path, flag);
+  std::error_code ignored;
+  for (const std::string& input : inputs) {
+    if (!input.empty() && fs::equivalent(path, input, ignored))
+      throw UsageError(fmt::format("{}: {} is what the picture is made from; name another file", flag, path.string()));
+  }
+  check_suffix(path, flag);
 }
 
 void create_parent_folders(const fs::path& path) {

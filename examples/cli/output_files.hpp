@@ -17,6 +17,9 @@ std::vector<std::filesystem::path> numbered_paths(const std::filesystem::path& p
 /// that is written, or one of `inputs` (paths or empty), not_found for a place that cannot be written.
 void check_output(const std::filesystem::path& path, std::string_view flag, std::span<const std::string> inputs = {});
 
+/// The same for a file of any kind.
+void check_place(const std::filesystem::path& path, std::string_view flag);
+
 /// Makes the folders that `path` lies in. Throws not_found with the system's reason.
 void create_parent_folders(const std::filesystem::path& path);
 

@@ -14,7 +14,15 @@ namespace llmdit::cli {
 namespace {
 
 bool is_given(const GenerateOptions& options, const std::string& input) {
-  return (input == "image" && options.image) || (input == "mask_image" && options.mask_image);
+  return (input == "image" && options.image) || (input == "mask_image" && options.mask_image) ||
+         (input == "vl_image" && options.vl_image);
+}
+
+/// The flag that gives an input; nothing for what only a program can give.
+std::string_view flag_of(const std::string& input) {
+  if (input == "image") return "--image";
+  if (input == "mask_image") return "--mask";
+  return input == "vl_image" ? "--vl-image" : "";
 }
 
 /// As --lora takes it.
@@ -41,10 +49,10 @@ void Rerun::read(LoadOptions& load, GenerateOptions& options) {
 void Rerun::check_inputs(const GenerateOptions& options) const {
   for (const std::string& input : settings_.unrecorded) {
     if (is_given(options, input)) continue;
-    const bool has_flag = input == "image" || input == "mask_image";
+    const std::string_view flag = flag_of(input);
     throw UsageError(fmt::format("--from: {} was made with {}, which it cannot hold; {}", path_, input,
-                                 has_flag ? fmt::format("give it by --{}", input == "image" ? "image" : "mask")
-                                          : "it can be made again from C++ or Python only"));
+                                 flag.empty() ? "it can be made again from C++ or Python only"
+                                              : fmt::format("give it by {}", flag)));
   }
 }
 

@@ -12,12 +12,15 @@
 #include <vector>
 
 #include "llmdit/autoencoder_kl.hpp"
+#include "llmdit/blend.hpp"
 #include "llmdit/chat.hpp"
+#include "llmdit/compress.hpp"
 #include "llmdit/export.hpp"
 #include "llmdit/guidance.hpp"
 #include "llmdit/image.hpp"
 #include "llmdit/options.hpp"
 #include "llmdit/text_encoder.hpp"
+#include "llmdit/vl_encoder.hpp"
 
 namespace llmdit {
 
@@ -44,6 +47,17 @@ using PictureInput = std::variant<Image, at::Tensor>;
 
 inline constexpr int64_t max_inference_steps = 10000;
 
+/// How prompt embeddings are conditioned on a reference picture: a vision-language model reads it, and its rows are
+/// blended with those of the prompt.
+struct VLOptions {
+  double alpha = BlendOptions{}.alpha;  ///< 0 the prompt alone, 1 the picture alone
+  BlendMode blend_mode = BlendOptions{}.mode;
+  std::string text{};        ///< that the model reads with the picture
+  std::string statistics{};  ///< file of ReferenceStatistics (UTF-8), for extract.statistics
+  /// How its states are read. Without target_std and statistics they are scaled to the prompt's own deviation.
+  VLExtractOptions extract{};
+};
+
 /// The options of one generation.
 struct GenerateOptions {
   std::optional<int64_t> width{};   ///< pixels; not given: `image`'s, down to a multiple, or the model's own
@@ -52,17 +66,23 @@ struct GenerateOptions {
   double guidance_scale = GuidanceOptions{}.scale;  ///< see GuidanceOptions for this and the next two
   double cfg_normalization = GuidanceOptions{}.normalization;
   double cfg_truncation = GuidanceOptions{}.truncation;
-  std::string negative_prompt{};  ///< takes no system, thinking or assistant parts from `chat`; used only with guidance
+  std::string
+      negative_prompt{};  ///< of `chat` it takes no system, thinking or assistant parts; used only with guidance
   std::optional<double> shift{};  ///< not given: the scheduler configuration's
   std::vector<double> sigmas{};  ///< own noise levels before the shift; when given, their number is the number of steps
   std::optional<uint64_t> seed{};  ///< of the first picture, the next ones count up; not given: drawn, and reported
   int64_t num_images_per_prompt = 1;
-  int64_t hidden_layer = EncodeOptions{}.hidden_layer;  ///< see EncodeOptions
+  int64_t hidden_layer = EncodeOptions{}.hidden_layer;  ///< see EncodeOptions for this and the next two
+  LayerWeights layer_weights{};
+  std::vector<LayerSpan> layer_spans{};
+  LongPromptMode long_prompt_mode = LongPromptMode::interpolate;  ///< of prompts and embeddings past the limit
+  std::optional<int64_t> max_text_tokens{};  ///< the limit; not given, and at most: the transformer's max_caption_len
   ChatOptions chat{};
   std::optional<double> strength{};  ///< see strength_of
   std::vector<double> outpaint{};    ///< pixels to add to `image` on the left, top, right and bottom, and to paint
   int64_t mask_feather = 0;          ///< pixels over which the mask's edge fades; 0 is hard, as the reference has it
   bool mask_composite = false;       ///< put `image`'s own pixels back where the mask keeps it
+  VLOptions vl{};                    ///< for `vl_image`
   TilingMode vae_tiling = TilingOptions{}.mode;  ///< see TilingOptions for this and the next two
   int64_t vae_tile_size = TilingOptions{}.tile_size;
   int64_t vae_tile_overlap = TilingOptions{}.tile_overlap;
@@ -71,6 +91,7 @@ struct GenerateOptions {
   // Below: what is no plain setting and stands in no table.
   std::optional<PictureInput> image{};       ///< to start from, instead of noise alone; resized (Lanczos) where needed
   std::optional<PictureInput> mask_image{};  ///< where `image` is painted anew: from half gray on to white
+  std::optional<Image> vl_image{};           ///< reference picture that the prompt's embeddings are blended with
   std::optional<at::Tensor> latents{};       ///< initial latents [batch, channels, h, w], sets the size
   std::optional<std::vector<at::Tensor>> prompt_embeds{};  ///< one [tokens, hidden_size] a prompt, instead of prompts
   std::optional<std::vector<at::Tensor>> negative_prompt_embeds{};  ///< one for all prompts, or one a prompt

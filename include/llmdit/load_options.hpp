@@ -28,6 +28,9 @@ struct LoadOptions {
   std::optional<std::string> text_encoder_path{};
   std::optional<std::string> vae_path{};
   std::optional<std::string> tokenizer_path{};  ///< not given: the model's, or that beside or inside the text encoder
+  std::optional<std::string> vl_model_path{};   ///< folder of a Qwen3-VL model; not given: `vl_encoder` in the model's
+  std::optional<std::string> vl_device{};       ///< like device, for that model
+  bool vl_auto_unload = true;                   ///< free its weights after each reading of a picture
   std::vector<std::string> lora{};              ///< adapters fused at load, each "path" or "path:scale"
 };
 

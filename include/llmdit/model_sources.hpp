@@ -27,6 +27,8 @@ class LLMDIT_EXPORT ModelSources {
   std::filesystem::path tokenizer() const;
   /// Empty when there is none, as with single files.
   std::filesystem::path scheduler() const;
+  /// Folder of the Qwen3-VL model that reads reference pictures; most models have none of their own.
+  std::filesystem::path vl_encoder() const;
 
   /// The model folder's own part, for what a bare file in its place does not tell; may not exist, empty without a
   /// model.

@@ -22,11 +22,17 @@ void bind_load_options(py::module_& m);
 void bind_image(py::module_& m);
 void bind_inspect(py::module_& m);
 void bind_convert(py::module_& m);
+void bind_prompt_template(py::module_& m);
 void bind_chat(py::module_& m);
 void bind_tokenizer(py::module_& m);
 void bind_token_sampling(py::module_& m);
 void bind_text_generation(py::module_& m);
 void bind_text_encoder(py::module_& m);
+void bind_layer_statistics(py::module_& m);
+void bind_compatibility(py::module_& m);
+void bind_compress(py::module_& m);
+void bind_vl_image(py::module_& m);
+void bind_vl_encoder(py::module_& m);
 void bind_scheduler(py::module_& m);
 void bind_guidance(py::module_& m);
 void bind_z_image_transformer(py::module_& m);
@@ -36,5 +42,11 @@ void bind_lora(py::module_& m);
 void bind_generate_options(py::module_& m);
 void bind_z_image_pipeline(py::module_& m);
 void bind_demo_model(py::module_& m);
+void bind_steering(py::module_& m);
+
+// The names of llmdit.vl.
+void bind_reference_statistics(py::module_& m);
+void bind_normalize(py::module_& m);
+void bind_blend(py::module_& m);
 
 }  // namespace llmdit::python

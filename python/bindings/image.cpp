@@ -51,6 +51,11 @@ ImageText text_from(const py::object& source) {
   return py::cast<ImageText>(py::hasattr(source, "items") ? py::list(source.attr("items")()) : source);
 }
 
+Image any_image_from(const py::object& source) {
+  if (py::isinstance<Image>(source)) return py::cast<const Image&>(source);
+  return py::cast<Image>(py::module_::import("llmdit._pictures").attr("as_image")(source));
+}
+
 namespace {
 
 void bind_reading(py::module_& m) {

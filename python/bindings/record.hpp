@@ -53,6 +53,17 @@ class Record {
     return *this;
   }
 
+  /// record["name"] beside record.name.
+  Record& subscriptable() {
+    cls_.def("__getitem__", [](const T& self, const std::string& name) {
+      for (const Field& field : fields()) {
+        if (field.name == name) return field.get(self);
+      }
+      throw py::key_error(name);
+    });
+    return *this;
+  }
+
   Record& comparable() {
     cls_.def("__eq__", [](const T& self, const T& other) { return self == other; }, py::is_operator());
     cls_.attr("__hash__") = py::none();

@@ -5,6 +5,7 @@
 #include <variant>
 
 #include "bindings.hpp"
+#include "layer_weights.hpp"
 #include "models.hpp"
 #include "record.hpp"
 #include "tensors.hpp"
@@ -21,12 +22,6 @@ std::filesystem::path tokenizer_beside(const std::filesystem::path& encoder) {
   return std::filesystem::exists(sibling) ? sibling : encoder;
 }
 
-EncodeOptions encode_options(std::optional<int64_t> hidden_layer) {
-  EncodeOptions options;
-  if (hidden_layer) options.hidden_layer = *hidden_layer;
-  return options;
-}
-
 /// Token ids from a sequence or from a tensor [tokens] or [1, tokens] of any integer type.
 std::vector<int64_t> to_ids(const std::variant<at::Tensor, std::vector<int64_t>>& input) {
   if (const auto* list = std::get_if<std::vector<int64_t>>(&input)) return *list;
@@ -37,6 +32,29 @@ std::vector<int64_t> to_ids(const std::variant<at::Tensor, std::vector<int64_t>>
   }
   ids = ids.to(at::kCPU, at::kLong).contiguous();
   return {ids.const_data_ptr<int64_t>(), ids.const_data_ptr<int64_t>() + ids.numel()};
+}
+
+using LayerArgument = std::variant<int64_t, std::string, std::vector<int64_t>>;
+
+py::object hidden_states(const ZImageTextEncoder& self, const std::variant<at::Tensor, std::vector<int64_t>>& input_ids,
+                         const LayerArgument& layer) {
+  const std::vector<int64_t> ids = to_ids(input_ids);
+  const auto without_lock = [](auto work) {
+    py::gil_scoped_release released;
+    return ordinary(work());
+  };
+  if (const auto* one = std::get_if<int64_t>(&layer)) {
+    const EncodeOptions options{.hidden_layer = *one};
+    return py::cast(without_lock([&] { return self.hidden_states(ids, options); }));
+  }
+  std::vector<int64_t> layers;
+  if (const auto* list = std::get_if<std::vector<int64_t>>(&layer)) {
+    layers = *list;
+    if (layers.empty()) return py::list();
+  } else if (std::get<std::string>(layer) != "all") {
+    throw py::type_error("layer is a number, a list of them or 'all', not '" + std::get<std::string>(layer) + "'");
+  }
+  return py::cast(without_lock([&] { return self.hidden_states(ids, std::span<const int64_t>(layers)); }));
 }
 
 }  // namespace
@@ -85,26 +103,25 @@ void bind_text_encoder(py::module_& m) {
   cls.def(
          "encode",
          [](const ZImageTextEncoder& self, const std::variant<std::string, std::vector<std::string>>& texts,
-            std::optional<int64_t> hidden_layer) {
+            std::optional<int64_t> hidden_layer, const WeightsArgument& layer_weights,
+            const SpansArgument& layer_spans) {
+           const EncodeOptions options = encode_options(hidden_layer, layer_weights, layer_spans);
            py::gil_scoped_release released;
-           EncodingOutput output = self.encode(as_list(texts), encode_options(hidden_layer));
+           EncodingOutput output = self.encode(as_list(texts), options);
            output.embeddings = ordinary(std::move(output.embeddings));
            return output;
          },
-         py::arg("texts"), py::kw_only(), py::arg("hidden_layer") = py::none(),
-         "Encodes chat text, or a list of them, each by itself, as it stands: format_prompt makes it from a prompt.\n"
-         "What all of a list begin with, such as a system prompt, is computed once: equal to float32 rounding.")
+          py::arg("texts"), py::kw_only(), py::arg("hidden_layer") = py::none(), py::arg("layer_weights") = py::none(),
+          py::arg("layer_spans") = py::none(),
+          "Encodes chat text, or a list of them, each by itself, as it stands: format_prompt makes it from a prompt.\n"
+          "What all of a list begin with, such as a system prompt, is computed once: equal to float32 rounding.\n"
+          "layer_weights: a mix of layers instead of one, {-2: 0.7, -5: 0.3} or '-2:0.7,-5:0.3'.\n"
+          "layer_spans: mixes of some tokens, such as '3:12=-5:1' for tokens 3 to 11, or a list of them.")
       .def(
-          "hidden_states",
-          [](const ZImageTextEncoder& self, const std::variant<at::Tensor, std::vector<int64_t>>& input_ids,
-             int64_t layer) {
-            const std::vector<int64_t> ids = to_ids(input_ids);
-            py::gil_scoped_release released;
-            return ordinary(self.hidden_states(ids, encode_options(layer)));
-          },
-          py::arg("input_ids"), py::arg("layer"),
+          "hidden_states", &hidden_states, py::arg("input_ids"), py::arg("layer"),
           "One entry of transformers' hidden_states for one sequence, [tokens, hidden_size]: 0 the embeddings,\n"
-          "k after block k, -1 after the final norm.")
+          "k after block k, -1 after the final norm. A list of layers gives a list of them from one pass, 'all' every\n"
+          "entry.")
       .def(
           "generate",
           [](const ZImageTextEncoder& self, const std::string& text, py::object on_token,

@@ -2,7 +2,7 @@
 
 import enum
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal, overload
 
@@ -11,14 +11,19 @@ import PIL.Image
 import torch
 from typing_extensions import Buffer, Self
 
+from . import vl as vl
+from .vl import VLExtraction as _VLExtraction
+
 __all__: list[str]
 __version__: str
 torch_version: str
 SEQ_MULTI_OF: int
+MAX_TEXT_SEQ_LEN: int
 
 _Path = str | os.PathLike[str]
 _Device = str | torch.device
 _DType = Literal["auto", "float32", "bfloat16", "float16"] | torch.dtype
+_LayerWeights = Mapping[int, float] | str
 _OutputType = Literal["pil", "np", "pt", "latent"]
 _ImageText = Mapping[str, str] | Sequence[tuple[str, str]]
 _Picture = np.ndarray | PIL.Image.Image  # or an Image of ours
@@ -98,6 +103,9 @@ class LoadOptions:
     text_encoder_path: str | None
     vae_path: str | None
     tokenizer_path: str | None
+    vl_model_path: str | None
+    vl_device: str | None
+    vl_auto_unload: bool
     lora: list[str]
     def __init__(
         self,
@@ -112,6 +120,9 @@ class LoadOptions:
         text_encoder_path: _Path | None = ...,
         vae_path: _Path | None = ...,
         tokenizer_path: _Path | None = ...,
+        vl_model_path: _Path | None = ...,
+        vl_device: _Device | None = ...,
+        vl_auto_unload: bool | None = ...,
         lora: _Path | Sequence[_Path] | None = ...,
     ) -> None: ...
     @staticmethod
@@ -130,16 +141,35 @@ class GenerateOptions:
     shift: float | None
     sigmas: list[float]
     hidden_layer: int
+    layer_weights: str
+    layer_spans: list[str]
+    long_prompt_mode: str
+    max_text_tokens: int | None
     system_prompt: str
     thinking_content: str
     assistant_content: str
-    force_think_block: bool
+    force_think_block: bool | None
     strip_quotes: bool
     clean_whitespace: bool
+    template: str
+    templates_dir: str
     strength: float | None
     outpaint: list[float]
     mask_feather: int
     mask_composite: bool
+    vl_alpha: float
+    vl_blend_mode: str
+    vl_text: str
+    vl_hidden_layer: int
+    vl_token_selection: str
+    vl_system_prompt: str
+    vl_force_think_block: bool | None
+    vl_scale_to_text: bool
+    vl_target_std: float | None
+    vl_normalization_mode: str
+    vl_outlier_masking: str
+    vl_outlier_threshold: float
+    vl_statistics: str
     vae_tiling: str
     vae_tile_size: int
     vae_tile_overlap: int
@@ -151,6 +181,8 @@ class GenerateOptions:
     negative_prompt_embeds: list[torch.Tensor] | None
     on_step: Callable[[StepInfo], bool | None] | None
     prompt_embeds: list[torch.Tensor] | None
+    vl_image: Image | None
+    prompt_template: Template | None
     def __init__(
         self,
         *,
@@ -166,16 +198,35 @@ class GenerateOptions:
         shift: float | None = ...,
         sigmas: Sequence[float] | None = ...,
         hidden_layer: int | None = ...,
+        layer_weights: _LayerWeights | None = ...,
+        layer_spans: str | Sequence[str] | None = ...,
+        long_prompt_mode: _LongPromptMode | None = ...,
+        max_text_tokens: int | None = ...,
         system_prompt: str | None = ...,
         thinking_content: str | None = ...,
         assistant_content: str | None = ...,
         force_think_block: bool | None = ...,
         strip_quotes: bool | None = ...,
         clean_whitespace: bool | None = ...,
+        template: _Path | Template | None = ...,
+        templates_dir: _Path | None = ...,
         strength: float | None = ...,
         outpaint: Sequence[float] | None = ...,
         mask_feather: int | None = ...,
         mask_composite: bool | None = ...,
+        vl_alpha: float | None = ...,
+        vl_blend_mode: vl._BlendMode | None = ...,
+        vl_text: str | None = ...,
+        vl_hidden_layer: int | None = ...,
+        vl_token_selection: vl._TokenSelection | None = ...,
+        vl_system_prompt: str | None = ...,
+        vl_force_think_block: bool | None = ...,
+        vl_scale_to_text: bool | None = ...,
+        vl_target_std: float | None = ...,
+        vl_normalization_mode: vl._Normalization | None = ...,
+        vl_outlier_masking: vl._OutlierMode | None = ...,
+        vl_outlier_threshold: float | None = ...,
+        vl_statistics: _Path | None = ...,
         vae_tiling: Literal["auto", "on", "off"] | None = ...,
         vae_tile_size: int | None = ...,
         vae_tile_overlap: int | None = ...,
@@ -187,6 +238,8 @@ class GenerateOptions:
         negative_prompt_embeds: Sequence[torch.Tensor] | None = ...,
         on_step: Callable[[StepInfo], bool | None] | None = ...,
         prompt_embeds: Sequence[torch.Tensor] | None = ...,
+        vl_image: _Source | Image | None = ...,
+        prompt_template: Template | None = ...,
     ) -> None: ...
     def __copy__(self) -> Self: ...
     @staticmethod
@@ -320,6 +373,55 @@ def convert_weights(
 ) -> ConvertReport: ...
 def demo_model_path() -> Path: ...
 
+# Templates of prompts.
+
+class Template:
+    name: str
+    description: str
+    category: str
+    system_prompt: str
+    thinking_content: str
+    assistant_content: str
+    add_think_block: bool
+    metadata: dict[str, str]
+    path: Path
+    def __init__(
+        self,
+        *,
+        name: str | None = ...,
+        description: str | None = ...,
+        category: str | None = ...,
+        system_prompt: str | None = ...,
+        thinking_content: str | None = ...,
+        assistant_content: str | None = ...,
+        add_think_block: bool | None = ...,
+        metadata: Mapping[str, str] | None = ...,
+        path: _Path | None = ...,
+    ) -> None: ...
+
+class TemplateRegistry:
+    def __init__(self) -> None: ...
+    @staticmethod
+    def standard(own_folder: _Path = ...) -> TemplateRegistry: ...
+    def add(self, template: Template) -> None: ...
+    def load_file(self, path: _Path) -> None: ...
+    def load_directory(self, folder: _Path) -> int: ...
+    def overlay(self, other: TemplateRegistry) -> None: ...
+    def get(self, name: str) -> Template | None: ...
+    def list_names(self) -> list[str]: ...
+    def list_by_category(self, category: str) -> list[str]: ...
+    @property
+    def categories(self) -> list[str]: ...
+    def search(self, words: str) -> list[str]: ...
+    def __getitem__(self, name: str) -> Template: ...
+    def __contains__(self, name: str) -> bool: ...
+    def __iter__(self) -> Iterator[str]: ...
+    def __len__(self) -> int: ...
+
+def load_template(path: _Path) -> Template: ...
+def builtin_templates_path() -> Path: ...
+def user_templates_path() -> Path: ...
+
 # Chat text.
 
 class Role(enum.Enum):
@@ -350,9 +452,12 @@ class ChatOptions:
     system_prompt: str
     thinking_content: str
     assistant_content: str
-    force_think_block: bool
+    force_think_block: bool | None
     strip_quotes: bool
     clean_whitespace: bool
+    template: str
+    templates_dir: str
+    prompt_template: Template | None
     def __init__(
         self,
         *,
@@ -362,6 +467,9 @@ class ChatOptions:
         force_think_block: bool | None = ...,
         strip_quotes: bool | None = ...,
         clean_whitespace: bool | None = ...,
+        template: _Path | Template | None = ...,
+        templates_dir: _Path | None = ...,
+        prompt_template: Template | None = ...,
     ) -> None: ...
 
 def make_conversation(
@@ -373,6 +481,9 @@ def make_conversation(
     force_think_block: bool | None = ...,
     strip_quotes: bool | None = ...,
     clean_whitespace: bool | None = ...,
+    template: _Path | Template | None = ...,
+    templates_dir: _Path | None = ...,
+    prompt_template: Template | None = ...,
 ) -> Conversation: ...
 def render(conversation: Conversation) -> str: ...
 def format_prompt(
@@ -384,7 +495,11 @@ def format_prompt(
     force_think_block: bool | None = ...,
     strip_quotes: bool | None = ...,
     clean_whitespace: bool | None = ...,
+    template: _Path | Template | None = ...,
+    templates_dir: _Path | None = ...,
+    prompt_template: Template | None = ...,
 ) -> str: ...
+def resolve_template(options: ChatOptions) -> ChatOptions: ...
 def clean_content(text: str) -> str: ...
 def strip_quotes(text: str) -> str: ...
 
@@ -493,8 +608,20 @@ class ZImageTextEncoder:
         vae_path: _Path | None = ...,
         lora: _Path | Sequence[_Path] | None = ...,
     ) -> ZImageTextEncoder: ...
-    def encode(self, texts: str | Sequence[str], *, hidden_layer: int | None = ...) -> EncodingOutput: ...
+    def encode(
+        self,
+        texts: str | Sequence[str],
+        *,
+        hidden_layer: int | None = ...,
+        layer_weights: _LayerWeights | None = ...,
+        layer_spans: str | Sequence[str] | None = ...,
+    ) -> EncodingOutput: ...
+    @overload
     def hidden_states(self, input_ids: torch.Tensor | Sequence[int], layer: int) -> torch.Tensor: ...
+    @overload
+    def hidden_states(
+        self, input_ids: torch.Tensor | Sequence[int], layer: Sequence[int] | Literal["all"]
+    ) -> list[torch.Tensor]: ...
     def generate(
         self,
         text: str,
@@ -521,6 +648,77 @@ class ZImageTextEncoder:
     def tokenizer(self) -> Tokenizer: ...
     @property
     def unused_weights(self) -> list[str]: ...
+
+class OutlierDimension:
+    @property
+    def dim(self) -> int: ...
+    @property
+    def magnitude(self) -> float: ...
+    @property
+    def ratio(self) -> float: ...
+
+class LayerStatistics:
+    @property
+    def mean(self) -> float: ...
+    @property
+    def std(self) -> float: ...
+    @property
+    def min(self) -> float: ...
+    @property
+    def max(self) -> float: ...
+    @property
+    def row_norm_mean(self) -> float: ...
+    @property
+    def row_norm_min(self) -> float: ...
+    @property
+    def row_norm_max(self) -> float: ...
+    @property
+    def outliers(self) -> list[OutlierDimension]: ...
+
+def layer_statistics(states: torch.Tensor, outlier_threshold: float = ...) -> LayerStatistics: ...
+
+class ConfigDifference:
+    @property
+    def reference(self) -> float: ...
+    @property
+    def actual(self) -> float: ...
+
+class CompatibilityReport:
+    @property
+    def compatible(self) -> bool: ...
+    @property
+    def model_name(self) -> str: ...
+    @property
+    def hidden_size(self) -> int: ...
+    @property
+    def num_hidden_layers(self) -> int: ...
+    @property
+    def max_position_embeddings(self) -> int: ...
+    @property
+    def errors(self) -> list[str]: ...
+    @property
+    def warnings(self) -> list[str]: ...
+    @property
+    def config_diff(self) -> dict[str, ConfigDifference]: ...
+
+def check_compatibility(encoder: _Path, transformer: _Path | None = ...) -> CompatibilityReport: ...
+
+# Long prompts.
+
+class LongPromptMode(enum.Enum):
+    truncate = ...
+    interpolate = ...
+    pool = ...
+    attention_pool = ...
+    extrapolate = ...
+    segments = ...
+
+_LongPromptMode = (
+    Literal["truncate", "interpolate", "pool", "attention_pool", "extrapolate", "segments"] | LongPromptMode
+)
+
+def compress_embeddings(embeds: torch.Tensor, max_len: int = ..., mode: _LongPromptMode = ...) -> torch.Tensor: ...
+def estimate_quality_loss(tokens: int, max_len: int, mode: _LongPromptMode) -> str: ...
 
 # Scheduler and guidance.
 
@@ -650,6 +848,9 @@ class ZImageTransformer:
         text_encoder_path: _Path | None = ...,
         vae_path: _Path | None = ...,
         tokenizer_path: _Path | None = ...,
+        vl_model_path: _Path | None = ...,
+        vl_device: _Device | None = ...,
+        vl_auto_unload: bool | None = ...,
         lora: _Path | Sequence[_Path] | None = ...,
     ) -> ZImageTransformer: ...
     @overload
@@ -666,7 +867,9 @@ class ZImageTransformer:
         t: torch.Tensor | float | Sequence[float],
         prompt_embeds: torch.Tensor | Sequence[torch.Tensor] | Conditioning,
     ) -> list[torch.Tensor]: ...
-    def condition(self, prompt_embeds: torch.Tensor | Sequence[torch.Tensor]) -> Conditioning: ...
+    def condition(
+        self, prompt_embeds: torch.Tensor | Sequence[torch.Tensor], *, extrapolate: bool = ...
+    ) -> Conditioning: ...
     def state_dict(self) -> dict[str, torch.Tensor]: ...
     @property
     def config(self) -> ZImageTransformerConfig: ...
@@ -804,6 +1007,9 @@ class AutoencoderKL:
         text_encoder_path: _Path | None = ...,
         vae_path: _Path | None = ...,
         tokenizer_path: _Path | None = ...,
+        vl_model_path: _Path | None = ...,
+        vl_device: _Device | None = ...,
+        vl_auto_unload: bool | None = ...,
         lora: _Path | Sequence[_Path] | None = ...,
     ) -> AutoencoderKL: ...
     def decode(
@@ -867,7 +1073,10 @@ class GenerateResult:
     seeds: list[int]
     sigmas: list[float]
     token_counts: list[int]
+    caption_lengths: list[int]
+    compression_ratios: list[float]
     formatted_prompts: list[str]
+    vl: "_VLExtraction | None"
     warnings: list[str]
     timings: Timings
     def parameters(self, index: int = ...) -> dict[str, str]: ...
@@ -929,6 +1138,9 @@ class ZImagePipeline:
         text_encoder_path: _Path | None = ...,
         vae_path: _Path | None = ...,
         tokenizer_path: _Path | None = ...,
+        vl_model_path: _Path | None = ...,
+        vl_device: _Device | None = ...,
+        vl_auto_unload: bool | None = ...,
         lora: _Path | Sequence[_Path] | None = ...,
     ) -> Self: ...
     def load_lora(
@@ -960,16 +1172,35 @@ class ZImagePipeline:
         shift: float | None = ...,
         sigmas: Sequence[float] | None = ...,
         hidden_layer: int | None = ...,
+        layer_weights: _LayerWeights | None = ...,
+        layer_spans: str | Sequence[str] | None = ...,
+        long_prompt_mode: _LongPromptMode | None = ...,
+        max_text_tokens: int | None = ...,
         system_prompt: str | None = ...,
         thinking_content: str | None = ...,
         assistant_content: str | None = ...,
         force_think_block: bool | None = ...,
         strip_quotes: bool | None = ...,
         clean_whitespace: bool | None = ...,
+        template: _Path | Template | None = ...,
+        templates_dir: _Path | None = ...,
         strength: float | None = ...,
         outpaint: Sequence[float] | None = ...,
         mask_feather: int | None = ...,
         mask_composite: bool | None = ...,
+        vl_alpha: float | None = ...,
+        vl_blend_mode: vl._BlendMode | None = ...,
+        vl_text: str | None = ...,
+        vl_hidden_layer: int | None = ...,
+        vl_token_selection: vl._TokenSelection | None = ...,
+        vl_system_prompt: str | None = ...,
+        vl_force_think_block: bool | None = ...,
+        vl_scale_to_text: bool | None = ...,
+        vl_target_std: float | None = ...,
+        vl_normalization_mode: vl._Normalization | None = ...,
+        vl_outlier_masking: vl._OutlierMode | None = ...,
+        vl_outlier_threshold: float | None = ...,
+        vl_statistics: _Path | None = ...,
         vae_tiling: Literal["auto", "on", "off"] | None = ...,
         vae_tile_size: int | None = ...,
         vae_tile_overlap: int | None = ...,
@@ -980,6 +1211,8 @@ class ZImagePipeline:
         negative_prompt_embeds: Sequence[torch.Tensor] | None = ...,
         on_step: Callable[[StepInfo], bool | None] | None = ...,
         prompt_embeds: Sequence[torch.Tensor] | None = ...,
+        vl_image: _Source | Image | None = ...,
+        prompt_template: Template | None = ...,
     ) -> GenerateResult: ...
     def img2img(
         self,
@@ -1000,16 +1233,35 @@ class ZImagePipeline:
         shift: float | None = ...,
         sigmas: Sequence[float] | None = ...,
         hidden_layer: int | None = ...,
+        layer_weights: _LayerWeights | None = ...,
+        layer_spans: str | Sequence[str] | None = ...,
+        long_prompt_mode: _LongPromptMode | None = ...,
+        max_text_tokens: int | None = ...,
         system_prompt: str | None = ...,
         thinking_content: str | None = ...,
         assistant_content: str | None = ...,
         force_think_block: bool | None = ...,
         strip_quotes: bool | None = ...,
         clean_whitespace: bool | None = ...,
+        template: _Path | Template | None = ...,
+        templates_dir: _Path | None = ...,
         strength: float | None = ...,
         outpaint: Sequence[float] | None = ...,
         mask_feather: int | None = ...,
         mask_composite: bool | None = ...,
+        vl_alpha: float | None = ...,
+        vl_blend_mode: vl._BlendMode | None = ...,
+        vl_text: str | None = ...,
+        vl_hidden_layer: int | None = ...,
+        vl_token_selection: vl._TokenSelection | None = ...,
+        vl_system_prompt: str | None = ...,
+        vl_force_think_block: bool | None = ...,
+        vl_scale_to_text: bool | None = ...,
+        vl_target_std: float | None = ...,
+        vl_normalization_mode: vl._Normalization | None = ...,
+        vl_outlier_masking: vl._OutlierMode | None = ...,
+        vl_outlier_threshold: float | None = ...,
+        vl_statistics: _Path | None = ...,
         vae_tiling: Literal["auto", "on", "off"] | None = ...,
         vae_tile_size: int | None = ...,
         vae_tile_overlap: int | None = ...,
@@ -1019,6 +1271,8 @@ class ZImagePipeline:
         negative_prompt_embeds: Sequence[torch.Tensor] | None = ...,
         on_step: Callable[[StepInfo], bool | None] | None = ...,
         prompt_embeds: Sequence[torch.Tensor] | None = ...,
+        vl_image: _Source | Image | None = ...,
+        prompt_template: Template | None = ...,
     ) -> GenerateResult: ...
     def inpaint(
         self,
@@ -1040,16 +1294,35 @@ class ZImagePipeline:
         shift: float | None = ...,
         sigmas: Sequence[float] | None = ...,
         hidden_layer: int | None = ...,
+        layer_weights: _LayerWeights | None = ...,
+        layer_spans: str | Sequence[str] | None = ...,
+        long_prompt_mode: _LongPromptMode | None = ...,
+        max_text_tokens: int | None = ...,
         system_prompt: str | None = ...,
         thinking_content: str | None = ...,
         assistant_content: str | None = ...,
         force_think_block: bool | None = ...,
         strip_quotes: bool | None = ...,
         clean_whitespace: bool | None = ...,
+        template: _Path | Template | None = ...,
+        templates_dir: _Path | None = ...,
         strength: float | None = ...,
         outpaint: Sequence[float] | None = ...,
         mask_feather: int | None = ...,
         mask_composite: bool | None = ...,
+        vl_alpha: float | None = ...,
+        vl_blend_mode: vl._BlendMode | None = ...,
+        vl_text: str | None = ...,
+        vl_hidden_layer: int | None = ...,
+        vl_token_selection: vl._TokenSelection | None = ...,
+        vl_system_prompt: str | None = ...,
+        vl_force_think_block: bool | None = ...,
+        vl_scale_to_text: bool | None = ...,
+        vl_target_std: float | None = ...,
+        vl_normalization_mode: vl._Normalization | None = ...,
+        vl_outlier_masking: vl._OutlierMode | None = ...,
+        vl_outlier_threshold: float | None = ...,
+        vl_statistics: _Path | None = ...,
         vae_tiling: Literal["auto", "on", "off"] | None = ...,
         vae_tile_size: int | None = ...,
         vae_tile_overlap: int | None = ...,
@@ -1058,18 +1331,25 @@ class ZImagePipeline:
         negative_prompt_embeds: Sequence[torch.Tensor] | None = ...,
         on_step: Callable[[StepInfo], bool | None] | None = ...,
         prompt_embeds: Sequence[torch.Tensor] | None = ...,
+        vl_image: _Source | Image | None = ...,
+        prompt_template: Template | None = ...,
     ) -> GenerateResult: ...
     def encode_prompt(
         self,
         prompt: str | Sequence[str],
         *,
         hidden_layer: int | None = ...,
+        layer_weights: _LayerWeights | None = ...,
+        layer_spans: str | Sequence[str] | None = ...,
         system_prompt: str | None = ...,
         thinking_content: str | None = ...,
         assistant_content: str | None = ...,
         force_think_block: bool | None = ...,
         strip_quotes: bool | None = ...,
         clean_whitespace: bool | None = ...,
+        template: _Path | Template | None = ...,
+        templates_dir: _Path | None = ...,
+        prompt_template: Template | None = ...,
     ) -> EncodingOutput: ...
     @property
     def text_encoder(self) -> ZImageTextEncoder: ...
@@ -1082,6 +1362,28 @@ class ZImagePipeline:
     @property
     def scheduler(self) -> FlowMatchScheduler: ...
     @property
+    def vl_encoder(self) -> vl.VLEmbeddingExtractor: ...
+    @property
     def path(self) -> Path: ...
     @property
     def size_multiple(self) -> int: ...
+
+# Directions between embeddings.
+
+_RowReduction = Literal["mean", "max", "last", "first"]
+
+class EmbeddingComparison:
+    @property
+    def cosine_similarity(self) -> float: ...
+    @property
+    def mean_squared_error(self) -> float: ...
+
+def compare_embeddings(a: torch.Tensor, b: torch.Tensor, *, reduction: _RowReduction = ...) -> EmbeddingComparison: ...
+def steering_vector(
+    positive: torch.Tensor | Sequence[torch.Tensor],
+    negative: torch.Tensor | Sequence[torch.Tensor],
+    *,
+    reduction: _RowReduction = ...,
+    normalize: bool = ...,
+) -> torch.Tensor: ...
+def apply_steering(embeddings: torch.Tensor, vector: torch.Tensor, scale: float = ...) -> torch.Tensor: ...

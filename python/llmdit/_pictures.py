@@ -35,6 +35,26 @@ def as_picture(value: Any, *, is_mask: bool = False) -> Image | torch.Tensor:
     raise TypeError(f"expected {_WANTED}, got {type(value).__name__}")
 
 
+def as_image(value: Any) -> Image:
+    """An Image of any picture; float pixels are rounded to 8 bits, tensors of uint8 are [3, height, width]."""
+    picture = as_picture(value)
+    if isinstance(picture, Image):
+        return picture
+    pixels = picture.detach().cpu()
+    if pixels.ndim == 4 and pixels.shape[0] == 1:
+        pixels = pixels[0]
+    if pixels.ndim != 3 or pixels.shape[0] != 3 or pixels.numel() == 0:
+        raise ValueError(f"expected {_WANTED}, got a tensor {list(pixels.shape)} of {pixels.dtype}")
+    if pixels.is_floating_point():
+        pixels = pixels.float()
+        if not (pixels.min() >= 0 and pixels.max() <= 1):
+            raise ValueError(f"expected pixels in 0..1, got {pixels.min().item()} to {pixels.max().item()}")
+        pixels = (pixels * 255).round().to(torch.uint8)
+    if pixels.dtype != torch.uint8:
+        raise ValueError(f"expected {_WANTED}, got a tensor {list(pixels.shape)} of {pixels.dtype}")
+    return Image(pixels.permute(1, 2, 0).contiguous().numpy())
+
+
 def _from_pillow(picture: "PIL.Image.Image", background: tuple[int, int, int]) -> Image:
     import numpy as np
     import PIL.Image

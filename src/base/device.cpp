@@ -76,6 +76,12 @@ constexpr OptionField load_fields[] = {
         {.section = "pipeline", .help = "autoencoder from this file or folder"}),
     field<LoadOptions, "tokenizer_path", &LoadOptions::tokenizer_path>(
         {.section = "encoder", .help = "tokenizer from this file or folder"}),
+    field<LoadOptions, "vl_model_path", &LoadOptions::vl_model_path>(
+        {.section = "vl", .help = "Qwen3-VL from this folder, to read vl_image; default the model's own", .flag = "vl-model"}),
+    field<LoadOptions, "vl_device", &LoadOptions::vl_device>(
+        {.section = "vl", .help = "device of Qwen3-VL, when it is another"}),
+    field<LoadOptions, "vl_auto_unload", &LoadOptions::vl_auto_unload>(
+        {.section = "vl", .help = "free Qwen3-VL's weights after each reading of a picture"}),
     field<LoadOptions, "lora", &LoadOptions::lora>(
         {.section = "lora",
          .help = "LoRA file, FILE or FILE:SCALE, fused into the weights; may be given several times"}),
@@ -107,6 +113,7 @@ void check_component_options(const LoadOptions& options) {
                                                 {"text_encoder_path", options.text_encoder_path.has_value()},
                                                 {"vae_path", options.vae_path.has_value()},
                                                 {"tokenizer_path", options.tokenizer_path.has_value()},
+                                                {"vl_model_path", options.vl_model_path.has_value()},
                                                 {"lora", !options.lora.empty()}};
   for (const auto& [name, is_given] : given) {
     check(!is_given, name, "expected this option where a pipeline is loaded; a single part takes its path as argument");
@@ -122,7 +129,7 @@ void check_plain_component_options(const LoadOptions& options) {
 
 LoadOptions component_options(const LoadOptions& options) {
   LoadOptions own = options;
-  for (auto* path : {&own.transformer_path, &own.text_encoder_path, &own.vae_path, &own.tokenizer_path}) path->reset();
+  for (auto* path : {&own.transformer_path, &own.text_encoder_path, &own.vae_path, &own.tokenizer_path, &own.vl_model_path}) path->reset();
   own.lora.clear();
   return own;
 }

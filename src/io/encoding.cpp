@@ -61,6 +61,38 @@ std::optional<std::string> utf8_to_latin1(std::string_view text) {
   return result;
 }
 
+std::u32string utf8_to_utf32(std::string_view text) {
+  std::u32string result;
+  result.reserve(text.size());
+  for (size_t at = 0; at < text.size();) result += next_code_point(text, at).value_or(U'\ufffd');
+  return result;
+}
+
+std::optional<std::string> utf32_to_utf8(std::u32string_view text) {
+  std::string result;
+  result.reserve(text.size());
+  for (const char32_t code : text) {
+    if (code > 0x10ffff || (code >= 0xd800 && code < 0xe000)) return std::nullopt;
+    const auto continuation = [&](int shift) { result += static_cast<char>(0x80 | (code >> shift & 0x3f)); };
+    if (code < 0x80) {
+      result += static_cast<char>(code);
+    } else if (code < 0x800) {
+      result += static_cast<char>(0xc0 | code >> 6);
+      continuation(0);
+    } else if (code < 0x10000) {
+      result += static_cast<char>(0xe0 | code >> 12);
+      continuation(6);
+      continuation(0);
+    } else {
+      result += static_cast<char>(0xf0 | code >> 18);
+      continuation(12);
+      continuation(6);
+      continuation(0);
+    }
+  }
+  return result;
+}
+
 std::string printable(std::string_view text, size_t max_bytes) {
   std::string result;
   for (size_t at = 0; at < text.size();) {

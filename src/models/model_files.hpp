@@ -7,6 +7,7 @@
 #include "io/json.hpp"
 #include "io/tensor_table.hpp"
 #include "llmdit/autoencoder_kl.hpp"
+#include "llmdit/qwen3_vl.hpp"
 #include "llmdit/text_encoder.hpp"
 #include "llmdit/z_image_transformer.hpp"
 
@@ -16,7 +17,8 @@ namespace llmdit::models {
 /// Diffusers' names, those of the original and ComfyUI single files (fused qkv), and those of GGUF files, mixed freely.
 io::TensorTable z_image_table(io::Checkpoint checkpoint);
 /// transformers' names under any prefix, and those of llama.cpp.
-io::TensorTable qwen3_table(io::Checkpoint checkpoint);
+/// `component` is how messages call it.
+io::TensorTable qwen3_table(io::Checkpoint checkpoint, std::string_view component = "text_encoder");
 /// Diffusers' names and those of single files such as ae.safetensors.
 io::TensorTable autoencoder_table(io::Checkpoint checkpoint);
 
@@ -28,7 +30,13 @@ std::string single_file_vae_name(std::string name, int64_t levels);
 
 // All checks made.
 ZImageTransformerConfig parse_z_image_config(const io::JsonObject& json);
-Qwen3Config parse_qwen3_config(const io::JsonObject& json);
+/// What a configuration of Qwen3's decoder is called, and has when it does not say.
+struct Qwen3Kind {
+  std::string_view model_type = "qwen3";
+  double rope_theta = 1e6;
+};
+Qwen3Config parse_qwen3_config(const io::JsonObject& json, const Qwen3Kind& kind);
+inline Qwen3Config parse_qwen3_config(const io::JsonObject& json) { return parse_qwen3_config(json, Qwen3Kind{}); }
 AutoencoderKLConfig parse_autoencoder_config(const io::JsonObject& json);
 
 // Sizes from the tensors' shapes; what these do not tell from `known`, or as the published model has it.
@@ -71,5 +79,18 @@ ModelFiles<ZImageTransformerConfig> open_z_image(const std::filesystem::path& pa
 ModelFiles<Qwen3Config> open_qwen3(const std::filesystem::path& path, const std::filesystem::path& config_path = {});
 ModelFiles<AutoencoderKLConfig> open_autoencoder(const std::filesystem::path& path,
                                                  const std::filesystem::path& config_path = {});
+
+/// The two parts of a Qwen3-VL model, which lie in the same files.
+struct Qwen3VLFiles {
+  io::TensorTable language;
+  io::TensorTable vision;
+  Qwen3VLConfig config;
+
+  /// Tensors that neither part knows.
+  std::vector<std::string> unknown() const;
+};
+
+/// `path`: a folder with config.json, or a weight file beside one. Throws unsupported for files with one part only.
+Qwen3VLFiles open_qwen3_vl(const std::filesystem::path& path);
 
 }  // namespace llmdit::models

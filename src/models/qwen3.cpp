@@ -13,8 +13,8 @@ namespace llmdit::models {
 namespace {
 
 // transformers 4 writes rope_theta and rope_scaling, transformers 5 writes rope_parameters; some files carry both.
-double read_rope_theta(const io::JsonObject& json) {
-  double theta = json.get_or<double>("rope_theta", 1e6);
+double read_rope_theta(const io::JsonObject& json, double fallback) {
+  double theta = json.get_or<double>("rope_theta", fallback);
   for (const char* key : {"rope_scaling", "rope_parameters"}) {
     if (!json.has(key)) continue;
     const io::JsonObject rope = json.object(key);
@@ -28,12 +28,11 @@ double read_rope_theta(const io::JsonObject& json) {
   return theta;
 }
 
-void refuse_unhandled(const io::JsonObject& json) {
-  const std::string type = json.get_or<std::string>("model_type", "qwen3");
-  if (type != "qwen3") {
-    fail(ErrorCode::unsupported, "qwen3",
-         "expected model_type 'qwen3' in {}, found '{}'; Z-Image's text encoder is Qwen3-4B", json.path().string(),
-         type);
+void refuse_unhandled(const io::JsonObject& json, std::string_view model_type) {
+  const std::string type = json.get_or<std::string>("model_type", std::string(model_type));
+  if (type != model_type) {
+    fail(ErrorCode::unsupported, "qwen3", "expected model_type '{}' in {}, found '{}'{}", model_type,
+         json.path().string(), type, model_type == "qwen3" ? "; Z-Image's text encoder is Qwen3-4B" : "");
   }
   if (json.get_or<bool>("attention_bias", false) || json.get_or<bool>("use_sliding_window", false)) {
     fail(ErrorCode::unsupported, "qwen3", "attention_bias and use_sliding_window are not handled, {} asks for one",
@@ -48,8 +47,8 @@ void refuse_unhandled(const io::JsonObject& json) {
 
 }  // namespace
 
-Qwen3Config parse_qwen3_config(const io::JsonObject& json) {
-  refuse_unhandled(json);
+Qwen3Config parse_qwen3_config(const io::JsonObject& json, const Qwen3Kind& kind) {
+  refuse_unhandled(json, kind.model_type);
   Qwen3Config config;
   config.vocab_size = io::positive(json, "vocab_size");
   config.hidden_size = io::positive(json, "hidden_size");
@@ -61,7 +60,7 @@ Qwen3Config parse_qwen3_config(const io::JsonObject& json) {
       json.has("head_dim") ? io::positive(json, "head_dim") : config.hidden_size / config.num_attention_heads;
   config.max_position_embeddings = io::positive(json, "max_position_embeddings");
   config.rms_norm_eps = json.get_or<double>("rms_norm_eps", config.rms_norm_eps);
-  config.rope_theta = read_rope_theta(json);
+  config.rope_theta = read_rope_theta(json, kind.rope_theta);
   config.tie_word_embeddings = json.get_or<bool>("tie_word_embeddings", config.tie_word_embeddings);
   check_config(config, json.path());
   return config;

@@ -97,9 +97,9 @@ std::string llama_cpp_name(std::string name) {
   return name;
 }
 
-io::TensorTable qwen3_table(io::Checkpoint checkpoint) {
+io::TensorTable qwen3_table(io::Checkpoint checkpoint, std::string_view component) {
   return {std::move(checkpoint),
-          {.component = "text_encoder",
+          {.component = component,
            .prefixes = {"", "text_encoders.qwen3_4b.transformer.", "text_encoders.qwen3_4b.", "text_encoder."},
            .strays = {"logit_scale", "rope_freqs.weight"},
            .published = published}};

@@ -23,6 +23,13 @@ RmsNorm::RmsNorm(const Weights& weights, int64_t size, double eps)
 
 at::Tensor RmsNorm::operator()(const at::Tensor& x) const { return at::rms_norm(x, weight_.sizes(), weight_, eps_); }
 
+LayerNorm::LayerNorm(const Weights& weights, int64_t size, double eps)
+    : weight_(weights.get_compute("weight", {size})), bias_(weights.get_compute("bias", {size})), eps_(eps) {}
+
+at::Tensor LayerNorm::operator()(const at::Tensor& x) const {
+  return at::layer_norm(x, weight_.sizes(), weight_, bias_, eps_);
+}
+
 GatedFeedForward::GatedFeedForward(const Weights& weights, const Names& names, int64_t size, int64_t hidden)
     : gate_(weights.scope(names.gate), size, hidden, Linear::Bias::no),
       up_(weights.scope(names.up), size, hidden, Linear::Bias::no),

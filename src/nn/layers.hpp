@@ -39,6 +39,18 @@ class RmsNorm {
   double eps_;
 };
 
+/// (x - mean(x)) / sqrt(var(x) + eps) * weight + bias over the last axis.
+class LayerNorm {
+ public:
+  LayerNorm(const Weights& weights, int64_t size, double eps);
+
+  at::Tensor operator()(const at::Tensor& x) const;
+
+ private:
+  at::Tensor weight_, bias_;
+  double eps_;
+};
+
 /// w2(silu(w1 x) * w3 x), whatever the checkpoint calls the three.
 class GatedFeedForward {
  public:

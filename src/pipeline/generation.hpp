@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "llmdit/z_image_pipeline.hpp"
+#include "pipeline/vl_conditioning.hpp"
 
 namespace llmdit {
 
@@ -17,6 +18,7 @@ struct PipelineParts {
   ZImageTransformer transformer;
   AutoencoderKL vae;
   FlowMatchScheduler scheduler;
+  std::shared_ptr<const VLSource> vl;
   std::vector<std::string> load_warnings;
   std::vector<Lora> loras;
   std::vector<std::string> lora_warnings;

@@ -139,6 +139,16 @@ fs::path ModelSources::scheduler() const {
   return is_diffusers_folder() || io::is_file(folder / "scheduler_config.json") ? folder : fs::path();
 }
 
+fs::path ModelSources::vl_encoder() const {
+  if (options_.vl_model_path) return io::resolve_model_path(io::path_from_utf8(*options_.vl_model_path));
+  const fs::path own = config_of("vl_encoder");
+  if (!own.empty() && io::is_folder(own)) return own;
+  fail(ErrorCode::not_found, "model",
+       "expected a Qwen3-VL model that reads the reference picture, found none{}; name its folder by --vl-model-path "
+       "(vl_model_path)",
+       model_.empty() ? "" : " in " + io::printable_path(own));
+}
+
 fs::path ModelSources::config_of(const char* part) const { return model_.empty() ? fs::path() : model_ / part; }
 
 }  // namespace llmdit

@@ -108,4 +108,23 @@ std::optional<std::string> replace_invalid_utf8(std::string_view text) {
   return repaired;
 }
 
+bool is_space(char32_t c) {
+  return (c >= 0x09 && c <= 0x0D) || (c >= 0x1C && c <= 0x20) || c == 0x85 || c == 0xA0 || c == 0x1680 ||
+         (c >= 0x2000 && c <= 0x200A) || c == 0x2028 || c == 0x2029 || c == 0x202F || c == 0x205F || c == 0x3000;
+}
+
+std::string_view trim(std::string_view text) {
+  size_t begin = text.size();
+  size_t end = text.size();
+  for (size_t at = 0; at < text.size();) {
+    const auto [code_point, length] = next_code_point(text, at);
+    if (!is_space(code_point)) {
+      if (begin == text.size()) begin = at;
+      end = at + length;
+    }
+    at += length;
+  }
+  return text.substr(begin, end - begin);
+}
+
 }  // namespace llmdit::text

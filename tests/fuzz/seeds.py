@@ -112,6 +112,28 @@ def lora_files() -> list[bytes]:
     return [save({name: tensor.contiguous() for name, tensor in file.items()}) for file in files]
 
 
+def statistics_files() -> list[bytes]:
+    arrays = {"per_dim_mean": np.zeros(3, np.float32), "per_dim_std": np.ones(3, np.float32)}
+    arrays |= {"global_mean": np.float64(0.5), "global_std": np.float64(1)}
+    more = {"model": np.array("m"), "layer": np.int64(-2), "num_prompts": np.int32(1), "num_tokens": np.uint64(4)}
+    files = []
+    for save_arrays in (np.savez, np.savez_compressed):
+        for chosen in (arrays, arrays | more, arrays | {"global_std": np.float16(1)}):
+            buffer = io.BytesIO()
+            save_arrays(buffer, **chosen)
+            files.append(buffer.getvalue())
+    return [*files, json.dumps({name: array.tolist() for name, array in (arrays | more).items()}).encode()]
+def template_texts() -> list[bytes]:
+    built_in = sorted((REPOSITORY / "templates/z_image").rglob("*.md"))[::20]
+    odd = [
+        "---\nname: a\nmodel: [x, y]\nadd_think_block: yes\n---\nb",
+        "---\n- a\n---",
+        "---\na: &x {b: *x}\n---\n",
+        "a\r\n---\n",
+    ]
+    return [*(path.read_bytes() for path in built_in), *(text.encode() for text in odd)]
+
+
 MAKERS = {
     "safetensors": safetensors_files,
     "gguf": gguf_files,
@@ -119,6 +141,8 @@ MAKERS = {
     "image": image_files,
     "lora": lora_files,
     "settings": settings_texts,
+    "statistics": statistics_files,
+    "template": template_texts,
 }
 
 

@@ -11,6 +11,7 @@ from PIL import Image
 ROOT = Path(__file__).resolve().parents[2]
 LLMDIT = Path(os.environ.get("LLMDIT_COMMAND", ROOT / "build" / "bin" / "llmdit"))
 DEMO_MODEL = ROOT / "examples" / "demo_model"
+TEMPLATES = ROOT / "templates" / "z_image"
 
 USAGE, NOT_FOUND, OUT_OF_MEMORY, UNSUPPORTED, INTERRUPTED = 2, 3, 4, 5, 130
 FAST = ["--steps", "1"]  # for tests that do not look at the picture
@@ -67,16 +68,35 @@ GENERATE_SETTINGS = {
     "shift": ("2.5", 2.5),
     "sigmas": ("1,0.5,0.25", [1, 0.5, 0.25]),
     "hidden_layer": ("-3", -3),
+    "layer_weights": ("-2:0.75,-3:0.25", "-3:0.25,-2:0.75"),
+    "layer_spans": ("3:5=-1:1", ["3:5=-1:1"]),
+    "long_prompt_mode": ("attention_pool", "attention_pool"),
+    "max_text_tokens": ("64", 64),
     "system_prompt": ("Paint in oil.", "Paint in oil."),
     "thinking_content": ("A circle is round.", "A circle is round."),
     "assistant_content": ("Here it is:", "Here it is:"),
     "force_think_block": (None, True),
     "strip_quotes": (None, True),
     "clean_whitespace": (None, True),
+    "template": ("charcoal", "charcoal"),
+    "templates_dir": (str(TEMPLATES), str(TEMPLATES)),
     "strength": ("0.25", 0.25),
     "outpaint": ("16,0,32,0", [16, 0, 32, 0]),
     "mask_feather": ("8", 8),
     "mask_composite": (None, True),
+    "vl_alpha": ("0.5", 0.5),
+    "vl_blend_mode": ("linear", "linear"),
+    "vl_text": ("a circle", "a circle"),
+    "vl_hidden_layer": ("-3", -3),
+    "vl_token_selection": ("image_only", "image_only"),
+    "vl_system_prompt": ("Look.", "Look."),
+    "vl_force_think_block": (None, True),
+    "vl_scale_to_text": (None, False),
+    "vl_target_std": ("2.5", 2.5),
+    "vl_normalization_mode": ("hybrid", "hybrid"),
+    "vl_outlier_masking": ("zero", "zero"),
+    "vl_outlier_threshold": ("5", 5),
+    "vl_statistics": ("statistics.npz", "statistics.npz"),
     "vae_tiling": ("on", "on"),
     "vae_tile_size": ("128", 128),
     "vae_tile_overlap": ("32", 32),
@@ -93,6 +113,9 @@ LOAD_SETTINGS = {
     "text_encoder_path": (str(DEMO_MODEL / "text_encoder"), str(DEMO_MODEL / "text_encoder")),
     "vae_path": (str(DEMO_MODEL / "vae"), str(DEMO_MODEL / "vae")),
     "tokenizer_path": (str(DEMO_MODEL / "tokenizer"), str(DEMO_MODEL / "tokenizer")),
+    "vl_model_path": (str(DEMO_MODEL / "vl_encoder"), str(DEMO_MODEL / "vl_encoder")),
+    "vl_device": ("cpu", "cpu"),
+    "vl_auto_unload": (None, False),
     "lora": (f"{STYLE_LORA}:0.5", [f"{STYLE_LORA}:0.5"]),
 }
 
@@ -105,7 +128,8 @@ def typed(settings, names=None):
     arguments = []
     for name, (text, _) in settings.items():
         if names is None or name in names:
-            arguments += [flag(name)] if text is None else [flag(name), text]
+            switch = flag(name) if settings[name][1] is not False else "--no-" + flag(name)[2:]
+            arguments += [switch] if text is None else [flag(name), text]
     return arguments
 
 

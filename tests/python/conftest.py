@@ -68,6 +68,50 @@ def pipelines(folders: Callable[..., Path]) -> Callable[[str], llmdit.ZImagePipe
 
 
 @pytest.fixture(scope="session")
+def vl_references() -> Callable[[str], Any]:
+    """The reference's Qwen3-VL of tiny_vl_models.MODELS, in float32."""
+    import tiny_vl_models
+
+    made: dict[str, Any] = {}
+
+    def get(name: str) -> Any:
+        if name not in made:
+            made[name] = tiny_vl_models.make_model(name)
+        return made[name]
+
+    return get
+
+
+@pytest.fixture(scope="session")
+def vl_folders(tmp_path_factory: pytest.TempPathFactory, vl_references: Callable[[str], Any]) -> Callable[[str], Path]:
+    """The folder of a tiny Qwen3-VL; not to be written to."""
+    import tiny_vl_models
+
+    root = tmp_path_factory.mktemp("vl")
+
+    def get(name: str) -> Path:
+        folder = root / name
+        return folder if folder.exists() else tiny_vl_models.save_folder(vl_references(name), name, folder)
+
+    return get
+
+
+@pytest.fixture(scope="session")
+def vl_extractors(vl_folders: Callable[[str], Path]) -> Callable[[str], Any]:
+    """Our extractor of a tiny Qwen3-VL."""
+    from llmdit import vl
+
+    loaded: dict[str, vl.VLEmbeddingExtractor] = {}
+
+    def get(name: str) -> Any:
+        if name not in loaded:
+            loaded[name] = vl.VLEmbeddingExtractor.from_pretrained(vl_folders(name))
+        return loaded[name]
+
+    return get
+
+
+@pytest.fixture(scope="session")
 def pipe(pipelines: Callable[[str], llmdit.ZImagePipeline]) -> llmdit.ZImagePipeline:
     """Our pipeline of the tiny model "base", for tests that need any pipeline."""
     return pipelines("base")

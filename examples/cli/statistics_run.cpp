@@ -1,0 +1,118 @@
+#include "statistics_run.hpp"
+
+#include <ATen/core/Tensor.h>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <filesystem>
+#include <sstream>
+#include <utility>
+
+#include "exit_codes.hpp"
+#include "json_output.hpp"
+#include "llmdit/reference_statistics.hpp"
+#include "option_flags.hpp"
+#include "output_files.hpp"
+#include "prompt_input.hpp"
+
+namespace llmdit::cli {
+namespace {
+
+constexpr size_t shown_columns = 4;
+
+/// One prompt a line; blank lines stand for nothing.
+std::vector<std::string> read_prompts(const std::string& path) {
+  std::vector<std::string> prompts;
+  std::istringstream lines(read_text(path));
+  for (std::string line; std::getline(lines, line);) {
+    if (line.ends_with('\r')) line.pop_back();
+    if (line.find_first_not_of(" \t") != line.npos) prompts.push_back(line);
+  }
+  if (prompts.empty()) throw UsageError(fmt::format("--prompts-file: {} has no prompts, one a line", path));
+  return prompts;
+}
+
+struct Column {
+  int64_t dim;
+  double std;
+};
+
+/// The columns that vary most, the greatest first.
+std::vector<Column> widest_columns(const ReferenceStatistics& statistics) {
+  const at::Tensor std = statistics.per_dim_std.contiguous();
+  std::vector<Column> columns;
+  for (int64_t dim = 0; dim < std.numel(); ++dim) columns.push_back({dim, std.const_data_ptr<float>()[dim]});
+  const size_t shown = std::min(shown_columns, columns.size());
+  std::ranges::partial_sort(columns, columns.begin() + static_cast<std::ptrdiff_t>(shown), std::ranges::greater{},
+                            &Column::std);
+  columns.resize(shown);
+  return columns;
+}
+
+std::string line(const std::string& path, const ReferenceStatistics& s) {
+  std::vector<std::string> columns;
+  for (const Column& column : widest_columns(s)) columns.push_back(fmt::format("{} ({:.4g})", column.dim, column.std));
+  return fmt::format("{}: {} prompts, {} tokens, [{}], mean {:.4g}, std {:.4g}, widest columns {}\n", path,
+                     s.num_prompts, s.num_tokens, s.hidden_dim(), s.global_mean, s.global_std,
+                     fmt::join(columns, ", "));
+}
+
+Json document(const std::string& path, const ReferenceStatistics& s) {
+  Json columns = Json::array();
+  for (const Column& column : widest_columns(s)) columns.push_back({{"dim", column.dim}, {"std", column.std}});
+  return {{"output", path},
+          {"model", s.model},
+          {"layer", s.hidden_layer ? Json(*s.hidden_layer) : Json()},
+          {"num_prompts", s.num_prompts},
+          {"num_tokens", s.num_tokens},
+          {"hidden_dim", s.hidden_dim()},
+          {"global_mean", s.global_mean},
+          {"global_std", s.global_std},
+          {"widest_columns", columns}};
+}
+
+}  // namespace
+
+StatisticsRun::StatisticsRun(CLI::App& app) {
+  add_text_flag(app, "--statistics", output_, "FILE",
+                "write mean and deviation per column over many prompts, .npz or .json; for pictures as prompts")
+      ->group("Output");
+  add_text_flag(app, "--prompts-file", prompts_file_, "FILE",
+                "the prompts of --statistics, one a line, - is stdin; without it some of our own")
+      ->group("Output");
+}
+
+void StatisticsRun::prepare() {
+  if (!is_wanted()) {
+    if (!prompts_file_.empty()) throw UsageError("--prompts-file goes with --statistics FILE");
+    return;
+  }
+  const std::string suffix = std::filesystem::path(output_).extension();
+  if (suffix != ".npz" && suffix != ".json") {
+    throw UsageError(fmt::format("--statistics: the file ends in .npz or .json, got {}", output_));
+  }
+  check_place(output_, "--statistics");
+  prompts_ = prompts_file_.empty() ? statistics_prompts() : read_prompts(prompts_file_);
+}
+
+void StatisticsRun::run(const ZImageTextEncoder& encoder, const std::string& model, const ChatOptions& chat,
+                        const EncodeOptions& options, bool json, const Console& console) const {
+  if (prompts_file_.empty()) {
+    console.note(fmt::format("{} prompts of our own; --prompts-file gives others", prompts_.size()));
+  }
+  StatisticsAccumulator accumulator;
+  for (const std::string& prompt : prompts_) {
+    const std::vector<std::string> texts = {format_prompt(prompt, chat)};
+    accumulator.add(encoder.encode(texts, options).embeddings.front());
+  }
+  ReferenceStatistics statistics = accumulator.result();
+  statistics.model = model;
+  statistics.hidden_layer = options.hidden_layer;
+  create_parent_folders(output_);
+  statistics.save(output_);
+  json ? print_json(document(output_, statistics)) : write_stdout(line(output_, statistics));
+}
+
+}  // namespace llmdit::cli

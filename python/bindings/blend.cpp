@@ -1,0 +1,115 @@
+#include "llmdit/blend.hpp"
+
+#include <ATen/ATen.h>
+
+#include <variant>
+
+#include "bindings.hpp"
+#include "record.hpp"
+
+namespace llmdit::python {
+namespace {
+
+/// One number a row, as a tensor or a sequence.
+using Numbers = std::variant<at::Tensor, std::vector<double>>;
+
+at::Tensor to_tensor(const Numbers& numbers) {
+  if (const auto* tensor = std::get_if<at::Tensor>(&numbers)) return *tensor;
+  return at::tensor(std::get<std::vector<double>>(numbers), at::kDouble);
+}
+
+BlendResult blend_by_name(const at::Tensor& vl, const at::Tensor& text, double alpha, const std::string& mode,
+                          const std::optional<at::Tensor>& neutral, const std::optional<Numbers>& attention_weights) {
+  BlendOptions options{.mode = parse_blend_mode(mode), .alpha = alpha};
+  if (neutral) options.neutral = *neutral;
+  if (attention_weights) options.attention_weights = to_tensor(*attention_weights);
+  return blend(vl, text, options);
+}
+
+at::Tensor per_token(const at::Tensor& vl, const at::Tensor& text, const Numbers& alphas) {
+  return blend_per_token(vl, text, to_tensor(alphas));
+}
+
+at::Tensor attention_weighted(const at::Tensor& vl, const at::Tensor& text, double alpha,
+                              const std::optional<Numbers>& weights) {
+  return blend_attention_weighted(vl, text, alpha, weights ? std::optional(to_tensor(*weights)) : std::nullopt);
+}
+
+at::Tensor graduated_alpha(int64_t count, double start, double end, const std::string& curve) {
+  return create_graduated_alpha(count, start, end, parse_alpha_curve(curve));
+}
+
+void bind_records(py::module_& m) {
+  Record<EmbeddingStats>(m, "EmbeddingStats", "Of all numbers; the deviation is unbiased.")
+      .read_only("shape", &EmbeddingStats::shape)
+      .read_only("mean", &EmbeddingStats::mean)
+      .read_only("std", &EmbeddingStats::std)
+      .read_only("min", &EmbeddingStats::min)
+      .read_only("max", &EmbeddingStats::max)
+      .subscriptable();
+  Record<BlendStats>(m, "BlendStats", "What both sides are like before they are mixed.")
+      .read_only("vl", &BlendStats::vl)
+      .read_only("text", &BlendStats::text)
+      .subscriptable();
+  Record<BlendResult>(m, "BlendResult", "Mixed embeddings.")
+      .read_only("embeddings", &BlendResult::embeddings, "[n, hidden].")
+      .read_only("warnings", &BlendResult::warnings, "Rows that were not mixed, and options without effect.");
+}
+
+void bind_picture_first(py::module_& m) {
+  m.def("blend_embeddings", &blend_embeddings, py::arg("vl"), py::arg("text"), py::arg("alpha"),
+        py::arg("match_lengths") = true, NoGil(),
+        "alpha * vl + (1 - alpha) * text in the rows that both have; the text's rows past them stay. Without\n"
+        "match_lengths unequal numbers of rows are an error.");
+  m.def("blend_interpolate", &blend_interpolate, py::arg("vl"), py::arg("text"), py::arg("alpha"), NoGil(),
+        "The same with vl first resampled linearly to the text's number of rows.");
+  m.def("blend_style_only", &blend_style_only, py::arg("vl"), py::arg("text"), py::arg("alpha") = 0.3,
+        py::arg("dims") = py::none(), NoGil(),
+        "blend_embeddings in the columns `dims` only; by default those from 2 * hidden // 3 on.");
+  m.def("blend_per_token", &per_token, py::arg("vl"), py::arg("text"), py::arg("alphas"), NoGil(),
+        "blend_embeddings with an alpha for each row: at least min(m, n) numbers, of which the first so many count.");
+  m.def("create_graduated_alpha", &graduated_alpha, py::arg("count"), py::arg("start") = 0.0, py::arg("end") = 0.5,
+        py::arg("curve") = "linear", NoGil(),
+        "start + curve(t) * (end - start), float32 [count], t from 0 to 1, cut off at 0 and 1.\n"
+        "curve: linear t, ease_in t^2, ease_out 1 - (1 - t)^2.");
+  m.def("blend_attention_weighted", &attention_weighted, py::arg("vl"), py::arg("text"), py::arg("alpha"),
+        py::arg("weights") = py::none(), NoGil(),
+        "blend_per_token with alpha * (1 - 0.8 * w), w the weights brought to 0..1: rows that matter stay closer to\n"
+        "the text. Without weights this is blend_embeddings.");
+}
+
+void bind_text_first(py::module_& m) {
+  m.def("compute_style_delta", &compute_style_delta, py::arg("styled"), py::arg("neutral"), py::arg("normalize") = true,
+        NoGil(), "styled - neutral in the rows that both have, divided by its standard deviation.");
+  m.def(
+      "blend_with_style_delta", &blend_with_style_delta, py::arg("text"), py::arg("delta"), py::arg("alpha") = 0.3,
+      py::arg("scale_to_text") = true, NoGil(),
+      "text + alpha * delta, the delta resampled to the text's rows and brought to its standard deviation. A negative\n"
+      "alpha takes the style away.");
+  m.def(
+      "blend_adain", &blend_adain, py::arg("text"), py::arg("vl"), py::arg("alpha") = 0.3, py::arg("per_token") = true,
+      NoGil(),
+      "The text's rows with mean and deviation of the picture's, mixed with the text by alpha. per_token: of each row\n"
+      "for itself, otherwise of all mixed rows at once.");
+  m.def("blend_adain_per_dim", &blend_adain_per_dim, py::arg("text"), py::arg("vl"), py::arg("alpha") = 0.3, NoGil(),
+        "The same with mean and deviation of each column over the mixed rows, of which there must be two.");
+}
+
+}  // namespace
+
+void bind_blend(py::module_& m) {
+  bind_records(m);
+  bind_picture_first(m);
+  bind_text_first(m);
+  m.def("compute_blend_stats", &compute_blend_stats, py::arg("vl"), py::arg("text"), NoGil(),
+        "Shape, mean, std, min and max of both sides; their widths may differ.");
+  m.def(
+      "blend", &blend_by_name, py::arg("vl"), py::arg("text"), py::arg("alpha") = BlendOptions{}.alpha, py::kw_only(),
+      py::arg("mode") = blend_mode_name(BlendOptions{}.mode), py::arg("neutral") = py::none(),
+      py::arg("attention_weights") = py::none(), NoGil(),
+      "Mixes by mode: interpolate, linear, adain, adain_per_dim, style_only, graduated, attention_weighted or\n"
+      "style_delta. neutral: rows of a neutral picture, for style_delta. attention_weights: how much each row of the\n"
+      "text matters, for attention_weighted.");
+}
+
+}  // namespace llmdit::python

@@ -1,0 +1,100 @@
+#include "llmdit/normalize.hpp"
+
+#include "bindings.hpp"
+#include "llmdit/error.hpp"
+#include "record.hpp"
+#include "warnings.hpp"
+
+namespace llmdit::python {
+namespace {
+
+const ReferenceStatistics& given(const ReferenceStatistics* stats, const std::string& operation) {
+  if (stats) return *stats;
+  throw Error(ErrorCode::invalid_argument,
+              "[" + operation +
+                  "] expected reference statistics of the text encoder, got none; compute them once by "
+                  "`llmdit encode --statistics FILE` or ReferenceStatistics.compute and give them as stats");
+}
+
+/// Calls `work(warnings)` without the GIL and raises what it warns of.
+template <class Work>
+at::Tensor with_warnings(Work&& work) {
+  std::vector<std::string> warnings;
+  at::Tensor result;
+  {
+    py::gil_scoped_release released;
+    result = work(&warnings);
+  }
+  warn(warnings);
+  return result;
+}
+
+at::Tensor per_dimension(const at::Tensor& embeddings, bool clip_outliers, double clip_sigma,
+                         const ReferenceStatistics* stats) {
+  return normalize_per_dimension(embeddings, given(stats, "normalize_per_dimension"),
+                                 {.clip_outliers = clip_outliers, .clip_sigma = clip_sigma});
+}
+
+std::pair<at::Tensor, OutlierInfo> mask(const at::Tensor& embeddings, double threshold, const std::string& mode,
+                                        const ReferenceStatistics* stats) {
+  MaskedEmbeddings masked =
+      mask_outlier_dimensions(embeddings, given(stats, "mask_outlier_dimensions"), threshold, parse_outlier_mode(mode));
+  return {std::move(masked.embeddings), std::move(masked.info)};
+}
+
+}  // namespace
+
+void bind_normalize(py::module_& m) {
+  py::class_<OutlierInfo>(m, "OutlierInfo", "What mask_outlier_dimensions found; info['ratios'] is info.ratios.")
+      .def_readonly("masked_dimensions", &OutlierInfo::masked_dimensions, "Ascending.")
+      .def_readonly("ratios", &OutlierInfo::ratios, "Deviation over the reference's, of the masked dimensions.")
+      .def_property_readonly("mode", [](const OutlierInfo& self) { return outlier_mode_name(self.mode); })
+      .def_readonly("threshold", &OutlierInfo::threshold)
+      .def("__getitem__",
+           [](const py::object& self, const std::string& name) {
+             if (name.starts_with("_") || !py::hasattr(self, name.c_str())) throw py::key_error(name);
+             return self.attr(name.c_str());
+           })
+      .def("__repr__", [](const py::object& self) {
+        return py::str("OutlierInfo(masked_dimensions={}, ratios={}, mode={!r}, threshold={})")
+            .format(short_repr(self.attr("masked_dimensions")), short_repr(self.attr("ratios")), self.attr("mode"),
+                    self.attr("threshold"));
+      });
+
+  m.def(
+      "scale_embeddings",
+      [](const at::Tensor& embeddings, double target_std) {
+        return with_warnings([&](auto* warnings) { return scale_embeddings(embeddings, target_std, warnings); });
+      },
+      py::arg("embeddings"), py::arg("target_std") = text_embedding_std,
+      "embeddings * target_std / std(embeddings). Embeddings that do not vary come back unchanged, with a warning.");
+  m.def("normalize_per_dimension", &per_dimension, py::arg("embeddings"),
+        py::arg("clip_outliers") = PerDimensionOptions{}.clip_outliers,
+        py::arg("clip_sigma") = PerDimensionOptions{}.clip_sigma, py::arg("stats") = py::none(), NoGil(),
+        "Each column with the mean and deviation of the reference: (x - mean) / max(std, 1e-6), cut at +-clip_sigma,\n"
+        "times max(stats.per_dim_std, 1e-6), plus stats.per_dim_mean. Needs two rows.");
+  m.def(
+      "normalize_hybrid",
+      [](const at::Tensor& embeddings, double per_dim_weight, const ReferenceStatistics* stats) {
+        return with_warnings([&](auto* warnings) {
+          return normalize_hybrid(embeddings, given(stats, "normalize_hybrid"), per_dim_weight, warnings);
+        });
+      },
+      py::arg("embeddings"), py::arg("per_dim_weight") = 0.5, py::arg("stats") = py::none(),
+      "per_dim_weight * normalize_per_dimension + (1 - per_dim_weight) * scale_embeddings to stats.global_std.");
+  m.def(
+      "mask_outlier_dimensions", &mask, py::arg("embeddings"), py::arg("threshold") = outlier_threshold,
+      py::arg("mode") = outlier_mode_name(OutlierInfo{}.mode), py::arg("stats") = py::none(), NoGil(),
+      "Treats the columns whose deviation is more than `threshold` times the reference's, and tells which: a pair of\n"
+      "embeddings and OutlierInfo. mode: zero; clamp, to threshold times the reference's deviation; scale, by\n"
+      "threshold / ratio; none, which tells only. Needs two rows.");
+  m.def(
+      "get_outlier_dimensions",
+      [](const at::Tensor& embeddings, double threshold, const ReferenceStatistics* stats) {
+        return get_outlier_dimensions(embeddings, given(stats, "get_outlier_dimensions"), threshold);
+      },
+      py::arg("embeddings"), py::arg("threshold") = outlier_threshold, py::arg("stats") = py::none(), NoGil(),
+      "(dimension, ratio) of these columns, greatest ratio first.");
+}
+
+}  // namespace llmdit::python

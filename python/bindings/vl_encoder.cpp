@@ -1,0 +1,194 @@
+#include "llmdit/vl_encoder.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "bindings.hpp"
+#include "image.hpp"
+#include "options.hpp"
+#include "record.hpp"
+#include "tensors.hpp"
+#include "vl_image.hpp"
+
+namespace llmdit::python {
+namespace {
+
+/// What an attribute of the reference's extractor is called here.
+struct OldSelection {
+  const char* keyword;
+  const char* selection;
+};
+constexpr OldSelection old_selections[] = {{"image_tokens_only", "image_only"},
+                                           {"image_tokens_no_markers", "image_only_no_markers"},
+                                           {"text_tokens_only", "text_only"}};
+
+VLExtractOptions extract_options_from(py::kwargs keywords) {
+  std::vector<std::string> chosen;
+  for (const auto& [keyword, selection] : old_selections) {
+    if (!keywords.contains(keyword)) continue;
+    if (py::cast<bool>(keywords.attr("pop")(keyword))) chosen.emplace_back(selection);
+  }
+  if (keywords.contains("token_selection") && !keywords["token_selection"].is_none() && !chosen.empty()) {
+    chosen.emplace_back("token_selection");
+  }
+  if (chosen.size() > 1) {
+    throw py::value_error(fmt::format("expected one selection of tokens, got {}", fmt::join(chosen, " and ")));
+  }
+  if (!chosen.empty()) keywords["token_selection"] = chosen.front();
+  return options_from<VLExtractOptions>(keywords);
+}
+
+std::optional<PixelValues> pixels_from(const std::optional<PixelArrays>& arrays) {
+  return arrays ? std::optional(from_arrays(*arrays)) : std::nullopt;
+}
+
+void bind_configs(py::module_& m) {
+  Record<Qwen3VLVisionConfig>(m, "Qwen3VLVisionConfig", "vision_config of a Qwen3-VL model.")
+      .read_only("depth", &Qwen3VLVisionConfig::depth)
+      .read_only("hidden_size", &Qwen3VLVisionConfig::hidden_size)
+      .read_only("intermediate_size", &Qwen3VLVisionConfig::intermediate_size)
+      .read_only("num_heads", &Qwen3VLVisionConfig::num_heads)
+      .read_only("in_channels", &Qwen3VLVisionConfig::in_channels)
+      .read_only("patch_size", &Qwen3VLVisionConfig::patch_size)
+      .read_only("temporal_patch_size", &Qwen3VLVisionConfig::temporal_patch_size)
+      .read_only("spatial_merge_size", &Qwen3VLVisionConfig::spatial_merge_size)
+      .read_only("out_hidden_size", &Qwen3VLVisionConfig::out_hidden_size)
+      .read_only("num_position_embeddings", &Qwen3VLVisionConfig::num_position_embeddings)
+      .read_only("deepstack_visual_indexes", &Qwen3VLVisionConfig::deepstack_visual_indexes)
+      .read_only("rope_theta", &Qwen3VLVisionConfig::rope_theta);
+  Record<Qwen3VLConfig>(m, "Qwen3VLConfig", "config.json of a Qwen3-VL model.")
+      .read_only("text", &Qwen3VLConfig::text)
+      .read_only("vision", &Qwen3VLConfig::vision)
+      .read_only("mrope_section", &Qwen3VLConfig::mrope_section)
+      .read_only("image_token_id", &Qwen3VLConfig::image_token_id)
+      .read_only("vision_start_token_id", &Qwen3VLConfig::vision_start_token_id)
+      .read_only("vision_end_token_id", &Qwen3VLConfig::vision_end_token_id);
+}
+
+void bind_extraction(py::module_& m) {
+  Record<VLExtraction> record(m, "VLExtraction", "Hidden states of a picture and a text, and how they came about.");
+  record.read_only("embeddings", &VLExtraction::embeddings, "[num_tokens, hidden_size] float32 on the CPU.")
+      .read_only("num_tokens", &VLExtraction::num_tokens)
+      .read_only("hidden_layer", &VLExtraction::hidden_layer)
+      .read_only("original_std", &VLExtraction::original_std, "Of the rows after masking and selection.")
+      .read_only("scaled_std", &VLExtraction::scaled_std, "Of `embeddings`.")
+      .read_only("scale_factor", &VLExtraction::scale_factor, "The second over the first; 1 when nothing is scaled.")
+      .read_only("outlier_threshold", &VLExtraction::outlier_threshold)
+      .read_only("masked_dimensions", &VLExtraction::masked_dimensions, "None while masking is off.")
+      .read_only("masked_dim_ratios", &VLExtraction::masked_dim_ratios, "Deviation over the reference's, of these.")
+      .read_only("text_description", &VLExtraction::text_description)
+      .read_only("system_prompt", &VLExtraction::system_prompt)
+      .read_only("full_prompt_with_tokens", &VLExtraction::full_prompt_with_tokens, "The text that was tokenised.")
+      .read_only("input_token_ids", &VLExtraction::input_token_ids, "All of them, selected or not.")
+      .read_only("model_variant", &VLExtraction::model_variant, "'instruct' or 'thinking'.")
+      .read_only("chat_template_format", &VLExtraction::chat_template_format)
+      .read_only("from_cache", &VLExtraction::from_cache, "The states had been computed for an earlier call.")
+      .read_only("warnings", &VLExtraction::warnings);
+  record.cls()
+      .def_property_readonly("token_selection",
+                             [](const VLExtraction& self) { return token_selection_name(self.token_selection); })
+      .def_property_readonly("normalization_mode",
+                             [](const VLExtraction& self) { return normalization_name(self.normalization_mode); })
+      .def_property_readonly("outlier_masking",
+                             [](const VLExtraction& self) { return outlier_mode_name(self.outlier_masking); });
+}
+
+VLExtraction extract(const VLEmbeddingExtractor& self, const py::object& image, const std::optional<std::string>& text,
+                     const std::optional<ReferenceStatistics>& statistics, const py::kwargs& keywords) {
+  const Image picture = any_image_from(image);
+  VLExtractOptions options = extract_options_from(keywords);
+  options.statistics = statistics;
+  py::gil_scoped_release released;
+  VLExtraction result = self.extract(picture, text.value_or(""), options);
+  result.embeddings = ordinary(result.embeddings);
+  return result;
+}
+
+std::vector<at::Tensor> hidden_states(const VLEmbeddingExtractor& self, const std::vector<int64_t>& input_ids,
+                                      const std::optional<PixelArrays>& pixels, const std::vector<int64_t>& layers) {
+  const auto values = pixels_from(pixels);
+  py::gil_scoped_release released;
+  return ordinary(self.hidden_states(input_ids, values ? &*values : nullptr, layers));
+}
+
+at::Tensor position_ids(const VLEmbeddingExtractor& self, const std::vector<int64_t>& input_ids,
+                        const std::optional<PixelArrays>& pixels) {
+  const auto values = pixels_from(pixels);
+  return ordinary(self.position_ids(input_ids, values ? &*values : nullptr));
+}
+
+std::pair<at::Tensor, std::vector<at::Tensor>> image_features(const VLEmbeddingExtractor& self,
+                                                              const PixelArrays& pixels) {
+  const PixelValues values = from_arrays(pixels);
+  py::gil_scoped_release released;
+  const VLImageFeatures features = self.image_features(values);
+  return {ordinary(features.embeddings), ordinary(features.deepstack)};
+}
+
+}  // namespace
+
+void bind_vl_encoder(py::module_& m) {
+  bind_configs(m);
+  bind_extraction(m);
+  using Extractor = VLEmbeddingExtractor;
+  py::class_<Extractor> cls(m, "VLEmbeddingExtractor",
+                            "Reads pictures with Qwen3-VL: hidden states that prompt embeddings are blended with.\n"
+                            "One extractor serves many threads.");
+  cls.def_static(
+      "from_pretrained",
+      [](const std::filesystem::path& path, bool auto_unload, int64_t cache_size, const py::kwargs& keywords) {
+        const auto options = options_from<LoadOptions>(keywords);
+        py::gil_scoped_release released;
+        return Extractor::load(path, options, {.auto_unload = auto_unload, .cache_size = cache_size});
+      },
+      py::arg("path"), py::kw_only(), py::arg("auto_unload") = Extractor::Settings{}.auto_unload,
+      py::arg("cache_size") = Extractor::Settings{}.cache_size,
+      ("From a folder of Qwen3-VL as published, or a hub id in the local cache.\n"
+       "auto_unload: free the weights after each call; the next one maps them again.\n"
+       "cache_size: hidden states that are kept, by picture, text and layer.\nOther keywords:" +
+       options_doc<LoadOptions>())
+          .c_str());
+  cls.def("extract", &extract, py::arg("image"), py::arg("text") = py::none(), py::kw_only(),
+          py::arg("statistics") = py::none(),
+          ("Hidden states of a picture and a text as a VLExtraction. statistics: ReferenceStatistics of the text\n"
+           "encoder, for masking and scaling by column. Other keywords:" +
+           options_doc<VLExtractOptions>())
+              .c_str())
+      .def(
+          "preprocess",
+          [](const Extractor& self, const py::object& image) {
+            const Image picture = any_image_from(image);
+            py::gil_scoped_release released;
+            return to_arrays(self.preprocess(picture));
+          },
+          py::arg("image"), "(pixel_values, image_grid_thw) of a picture, as this model takes it.")
+      .def("image_features", &image_features, py::arg("pixels"),
+           "What preprocess gives to (embeddings [image tokens, hidden_size], list of deepstack additions).")
+      .def("position_ids", &position_ids, py::arg("input_ids"), py::arg("pixels") = py::none(),
+           "Positions int64 [3, tokens] of time, height and width.")
+      .def("hidden_states", &hidden_states, py::arg("input_ids"), py::arg("pixels"), py::arg("layers"),
+           "Entries of transformers' hidden_states, each [tokens, hidden_size]; pixels None: text alone.")
+      .def(
+          "format",
+          [](const Extractor& self, int64_t image_tokens, const std::string& text, const py::kwargs& keywords) {
+            return self.format(image_tokens, text, extract_options_from(keywords));
+          },
+          py::arg("image_tokens"), py::arg("text") = "", "The text that is tokenised for a picture.")
+      .def_property_readonly("config", &Extractor::config)
+      .def_property_readonly("image_options", &Extractor::image_options)
+      .def_property_readonly("tokenizer", &Extractor::tokenizer)
+      .def_property_readonly("hidden_size", &Extractor::hidden_size)
+      .def_property_readonly("model_variant", &Extractor::model_variant, "'instruct' or 'thinking'.")
+      .def_property_readonly("unused_weights", &Extractor::unused_weights,
+                             "Tensors of the files that no part of the model asked for.")
+      .def_property_readonly("path", &Extractor::path)
+      .def_property_readonly("is_loaded", &Extractor::is_loaded)
+      .def("unload", &Extractor::unload, NoGil(),
+           "Frees the weights for good; calls that need them raise from then on.")
+      .def("__repr__", [](const Extractor& self) {
+        return fmt::format("<llmdit.vl.VLEmbeddingExtractor {} layers, {} wide, {}>",
+                           self.config().text.num_hidden_layers, self.hidden_size(), self.model_variant());
+      });
+}
+
+}  // namespace llmdit::python

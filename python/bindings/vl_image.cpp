@@ -1,0 +1,47 @@
+#include "llmdit/vl_image.hpp"
+
+#include "bindings.hpp"
+#include "image.hpp"
+#include "record.hpp"
+#include "vl_image.hpp"
+
+namespace llmdit::python {
+
+void bind_vl_image(py::module_& m) {
+  Record<VLImageOptions>(m, "VLImageOptions", "How Qwen3-VL takes pictures; the defaults are the published model's.")
+      .read_write("patch_size", &VLImageOptions::patch_size, "Pixels, side of a patch.")
+      .read_write("temporal_patch_size", &VLImageOptions::temporal_patch_size, "Frames of a patch.")
+      .read_write("merge_size", &VLImageOptions::merge_size, "Patches, side of the block that becomes one token.")
+      .read_write("min_pixels", &VLImageOptions::min_pixels, "Of the resized picture.")
+      .read_write("max_pixels", &VLImageOptions::max_pixels, "Of the resized picture.")
+      .read_write("image_mean", &VLImageOptions::image_mean, "Of the channels in 0..1, subtracted.")
+      .read_write("image_std", &VLImageOptions::image_std, "Of the channels in 0..1, divided by.")
+      .constructible()
+      .comparable()
+      .cls()
+      .def_static("from_pretrained", &VLImageOptions::load, py::arg("path"),
+                  "Of a model folder or its preprocessor_config.json.");
+
+  const VLImageOptions defaults;
+  m.def(
+      "smart_resize",
+      [](int64_t height, int64_t width, int64_t factor, int64_t min_pixels, int64_t max_pixels) {
+        const PictureSides sides = smart_resize(height, width, factor, min_pixels, max_pixels);
+        return std::pair(sides.height, sides.width);
+      },
+      py::arg("height"), py::arg("width"), py::arg("factor") = defaults.factor(),
+      py::arg("min_pixels") = defaults.min_pixels, py::arg("max_pixels") = defaults.max_pixels,
+      "(height, width) that Qwen3-VL brings a picture to: multiples of factor, min_pixels to max_pixels in all.");
+
+  m.def(
+      "preprocess",
+      [](const py::object& image, const py::kwargs& keywords) {
+        const Image picture = any_image_from(image);
+        const auto options = Record<VLImageOptions>::from_keywords(keywords);
+        py::gil_scoped_release released;
+        return to_arrays(preprocess_image(picture, options));
+      },
+      py::arg("image"), "(pixel_values, image_grid_thw) of a picture; keywords are the attributes of VLImageOptions.");
+}
+
+}  // namespace llmdit::python

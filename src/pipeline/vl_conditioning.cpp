@@ -1,0 +1,70 @@
+#include "pipeline/vl_conditioning.hpp"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+
+#include "base/check.hpp"
+#include "base/load_options.hpp"
+#include "io/encoding.hpp"
+
+namespace llmdit {
+namespace {
+
+void check_width(const VLEmbeddingExtractor& extractor, const at::Tensor& embeds) {
+  check(embeds.defined() && embeds.dim() == 2, "prompt_embeds", "expected [tokens, hidden_size], got {}",
+        embeds.defined() ? fmt::format("[{}]", fmt::join(embeds.sizes(), ", ")) : "an empty tensor");
+  if (extractor.hidden_size() == embeds.size(1)) return;
+  fail(ErrorCode::unsupported, "vl_image",
+       "expected a Qwen3-VL model as wide as the text encoder, {}, found {} in {}; for Qwen3-4B it is Qwen3-VL-4B",
+       embeds.size(1), extractor.hidden_size(), io::printable_path(extractor.path()));
+}
+
+/// A picture of the same size that shows nothing: what is the same in its rows is not the picture's style.
+Image neutral_picture(const Image& image) {
+  constexpr uint8_t mid_gray = 128;
+  return {.width = image.width, .height = image.height, .pixels = std::vector<uint8_t>(image.pixels.size(), mid_gray)};
+}
+
+}  // namespace
+
+VLEmbeddingExtractor VLSource::get() const {
+  const std::lock_guard lock(mutex_);
+  if (!extractor_) {
+    LoadOptions own = component_options(options_);
+    own.device = options_.vl_device.value_or(options_.device);
+    extractor_ = VLEmbeddingExtractor::load(sources_.vl_encoder(), own, {.auto_unload = options_.vl_auto_unload});
+  }
+  return *extractor_;
+}
+
+VLConditioned condition_on_picture(const VLEmbeddingExtractor& extractor, const std::vector<at::Tensor>& prompt_embeds,
+                                   const GenerateOptions& options) {
+  const VLOptions& vl = options.vl;
+  VLConditioned result;
+  std::optional<ReferenceStatistics> statistics = vl.extract.statistics;
+  if (!vl.statistics.empty()) statistics = ReferenceStatistics::load(io::path_from_utf8(vl.statistics));
+  for (const at::Tensor& embeds : prompt_embeds) {
+    check_width(extractor, embeds);
+    VLExtractOptions reading = vl.extract;
+    reading.stop = options.stop;
+    reading.statistics = statistics;
+    // The scale that the transformer is about to see, whatever encoder and layer it comes from.
+    if (!reading.target_std && !reading.statistics && embeds.numel() > 1)
+      reading.target_std = embeds.to(at::kFloat).std().item<double>();
+    result.extraction = extractor.extract(*options.vl_image, vl.text, reading);
+    BlendOptions blending{.mode = vl.blend_mode, .alpha = vl.alpha};
+    if (vl.blend_mode == BlendMode::style_delta)
+      blending.neutral = extractor.extract(neutral_picture(*options.vl_image), vl.text, reading).embeddings;
+    BlendResult blended = blend(result.extraction.embeddings, embeds, blending);
+    result.embeddings.push_back(std::move(blended.embeddings));
+    for (auto* warnings : {&result.extraction.warnings, &blended.warnings}) {
+      for (std::string& warning : *warnings) {
+        if (std::ranges::find(result.warnings, warning) == result.warnings.end()) result.warnings.push_back(warning);
+      }
+    }
+  }
+  return result;
+}
+
+}  // namespace llmdit
