@@ -97,7 +97,9 @@ std::string llama_cpp_name(std::string name) {
   return name;
 }
 
-io::TensorTable qwen3_table(io::Checkpoint checkpoint, std::string_view component) {
+io::TensorTable qwen3_table(io::Checkpoint checkpoint) { return qwen3_table_of(std::move(checkpoint), "text_encoder"); }
+
+io::TensorTable qwen3_table_of(io::Checkpoint checkpoint, std::string_view component) {
   return {std::move(checkpoint),
           {.component = component,
            .prefixes = {"", "text_encoders.qwen3_4b.transformer.", "text_encoders.qwen3_4b.", "text_encoder."},
