@@ -17,7 +17,6 @@ namespace llmdit::models {
 /// Diffusers' names, those of the original and ComfyUI single files (fused qkv), and those of GGUF files, mixed freely.
 io::TensorTable z_image_table(io::Checkpoint checkpoint);
 /// transformers' names under any prefix, and those of llama.cpp.
-/// `component` is how messages call it.
 io::TensorTable qwen3_table(io::Checkpoint checkpoint);
 /// The same for the language model of another component, as messages call it.
 io::TensorTable qwen3_table_of(io::Checkpoint checkpoint, std::string_view component);
