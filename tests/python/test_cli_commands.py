@@ -18,6 +18,7 @@ def test_help_of_everything():
         "sweep",
         "encode",
         "format",
+        "rewrite",
         "templates",
         "inspect",
         "convert",
