@@ -29,8 +29,7 @@ namespace {
 
 constexpr const char* kExamples = R"(Examples:
   llmdit generate "a red circle on a white background" --seed 7 -o out/circle.png
-  llmdit generate "a dog" --seed 7 --image cat.png --mask mask.png --mask-feather 16
-  llmdit generate "a house" --seed 7 --vl-image painting.png --vl-alpha 0.5)";
+  llmdit generate "a dog" --seed 7 --image cat.png --mask mask.png --mask-feather 16)";
 
 std::string seconds(double value) { return fmt::format("{:.2f} s", value); }
 

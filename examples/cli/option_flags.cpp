@@ -127,10 +127,9 @@ OptionValue value_of(const OptionField& field, const CLI::Option& option) {
 
 /// Flags that few ever set.
 bool is_fine_point(const OptionField& field) {
-  constexpr std::string_view names[] = {"sigmas", "mask_composite", "mask_feather", "vae_tile_size",
-                                        "vae_tile_overlap"};
-  constexpr std::string_view common_of_vl[] = {"vl_alpha", "vl_blend_mode", "vl_model_path"};
-  if (field.section == "vl") return std::ranges::find(common_of_vl, field.name) == std::end(common_of_vl);
+  constexpr std::string_view names[] = {"sigmas", "mask_composite", "mask_feather",   "vae_tile_size",
+                                        "vae_tile_overlap", "cfg_truncation", "cfg_normalization"};
+  if (field.section == "vl") return field.name != "vl_alpha";
   return std::ranges::find(names, field.name) != std::end(names);
 }
 

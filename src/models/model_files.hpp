@@ -17,8 +17,9 @@ namespace llmdit::models {
 /// Diffusers' names, those of the original and ComfyUI single files (fused qkv), and those of GGUF files, mixed freely.
 io::TensorTable z_image_table(io::Checkpoint checkpoint);
 /// transformers' names under any prefix, and those of llama.cpp.
-/// `component` is how messages call it.
-io::TensorTable qwen3_table(io::Checkpoint checkpoint, std::string_view component = "text_encoder");
+io::TensorTable qwen3_table(io::Checkpoint checkpoint);
+/// The same for the language part of Qwen3-VL.
+io::TensorTable qwen3_vl_language_table(io::Checkpoint checkpoint);
 /// Diffusers' names and those of single files such as ae.safetensors.
 io::TensorTable autoencoder_table(io::Checkpoint checkpoint);
 
