@@ -15,13 +15,6 @@
 namespace llmdit::cli {
 namespace {
 
-std::string without_controls(std::string_view text) {
-  std::string clean(text);
-  std::ranges::replace_if(
-      clean, [](unsigned char c) { return (c < 0x20 && c != '\n' && c != '\t') || c == 0x7f; }, '?');
-  return clean;
-}
-
 void print_line(std::string_view kind, std::string_view text) {
   // One call, so that lines of other threads do not mix in; a closed stderr is nobody's problem.
   // Names and texts out of files must not command the terminal.
@@ -40,6 +33,13 @@ int columns(int descriptor, int fallback) {
 }
 
 }  // namespace
+
+std::string without_controls(std::string_view text) {
+  std::string clean(text);
+  std::ranges::replace_if(
+      clean, [](unsigned char c) { return (c < 0x20 && c != '\n' && c != '\t') || c == 0x7f; }, '?');
+  return clean;
+}
 
 Console::Console(CLI::App& app) {
   app.add_flag("-q,--quiet", quiet_, "nothing but warnings and errors on stderr")->group("Output");

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <string>
 #include <string_view>
 
 namespace llmdit::cli {
@@ -23,6 +24,9 @@ class Console {
  private:
   bool quiet_ = false;
 };
+
+/// `text` with a ? for what would command a terminal; line breaks and tabs stay.
+std::string without_controls(std::string_view text);
 
 /// What the terminal behind stderr can do.
 struct Terminal {

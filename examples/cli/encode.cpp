@@ -2,9 +2,11 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -16,6 +18,7 @@
 #include "json_output.hpp"
 #include "llmdit/chat.hpp"
 #include "llmdit/generate_options.hpp"
+#include "llmdit/layer_statistics.hpp"
 #include "llmdit/text_encoder.hpp"
 #include "model_choice.hpp"
 #include "option_flags.hpp"
@@ -27,15 +30,9 @@ namespace {
 
 constexpr const char* kExamples = R"(Examples:
   llmdit encode "a red circle"
-  llmdit encode "a red circle" --hidden-layer -1 --json
+  llmdit encode "a red circle" --layer-weights "-2:0.7,-5:0.3" --json
+  llmdit encode "a red circle" --layer-statistics
   llmdit encode --statistics text.npz --prompts-file prompts.txt)";
-
-/// What a tensor of embeddings is like, in numbers; computed in float32.
-struct Statistics {
-  std::vector<int64_t> shape;
-  std::string dtype;
-  double mean, std, min, max, norm;
-};
 
 std::string dtype_text(at::ScalarType type) {
   switch (type) {
@@ -50,20 +47,46 @@ std::string dtype_text(at::ScalarType type) {
   }
 }
 
-Statistics statistics(const at::Tensor& embeddings) {
-  const at::Tensor values = embeddings.to(at::kFloat);
-  return {.shape = embeddings.sizes().vec(),
-          .dtype = dtype_text(embeddings.scalar_type()),
-          .mean = values.mean().item<double>(),
-          .std = values.std().item<double>(),
-          .min = values.min().item<double>(),
-          .max = values.max().item<double>(),
-          .norm = values.norm().item<double>()};
+std::string line(const at::Tensor& embeddings, const LayerStatistics& s) {
+  return fmt::format("{} tokens: [{}] {}, mean {:.4g}, std {:.4g}, min {:.4g}, max {:.4g}, norm {:.4g}\n",
+                     embeddings.size(0), fmt::join(embeddings.sizes(), ", "), dtype_text(embeddings.scalar_type()),
+                     s.mean, s.std, s.min, s.max, embeddings.norm().item<double>());
 }
 
-std::string line(const Statistics& s) {
-  return fmt::format("{} tokens: [{}] {}, mean {:.4g}, std {:.4g}, min {:.4g}, max {:.4g}, norm {:.4g}\n",
-                     s.shape.front(), fmt::join(s.shape, ", "), s.dtype, s.mean, s.std, s.min, s.max, s.norm);
+/// One line a layer, for people.
+std::string table(const std::vector<LayerStatistics>& layers) {
+  constexpr size_t shown = 4;
+  std::string out = fmt::format("{:>5}  {:>10}  {:>10}  {:>10}  {:>10}  {:>10}  {:>10}  {:>10}  {}\n", "layer", "mean",
+                                "std", "min", "max", "row norm", "least", "most", "outlier dimensions (ratio)");
+  for (size_t i = 0; i < layers.size(); ++i) {
+    const LayerStatistics& s = layers[i];
+    out += fmt::format("{:>5}  {:>10.4g}  {:>10.4g}  {:>10.4g}  {:>10.4g}  {:>10.4g}  {:>10.4g}  {:>10.4g} ", i, s.mean,
+                       s.std, s.min, s.max, s.row_norm_mean, s.row_norm_min, s.row_norm_max);
+    for (size_t o = 0; o < std::min(shown, s.outliers.size()); ++o)
+      out += fmt::format(" {} ({:.3g})", s.outliers[o].dim, s.outliers[o].ratio);
+    out += s.outliers.size() > shown ? fmt::format(" and {} more\n", s.outliers.size() - shown) : "\n";
+  }
+  return out;
+}
+
+Json statistics_json(const std::vector<LayerStatistics>& layers) {
+  Json list = Json::array();
+  for (size_t i = 0; i < layers.size(); ++i) {
+    const LayerStatistics& s = layers[i];
+    Json outliers = Json::array();
+    for (const OutlierDimension& o : s.outliers)
+      outliers.push_back({{"dim", o.dim}, {"magnitude", o.magnitude}, {"ratio", o.ratio}});
+    list.push_back({{"layer", i},
+                    {"mean", s.mean},
+                    {"std", s.std},
+                    {"min", s.min},
+                    {"max", s.max},
+                    {"row_norm_mean", s.row_norm_mean},
+                    {"row_norm_min", s.row_norm_min},
+                    {"row_norm_max", s.row_norm_max},
+                    {"outliers", outliers}});
+  }
+  return list;
 }
 
 class EncodeCommand {
@@ -76,6 +99,7 @@ class EncodeCommand {
         load_flags_(OptionFlags::of<LoadOptions>(app, "Model", is_encoder_load_field)),
         encode_flags_(OptionFlags::of<GenerateOptions>(app, "Encoding", is_encode_field)),
         statistics_(app) {
+    app.add_flag("--layer-statistics", every_layer_, "describe the hidden states of every layer")->group("Output");
     app.footer(kExamples);
   }
 
@@ -92,33 +116,50 @@ class EncodeCommand {
 
     InterruptGuard interrupt([this] { console_.note("stopping; Ctrl-C again quits at once"); });
     const auto encoder = ZImageTextEncoder::load(model, load_);
-    const EncodeOptions encoding{.hidden_layer = options_.hidden_layer, .stop = interrupt.token()};
+    const EncodeOptions encoding{.hidden_layer = options_.hidden_layer,
+                                 .layer_weights = options_.layer_weights,
+                                 .layer_spans = options_.layer_spans,
+                                 .stop = interrupt.token()};
     if (statistics_.is_wanted()) {
       return statistics_.run(encoder, load_.text_encoder_path.value_or(named.string()), options_.chat, encoding,
                              json_.given(), console_);
     }
     const std::vector<std::string> texts = {format_prompt(prompt, options_.chat)};
     const EncodingOutput output = encoder.encode(texts, encoding);
-    const Statistics result = statistics(output.embeddings.front());
-    json_.given() ? print_json(document(model.model(), prompt, output, result)) : write_stdout(line(result));
+    const at::Tensor& embeddings = output.embeddings.front();
+    const LayerStatistics result = layer_statistics(embeddings);
+    std::vector<LayerStatistics> layers;
+    if (every_layer_) {
+      const std::vector<int64_t> ids = encoder.tokenizer().encode(texts.front());
+      for (const at::Tensor& states : encoder.hidden_states(ids, std::span<const int64_t>(), interrupt.token()))
+        layers.push_back(layer_statistics(states));
+    }
+    if (json_.given()) {
+      print_json(document(model.model(), prompt, output, result, layers));
+    } else {
+      write_stdout(line(embeddings, result) + (every_layer_ ? table(layers) : ""));
+    }
   }
 
  private:
   Json document(const std::filesystem::path& model, const std::string& prompt, const EncodingOutput& output,
-                const Statistics& s) const {
-    return {{"model", model.string()},
-            {"prompt", prompt},
-            {"formatted_prompt", output.formatted_prompts.front()},
-            {"token_count", output.token_counts.front()},
-            {"shape", s.shape},
-            {"dtype", s.dtype},
-            {"mean", s.mean},
-            {"std", s.std},
-            {"min", s.min},
-            {"max", s.max},
-            {"norm", s.norm},
-            {"settings", settings_json(options_, is_encode_field)},
-            {"load", settings_json(load_, is_encoder_load_field)}};
+                const LayerStatistics& s, const std::vector<LayerStatistics>& layers) const {
+    const at::Tensor& embeddings = output.embeddings.front();
+    Json out = {{"model", model.string()},
+                {"prompt", prompt},
+                {"formatted_prompt", output.formatted_prompts.front()},
+                {"token_count", output.token_counts.front()},
+                {"shape", embeddings.sizes().vec()},
+                {"dtype", dtype_text(embeddings.scalar_type())},
+                {"mean", s.mean},
+                {"std", s.std},
+                {"min", s.min},
+                {"max", s.max},
+                {"norm", embeddings.norm().item<double>()},
+                {"settings", settings_json(options_, is_encode_field)},
+                {"load", settings_json(load_, is_encoder_load_field)}};
+    if (every_layer_) out["layers"] = statistics_json(layers);
+    return out;
   }
 
   PromptInput prompt_;
@@ -130,6 +171,7 @@ class EncodeCommand {
   StatisticsRun statistics_;
   LoadOptions load_;
   GenerateOptions options_;
+  bool every_layer_ = false;
 };
 
 }  // namespace

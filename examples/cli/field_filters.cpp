@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "llmdit/error.hpp"
 #include "llmdit/generate_options.hpp"
 
 namespace llmdit::cli {
@@ -34,7 +35,11 @@ OptionValue other_value(const OptionField& field) {
 template <class Member>
 bool writes_to(const OptionField& field, Member GenerateOptions::* member) {
   GenerateOptions options;
-  field.set(&options, other_value(field));
+  try {
+    field.set(&options, other_value(field));
+  } catch (const Error&) {
+    return false;  // a text of a form of its own, as a mix of layers has
+  }
   return options.*member != GenerateOptions{}.*member;
 }
 
@@ -43,7 +48,8 @@ bool writes_to(const OptionField& field, Member GenerateOptions::* member) {
 bool is_chat_field(const OptionField& field) { return writes_to(field, &GenerateOptions::chat); }
 
 bool is_encode_field(const OptionField& field) {
-  return is_chat_field(field) || writes_to(field, &GenerateOptions::hidden_layer);
+  return is_chat_field(field) || field.name == "hidden_layer" || field.name == "layer_weights" ||
+         field.name == "layer_spans";
 }
 
 bool is_picture_field(const OptionField& field) { return !writes_to(field, &GenerateOptions::output_type); }

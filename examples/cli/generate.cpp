@@ -213,6 +213,8 @@ class GenerateCommand {
                   {"formatted_prompt", result.formatted_prompts.front()},
                   {"pictures", pictures_json(result, written)},
                   {"token_counts", result.token_counts},
+                  {"caption_lengths", result.caption_lengths},
+                  {"compression_ratios", result.compression_ratios},
                   {"sigmas", json_numbers(result.sigmas)},
                   {"warnings", result.warnings},
                   {"timings", timings_json(result.timings)},

@@ -13,7 +13,9 @@
 #include "console.hpp"
 #include "exit_codes.hpp"
 #include "json_output.hpp"
+#include "llmdit/compatibility.hpp"
 #include "llmdit/inspect.hpp"
+#include "option_flags.hpp"
 #include "sizes.hpp"
 
 namespace llmdit::cli {
@@ -22,6 +24,7 @@ namespace {
 constexpr const char* kExamples = R"(Examples:
   llmdit inspect path/to/model
   llmdit inspect lora.safetensors --tensors
+  llmdit inspect path/to/text_encoder --transformer path/to/model
   llmdit inspect output.png --json)";
 
 constexpr size_t kLongestValue = 200;  // bytes of a metadata value shown to people
@@ -145,6 +148,29 @@ std::string listing(const FileInfo& info, bool with_tensors, size_t depth = 0) {
   return out;
 }
 
+Json compatibility_json(const CompatibilityReport& report) {
+  Json differences = Json::object();
+  for (const auto& [name, difference] : report.config_diff)
+    differences[name] = {{"reference", difference.reference}, {"actual", difference.actual}};
+  return {{"compatible", report.compatible},
+          {"model_name", report.model_name},
+          {"hidden_size", report.hidden_size},
+          {"num_hidden_layers", report.num_hidden_layers},
+          {"max_position_embeddings", report.max_position_embeddings},
+          {"errors", report.errors},
+          {"warnings", report.warnings},
+          {"config_diff", differences}};
+}
+
+std::string compatibility_lines(const CompatibilityReport& report) {
+  std::string out =
+      fmt::format("  {} as the transformer's text encoder{}\n", report.compatible ? "can serve" : "cannot serve",
+                  report.model_name.empty() ? "" : ": " + report.model_name);
+  for (const std::string& error : report.errors) out += fmt::format("    {}\n", escaped(error));
+  for (const std::string& warning : report.warnings) out += fmt::format("    {}\n", escaped(warning));
+  return out;
+}
+
 class InspectCommand {
  public:
   explicit InspectCommand(CLI::App& app) : json_(app) {
@@ -161,6 +187,9 @@ class InspectCommand {
         ->expected(kMoreThanEver)
         ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
     app.add_flag("--tensors", with_tensors_, "list every tensor")->group("Output");
+    add_text_flag(app, "--transformer", transformer_, "PATH",
+                  "say whether each path can be this transformer's text encoder")
+        ->group("Output");
     app.footer(kExamples);
   }
 
@@ -171,8 +200,15 @@ class InspectCommand {
     Json files = Json::array();
     for (const std::string& path : paths_) {
       const std::optional<FileInfo> info = try_inspect(path, exit_code);
-      if (info && json_.given()) files.push_back(document(*info, with_tensors_));
-      if (info && !json_.given()) write_stdout(listing(*info, with_tensors_));
+      if (!info) continue;
+      std::optional<CompatibilityReport> report;
+      if (!transformer_.empty()) report = check_compatibility(path, transformer_);
+      if (json_.given()) {
+        files.push_back(document(*info, with_tensors_));
+        if (report) files.back()["compatibility"] = compatibility_json(*report);
+      } else {
+        write_stdout(listing(*info, with_tensors_) + (report ? compatibility_lines(*report) : ""));
+      }
     }
     if (json_.given()) print_json({{"files", files}});
     return exit_code;
@@ -192,6 +228,7 @@ class InspectCommand {
 
   std::vector<std::string> paths_;
   bool with_tensors_ = false;
+  std::string transformer_;
   JsonFlag json_;
 };
 

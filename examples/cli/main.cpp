@@ -15,8 +15,10 @@ using namespace llmdit::cli;
 // Every command: one file, and one line here.
 constexpr Command kCommands[] = {
     {"generate", "Generate pictures from a prompt", add_generate},
+    {"sweep", "Generate a row of pictures over the values of one setting", add_sweep},
     {"encode", "Encode a prompt and describe its embeddings", add_encode},
     {"format", "Show the chat text of a prompt and its tokens", add_format},
+    {"templates", "List, search and show the prompt templates", add_templates},
     {"inspect", "Tell what weight files, model folders and pictures hold", add_inspect},
     {"convert", "Write weights in another layout, type or quantisation", add_convert},
     {"devices", "List the devices that models can run on", add_devices},

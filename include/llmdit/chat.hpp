@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "llmdit/export.hpp"
+#include "llmdit/prompt_template.hpp"
 
 namespace llmdit {
 
@@ -33,15 +34,31 @@ struct ChatOptions {
   std::string system_prompt{};      ///< no system turn when empty
   std::string thinking_content{};   ///< text inside the assistant's think block
   std::string assistant_content{};  ///< start of the assistant's answer; closes its turn
-  bool force_think_block = false;   ///< an empty think block when there is no thinking_content
-  bool strip_quotes = false;        ///< delete every ASCII " from all parts
+  /// An empty think block when there is no thinking_content; not given: as the template has it, else none. Given false,
+  /// a template's thinking_content is not taken either.
+  std::optional<bool> force_think_block{};
+  bool strip_quotes = false;  ///< delete every ASCII " from all parts
   bool clean_whitespace =
       false;  ///< trim, squeeze runs of blanks, at most one empty line; off: the text is taken as it is
+
+  /// A template whose parts take the places that are empty above: a name of TemplateRegistry::standard, or the path of
+  /// a file, which holds a slash or ends in .md.
+  std::string template_name{};
+  std::string templates_dir{};                ///< folder of own templates, see TemplateRegistry::standard
+  std::optional<Template> prompt_template{};  ///< counts unless template_name is given and another
 
   bool operator==(const ChatOptions&) const = default;
 };
 
-/// [system], user, assistant: the conversation of one prompt.
+/// The template that the options choose, looked up where it is a name; nothing without one. Throws not_found for an
+/// unknown one, unsupported for files that cannot be taken.
+LLMDIT_EXPORT std::optional<Template> template_of(const ChatOptions& options);
+
+/// The options with the template's parts in their places, and without a template. What the options give wins.
+LLMDIT_EXPORT ChatOptions resolve_template(const ChatOptions& options);
+
+/// [system], user, assistant: the conversation of one prompt, in the template that the options choose. For many
+/// prompts, resolve_template looks it up once.
 LLMDIT_EXPORT Conversation make_conversation(std::string_view prompt, const ChatOptions& options = {});
 
 /// The exact chat text of Qwen3's template. An empty conversation gives "".

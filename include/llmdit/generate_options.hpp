@@ -14,6 +14,7 @@
 #include "llmdit/autoencoder_kl.hpp"
 #include "llmdit/blend.hpp"
 #include "llmdit/chat.hpp"
+#include "llmdit/compress.hpp"
 #include "llmdit/export.hpp"
 #include "llmdit/guidance.hpp"
 #include "llmdit/image.hpp"
@@ -65,12 +66,17 @@ struct GenerateOptions {
   double guidance_scale = GuidanceOptions{}.scale;  ///< see GuidanceOptions for this and the next two
   double cfg_normalization = GuidanceOptions{}.normalization;
   double cfg_truncation = GuidanceOptions{}.truncation;
-  std::string negative_prompt{};  ///< takes no system, thinking or assistant parts from `chat`; used only with guidance
+  std::string
+      negative_prompt{};  ///< of `chat` it takes no system, thinking or assistant parts; used only with guidance
   std::optional<double> shift{};  ///< not given: the scheduler configuration's
   std::vector<double> sigmas{};  ///< own noise levels before the shift; when given, their number is the number of steps
   std::optional<uint64_t> seed{};  ///< of the first picture, the next ones count up; not given: drawn, and reported
   int64_t num_images_per_prompt = 1;
-  int64_t hidden_layer = EncodeOptions{}.hidden_layer;  ///< see EncodeOptions
+  int64_t hidden_layer = EncodeOptions{}.hidden_layer;  ///< see EncodeOptions for this and the next two
+  LayerWeights layer_weights{};
+  std::vector<LayerSpan> layer_spans{};
+  LongPromptMode long_prompt_mode = LongPromptMode::interpolate;  ///< of prompts and embeddings past the limit
+  std::optional<int64_t> max_text_tokens{};  ///< the limit; not given, and at most: the transformer's max_caption_len
   ChatOptions chat{};
   std::optional<double> strength{};  ///< see strength_of
   std::vector<double> outpaint{};    ///< pixels to add to `image` on the left, top, right and bottom, and to paint

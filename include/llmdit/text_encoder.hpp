@@ -9,11 +9,14 @@
 #include <span>
 #include <stop_token>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "llmdit/export.hpp"
+#include "llmdit/layer_weights.hpp"
 #include "llmdit/load_options.hpp"
 #include "llmdit/model_sources.hpp"
+#include "llmdit/text_generation.hpp"
 #include "llmdit/tokenizer.hpp"
 
 namespace llmdit {
@@ -23,9 +26,11 @@ class WeightPatch;
 }
 
 struct EncodeOptions {
-  int64_t hidden_layer =
-      -2;                  ///< entry of hidden_states: 0 the token embeddings, k after block k, -1 after the final norm
-  std::stop_token stop{};  ///< asked before each block; a stop throws cancelled
+  /// Entry of hidden_states: 0 the token embeddings, k after block k, -1 after the final norm.
+  int64_t hidden_layer = -2;
+  LayerWeights layer_weights{};          ///< a mix of layers instead of hidden_layer; empty: none
+  std::vector<LayerSpan> layer_spans{};  ///< tokens with a mix of their own, of each text; they must not overlap
+  std::stop_token stop{};                ///< asked before each block; a stop throws cancelled
 };
 
 struct EncodingOutput {
@@ -83,12 +88,26 @@ class LLMDIT_EXPORT ZImageTextEncoder final : public TextEncoder {
   EncodingOutput encode(std::span<const std::string> texts, const EncodeOptions& options = {}) const override;
   int64_t hidden_size() const override;
 
-  /// Entry `options.hidden_layer` of transformers' hidden_states for one sequence: [tokens, hidden_size].
-  /// Throws invalid_argument for an id outside the vocabulary, no ids, too many, or a layer out of range.
+  /// Entry `options.hidden_layer` of transformers' hidden_states for one sequence, or the mix that the options ask for:
+  /// [tokens, hidden_size]. Blocks run once, and only as far as the last layer that plays a part.
+  /// Throws invalid_argument for an id outside the vocabulary, no ids, too many, or a layer or span out of range.
   at::Tensor hidden_states(std::span<const int64_t> input_ids, const EncodeOptions& options = {}) const;
+
+  /// Several entries from one pass, in the order of `layers`; none stands for all of them, num_hidden_layers + 1.
+  std::vector<at::Tensor> hidden_states(std::span<const int64_t> input_ids, std::span<const int64_t> layers,
+                                        std::stop_token stop = {}) const;
+  /// Lets the model go on with chat text, which format_prompt makes. `options.seed` decides which text comes of a
+  /// temperature above 0. The prompt is never cut: it and max_new_tokens have to fit the model's
+  /// max_position_embeddings. Throws unsupported for a checkpoint without a head.
+  GeneratedText generate(std::string_view text, const TextGenerationOptions& options = {}) const;
+
+  /// The ids that end a text: <|im_end|>, <|endoftext|>, and what the configurations of tokenizer and model name.
+  const std::vector<int64_t>& stop_ids() const;
 
   const Qwen3Config& config() const;
   const Tokenizer& tokenizer() const;
+  /// The file or folder of its weights.
+  const std::filesystem::path& path() const;
 
   /// The weights under transformers' names without "model.": matrices as they are kept, quantised ones as float32
   /// numbers, the rest in the type of computation.

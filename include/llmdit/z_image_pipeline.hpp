@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <initializer_list>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -17,6 +18,7 @@
 #include "llmdit/image.hpp"
 #include "llmdit/load_options.hpp"
 #include "llmdit/lora.hpp"
+#include "llmdit/prompt_template.hpp"
 #include "llmdit/scheduler.hpp"
 #include "llmdit/text_encoder.hpp"
 #include "llmdit/z_image_transformer.hpp"
@@ -33,18 +35,21 @@ struct Timings {
 };
 
 struct GenerateResult {
-  std::vector<Image> images;          ///< prompt by prompt; empty for OutputType::latent
-  at::Tensor pixels;                  ///< [batch, 3, height, width] float32 in 0..1; only for OutputType::tensor
-  at::Tensor latents;                 ///< [batch, channels, h, w] float32, final
-  std::vector<uint64_t> seeds;        ///< one a picture; empty with a generator or initial latents of the caller
-  std::vector<float> sigmas;          ///< noise levels of the run, [steps + 1]
-  std::vector<int64_t> token_counts;  ///< one a prompt
+  std::vector<Image> images;               ///< prompt by prompt; empty for OutputType::latent
+  at::Tensor pixels;                       ///< [batch, 3, height, width] float32 in 0..1; only for OutputType::tensor
+  at::Tensor latents;                      ///< [batch, channels, h, w] float32, final
+  std::vector<uint64_t> seeds;             ///< one a picture; empty with a generator or initial latents of the caller
+  std::vector<float> sigmas;               ///< noise levels of the run, [steps + 1]
+  std::vector<int64_t> token_counts;       ///< one a prompt
+  std::vector<int64_t> caption_lengths;    ///< rows the transformer was given, one a prompt
+  std::vector<double> compression_ratios;  ///< rows before over rows after compression; 1 for a prompt that fits
   std::vector<std::string> formatted_prompts;  ///< the exact chat texts; empty for prompt_embeds of the caller
   std::optional<VLExtraction> vl;  ///< what was read of the reference picture and blended in
   std::vector<std::string> warnings;
-  std::string model;        ///< name of the model's folder or file
-  std::vector<Lora> loras;  ///< that were loaded
-  bool vae_tiled = false;   ///< whether the autoencoder worked tile by tile
+  std::string model;                        ///< name of the model's folder or file
+  std::vector<Lora> loras;                  ///< that were loaded
+  std::optional<Template> prompt_template;  ///< that the prompts were read in
+  bool vae_tiled = false;                   ///< whether the autoencoder worked tile by tile
   Timings timings;
 };
 
@@ -66,7 +71,7 @@ class LLMDIT_EXPORT ZImagePipeline {
 
   GenerateResult generate(std::initializer_list<std::string> prompts, const GenerateOptions& options = {}) const;
 
-  /// The text side alone: renders each prompt and encodes it.
+  /// The text side alone: renders each prompt and encodes it, however long it is: nothing is compressed.
   EncodingOutput encode_prompt(std::span<const std::string> prompts, const ChatOptions& chat = {},
                                const EncodeOptions& options = {}) const;
 

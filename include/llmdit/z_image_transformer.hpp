@@ -57,6 +57,11 @@ struct Conditioning {
   std::vector<at::Tensor> captions;  ///< per item [padded tokens, dim]
 };
 
+struct ConditionOptions {
+  bool extrapolate = false;  ///< take captions past max_caption_len, at positions the model was not trained on
+  std::stop_token stop{};    ///< asked before each block; a stop throws cancelled
+};
+
 /// The diffusion transformer. Immutable after loading; calls are const and thread-safe. Copies share the weights.
 class LLMDIT_EXPORT ZImageTransformer {
  public:
@@ -68,8 +73,8 @@ class LLMDIT_EXPORT ZImageTransformer {
                                 const std::filesystem::path& config_path = {});
 
   /// Prompt embeddings, each [tokens, cap_feat_dim], ready for every step.
-  /// Throws invalid_argument for a wrong width, no rows, or more than max_caption_len.
-  Conditioning condition(std::span<const at::Tensor> prompt_embeds, std::stop_token stop = {}) const;
+  /// Throws invalid_argument for a wrong width, no rows, or more than max_caption_len unless asked to extrapolate.
+  Conditioning condition(std::span<const at::Tensor> prompt_embeds, const ConditionOptions& options = {}) const;
 
   /// The prediction for each item, of its latents' shape and sign as in diffusers' ZImageTransformer2DModel.
   /// latents: per item [in_channels, 1, h, w], sizes may differ; t: [batch] float32, 0 noise to 1 picture; one caption

@@ -17,7 +17,22 @@ Role to_role(const py::object& role) {
 
 }  // namespace
 
-ChatOptions chat_options_from(const py::kwargs& keywords) { return Record<ChatOptions>::from_keywords(keywords); }
+ChatOptions chat_options_from(const py::kwargs& keywords) {
+  return Record<ChatOptions>::from_keywords(plain_template_keywords(keywords));
+}
+
+py::kwargs plain_template_keywords(const py::kwargs& keywords) {
+  auto plain = py::reinterpret_steal<py::kwargs>(PyDict_Copy(keywords.ptr()));
+  for (const char* name : {"template", "templates_dir"}) {
+    if (!plain.contains(name)) continue;
+    const py::object value = plain[name];
+    if (py::hasattr(value, "__fspath__")) plain[name] = py::str(value.attr("__fspath__")());
+    if (!py::isinstance<Template>(value)) continue;
+    plain["prompt_template"] = value;
+    plain[name] = py::none();
+  }
+  return plain;
+}
 
 void bind_chat(py::module_& m) {
   py::native_enum<Role>(m, "Role", "enum.Enum", "Who speaks in a turn.")
@@ -54,12 +69,20 @@ void bind_chat(py::module_& m) {
       .read_write("assistant_content", &ChatOptions::assistant_content,
                   "Start of the assistant's answer; closes its turn.")
       .read_write("force_think_block", &ChatOptions::force_think_block,
-                  "An empty think block when there is no thinking_content.")
+                  "An empty think block when there is no thinking_content; None: as the template has it, else none.")
       .read_write("strip_quotes", &ChatOptions::strip_quotes, "Delete every ASCII double quote from all parts.")
       .read_write("clean_whitespace", &ChatOptions::clean_whitespace,
                   "Trim, and squeeze runs of blanks and empty lines.")
-      .constructible()
-      .comparable();
+      .read_write("template", &ChatOptions::template_name,
+                  "Whose parts take the places that are empty: a name of TemplateRegistry.standard, or the path of a\n"
+                  "file, which holds a slash or ends in .md. As a keyword also a Template.")
+      .read_write("templates_dir", &ChatOptions::templates_dir,
+                  "Folder of own templates, see TemplateRegistry.standard.")
+      .read_write("prompt_template", &ChatOptions::prompt_template,
+                  "A Template; counts unless `template` names another.")
+      .comparable()
+      .cls()
+      .def(py::init(&chat_options_from));
 
   m.def("render", &render, py::arg("conversation"), "The exact chat text of Qwen3's template.");
   m.def(
@@ -74,6 +97,14 @@ void bind_chat(py::module_& m) {
       py::arg("prompt"),
       "The exact text that is encoded for a prompt; keywords are the attributes of ChatOptions.\n"
       "Without any it is what diffusers' Z-Image pipeline encodes.");
+  m.def(
+      "resolve_template",
+      [](const ChatOptions& options) {
+        py::gil_scoped_release released;
+        return resolve_template(options);
+      },
+      py::arg("options"),
+      "The options with the template's parts in their places, and without a template; what the options give wins.");
   m.def("clean_content", &clean_content, py::arg("text"),
         "Trims both ends, turns three or more newlines into two and each run of other whitespace into one space.");
   m.def("strip_quotes", &strip_quotes, py::arg("text"), "Deletes every ASCII double quote.");

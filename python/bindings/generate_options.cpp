@@ -5,6 +5,7 @@
 
 #include "bindings.hpp"
 #include "image.hpp"
+#include "chat.hpp"
 #include "options.hpp"
 #include "record.hpp"
 #include "tensors.hpp"
@@ -104,6 +105,11 @@ RuntimeField picture_field(std::optional<PictureInput> GenerateOptions::* member
           [member](GenerateOptions& options) { (options.*member).reset(); }};
 }
 
+void set_template(GenerateOptions& options, const py::object& value) {
+  if (!py::isinstance<Template>(value)) throw py::type_error("expected a Template, got " + short_repr(value));
+  options.chat.prompt_template = py::cast<Template>(value);
+}
+
 const std::map<std::string, RuntimeField>& runtime_fields() {
   static const std::map<std::string, RuntimeField> fields = {
       {"latents", runtime_field(&GenerateOptions::latents, "latents as a torch.Tensor",
@@ -127,6 +133,10 @@ const std::map<std::string, RuntimeField>& runtime_fields() {
         [](const GenerateOptions& options) { return py::cast(options.vl_image); },
         [](GenerateOptions& options, const py::object& value) { options.vl_image = any_image_from(value); },
         [](GenerateOptions& options) { options.vl_image.reset(); }}},
+      {"prompt_template",
+       {"a Template; counts unless `template` names another",
+        [](const GenerateOptions& options) { return py::cast(options.chat.prompt_template); }, set_template,
+        [](GenerateOptions& options) { options.chat.prompt_template.reset(); }}},
       {"on_step",
        {"called with a StepInfo after each step; returning True stops", step_function, set_step_function,
         [](GenerateOptions& options) { options.on_step = nullptr; }}},
@@ -138,7 +148,8 @@ void set_runtime(GenerateOptions& options, const RuntimeField& field, const py::
   value.is_none() ? field.reset(options) : field.set(options, value);
 }
 
-GenerateOptions from_keywords(const py::kwargs& keywords) {
+GenerateOptions from_keywords(const py::kwargs& given) {
+  const py::kwargs keywords = plain_template_keywords(given);
   py::kwargs plain;
   GenerateOptions runtime;
   for (auto [key, value] : keywords) {

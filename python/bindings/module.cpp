@@ -15,9 +15,15 @@ PYBIND11_MODULE(_llmdit, m) {
   bind_image(m);
   bind_inspect(m);
   bind_convert(m);
+  bind_prompt_template(m);
   bind_chat(m);
   bind_tokenizer(m);
+  bind_token_sampling(m);
+  bind_text_generation(m);
   bind_text_encoder(m);
+  bind_layer_statistics(m);
+  bind_compatibility(m);
+  bind_compress(m);
   bind_scheduler(m);
   bind_guidance(m);
   bind_z_image_transformer(m);

@@ -2,6 +2,7 @@
 
 #include <limits>
 
+#include "layer_weights.hpp"
 #include "llmdit/error.hpp"
 
 namespace llmdit::python {
@@ -61,6 +62,15 @@ double number_from(const OptionField& field, py::handle value) {
 }
 
 std::string text_from(const OptionField& field, py::handle value) {
+  // A mix of layers stands as text in the table, and is a dict to people.
+  if (field.name == "layer_weights" && py::isinstance<py::dict>(value)) {
+    py::detail::make_caster<LayerWeights> weights;
+    if (!weights.load(value, /*convert=*/true)) wrong_type(field, value);
+    return weights_text(py::detail::cast_op<LayerWeights&>(weights));
+  }
+  if (field.kind == OptionKind::choice && py::isinstance(value, py::module_::import("enum").attr("Enum"))) {
+    return py::cast<std::string>(value.attr("name"));
+  }
   if (THPDtype_Check(value.ptr())) {
     const auto name = py::cast<std::string>(py::str(value));
     return name.substr(name.find('.') + 1);

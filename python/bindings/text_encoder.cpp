@@ -5,9 +5,11 @@
 #include <variant>
 
 #include "bindings.hpp"
+#include "layer_weights.hpp"
 #include "models.hpp"
 #include "record.hpp"
 #include "tensors.hpp"
+#include "text_generation.hpp"
 
 namespace llmdit::python {
 namespace {
@@ -20,12 +22,6 @@ std::filesystem::path tokenizer_beside(const std::filesystem::path& encoder) {
   return std::filesystem::exists(sibling) ? sibling : encoder;
 }
 
-EncodeOptions encode_options(std::optional<int64_t> hidden_layer) {
-  EncodeOptions options;
-  if (hidden_layer) options.hidden_layer = *hidden_layer;
-  return options;
-}
-
 /// Token ids from a sequence or from a tensor [tokens] or [1, tokens] of any integer type.
 std::vector<int64_t> to_ids(const std::variant<at::Tensor, std::vector<int64_t>>& input) {
   if (const auto* list = std::get_if<std::vector<int64_t>>(&input)) return *list;
@@ -36,6 +32,29 @@ std::vector<int64_t> to_ids(const std::variant<at::Tensor, std::vector<int64_t>>
   }
   ids = ids.to(at::kCPU, at::kLong).contiguous();
   return {ids.const_data_ptr<int64_t>(), ids.const_data_ptr<int64_t>() + ids.numel()};
+}
+
+using LayerArgument = std::variant<int64_t, std::string, std::vector<int64_t>>;
+
+py::object hidden_states(const ZImageTextEncoder& self, const std::variant<at::Tensor, std::vector<int64_t>>& input_ids,
+                         const LayerArgument& layer) {
+  const std::vector<int64_t> ids = to_ids(input_ids);
+  const auto without_lock = [](auto work) {
+    py::gil_scoped_release released;
+    return ordinary(work());
+  };
+  if (const auto* one = std::get_if<int64_t>(&layer)) {
+    const EncodeOptions options{.hidden_layer = *one};
+    return py::cast(without_lock([&] { return self.hidden_states(ids, options); }));
+  }
+  std::vector<int64_t> layers;
+  if (const auto* list = std::get_if<std::vector<int64_t>>(&layer)) {
+    layers = *list;
+    if (layers.empty()) return py::list();
+  } else if (std::get<std::string>(layer) != "all") {
+    throw py::type_error("layer is a number, a list of them or 'all', not '" + std::get<std::string>(layer) + "'");
+  }
+  return py::cast(without_lock([&] { return self.hidden_states(ids, std::span<const int64_t>(layers)); }));
 }
 
 }  // namespace
@@ -55,8 +74,16 @@ void bind_text_encoder(py::module_& m) {
       .read_only("head_dim", &Qwen3Config::head_dim)
       .read_only("max_position_embeddings", &Qwen3Config::max_position_embeddings)
       .read_only("rms_norm_eps", &Qwen3Config::rms_norm_eps)
-      .read_only("rope_theta", &Qwen3Config::rope_theta);
+      .read_only("rope_theta", &Qwen3Config::rope_theta)
+      .read_only("tie_word_embeddings", &Qwen3Config::tie_word_embeddings,
+                 "The token embeddings are the head as well.");
 
+  static const std::string generate_doc =
+      "Lets the model go on with chat text, as format_prompt makes it.\n"
+      "on_token: called with a TokenInfo for each token; returning True ends the text there.\n"
+      "stop_ids: token ids that end the text besides the model's own.\n"
+      "Other keywords:" +
+      options_doc<TextGenerationOptions>();
   py::class_<ZImageTextEncoder> cls(
       m, "ZImageTextEncoder",
       "The local encoder: a tokenizer and a Qwen3 model whose blocks run only as far as needed.\n"
@@ -76,25 +103,39 @@ void bind_text_encoder(py::module_& m) {
   cls.def(
          "encode",
          [](const ZImageTextEncoder& self, const std::variant<std::string, std::vector<std::string>>& texts,
-            std::optional<int64_t> hidden_layer) {
+            std::optional<int64_t> hidden_layer, const WeightsArgument& layer_weights,
+            const SpansArgument& layer_spans) {
+           const EncodeOptions options = encode_options(hidden_layer, layer_weights, layer_spans);
            py::gil_scoped_release released;
-           EncodingOutput output = self.encode(as_list(texts), encode_options(hidden_layer));
+           EncodingOutput output = self.encode(as_list(texts), options);
            output.embeddings = ordinary(std::move(output.embeddings));
            return output;
          },
-         py::arg("texts"), py::kw_only(), py::arg("hidden_layer") = py::none(),
-         "Encodes chat text, or a list of them, each by itself, as it stands: format_prompt makes it from a prompt.")
+          py::arg("texts"), py::kw_only(), py::arg("hidden_layer") = py::none(), py::arg("layer_weights") = py::none(),
+          py::arg("layer_spans") = py::none(),
+          "Encodes chat text, or a list of them, each by itself, as it stands: format_prompt makes it from a prompt.\n"
+          "What all of a list begin with, such as a system prompt, is computed once: equal to float32 rounding.\n"
+          "layer_weights: a mix of layers instead of one, {-2: 0.7, -5: 0.3} or '-2:0.7,-5:0.3'.\n"
+          "layer_spans: mixes of some tokens, such as '3:12=-5:1' for tokens 3 to 11, or a list of them.")
       .def(
-          "hidden_states",
-          [](const ZImageTextEncoder& self, const std::variant<at::Tensor, std::vector<int64_t>>& input_ids,
-             int64_t layer) {
-            const std::vector<int64_t> ids = to_ids(input_ids);
-            py::gil_scoped_release released;
-            return ordinary(self.hidden_states(ids, encode_options(layer)));
-          },
-          py::arg("input_ids"), py::arg("layer"),
+          "hidden_states", &hidden_states, py::arg("input_ids"), py::arg("layer"),
           "One entry of transformers' hidden_states for one sequence, [tokens, hidden_size]: 0 the embeddings,\n"
-          "k after block k, -1 after the final norm.")
+          "k after block k, -1 after the final norm. A list of layers gives a list of them from one pass, 'all' every\n"
+          "entry.")
+      .def(
+          "generate",
+          [](const ZImageTextEncoder& self, const std::string& text, py::object on_token,
+             const std::vector<int64_t>& stop_ids, const py::kwargs& keywords) {
+            auto options = options_from<TextGenerationOptions>(keywords);
+            RunningTokens tokens(std::move(on_token));
+            options.on_token = tokens.callback();
+            options.stop_ids = stop_ids;
+            return run_with(tokens, [&] { return self.generate(text, options); });
+          },
+          py::arg("text"), py::kw_only(), py::arg("on_token") = py::none(),
+          py::arg("stop_ids") = std::vector<int64_t>{}, generate_doc.c_str())
+      .def_property_readonly("stop_ids", &ZImageTextEncoder::stop_ids,
+                             "The ids that end a text: <|im_end|>, <|endoftext|>, and what the configurations name.")
       .def("state_dict", &ZImageTextEncoder::state_dict, NoGil(),
            "The weights under transformers' names without 'model.', as they are kept; quantised ones as float32.")
       .def_property_readonly("hidden_size", &ZImageTextEncoder::hidden_size)

@@ -3,6 +3,7 @@
 #include "bindings.hpp"
 #include "chat.hpp"
 #include "generate_options.hpp"
+#include "layer_weights.hpp"
 #include "models.hpp"
 #include "record.hpp"
 #include "tensors.hpp"
@@ -34,10 +35,10 @@ GenerateResult generate(const ZImagePipeline& self, const std::vector<std::strin
 
 EncodingOutput encode_prompt(const ZImagePipeline& self,
                              const std::variant<std::string, std::vector<std::string>>& prompts,
-                             std::optional<int64_t> hidden_layer, const py::kwargs& chat) {
+                             std::optional<int64_t> hidden_layer, const WeightsArgument& layer_weights,
+                             const SpansArgument& layer_spans, const py::kwargs& chat) {
   const ChatOptions chat_options = chat_options_from(chat);
-  EncodeOptions options;
-  if (hidden_layer) options.hidden_layer = *hidden_layer;
+  const EncodeOptions options = encode_options(hidden_layer, layer_weights, layer_spans);
   py::gil_scoped_release released;
   EncodingOutput output = self.encode_prompt(as_list(prompts), chat_options, options);
   output.embeddings = ordinary(std::move(output.embeddings));
@@ -62,11 +63,14 @@ void bind_z_image_pipeline(py::module_& m) {
       .read_only("seeds", &GenerateResult::seeds)
       .read_only("sigmas", &GenerateResult::sigmas)
       .read_only("token_counts", &GenerateResult::token_counts)
+      .read_only("caption_lengths", &GenerateResult::caption_lengths)
+      .read_only("compression_ratios", &GenerateResult::compression_ratios)
       .read_only("formatted_prompts", &GenerateResult::formatted_prompts)
       .read_only("vl", &GenerateResult::vl)
       .read_only("warnings", &GenerateResult::warnings)
       .read_only("model", &GenerateResult::model)
       .read_only("loras", &GenerateResult::loras)
+      .read_only("prompt_template", &GenerateResult::prompt_template, "That the prompts were read in.")
       .read_only("vae_tiled", &GenerateResult::vae_tiled, "Whether the autoencoder worked tile by tile.")
       .read_only("timings", &GenerateResult::timings);
 
@@ -80,7 +84,8 @@ void bind_z_image_pipeline(py::module_& m) {
       },
       py::arg("path") = py::none());
   cls.def("generate", &generate, py::arg("prompts"), py::arg("options"))
-      .def("encode_prompt", &encode_prompt, py::arg("prompts"), py::kw_only(), py::arg("hidden_layer") = py::none())
+      .def("encode_prompt", &encode_prompt, py::arg("prompts"), py::kw_only(), py::arg("hidden_layer") = py::none(),
+           py::arg("layer_weights") = py::none(), py::arg("layer_spans") = py::none())
       .def(
           "load_loras",
           [](ZImagePipeline& self, const std::vector<Lora>& loras, bool strict) {

@@ -94,11 +94,16 @@ void bind_z_image_transformer(py::module_& m) {
           "prompt_embeds: a list of [tokens, cap_feat_dim], a batch of them, or the result of condition().")
       .def(
           "condition",
-          [](const ZImageTransformer& self, const std::variant<at::Tensor, std::vector<at::Tensor>>& prompt_embeds) {
-            if (const auto* batch = std::get_if<at::Tensor>(&prompt_embeds)) return self.condition(batch->unbind(0));
-            return self.condition(std::get<std::vector<at::Tensor>>(prompt_embeds));
+          [](const ZImageTransformer& self, const std::variant<at::Tensor, std::vector<at::Tensor>>& prompt_embeds,
+             bool extrapolate) {
+            const ConditionOptions options{.extrapolate = extrapolate};
+            if (const auto* batch = std::get_if<at::Tensor>(&prompt_embeds))
+              return self.condition(batch->unbind(0), options);
+            return self.condition(std::get<std::vector<at::Tensor>>(prompt_embeds), options);
           },
-          py::arg("prompt_embeds"), NoGil(), "Prompt embeddings made ready for every step.")
+          py::arg("prompt_embeds"), py::kw_only(), py::arg("extrapolate") = false, NoGil(),
+          "Prompt embeddings made ready for every step. extrapolate: take captions past max_caption_len, at positions\n"
+          "the model was not trained on.")
       .def("state_dict", &ZImageTransformer::state_dict, NoGil(),
            "The weights under their diffusers names, as they are kept; quantised ones as float32.")
       .def_property_readonly("config", &ZImageTransformer::config)

@@ -2,7 +2,7 @@
 
 import enum
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal, overload
 
@@ -18,10 +18,12 @@ __all__: list[str]
 __version__: str
 torch_version: str
 SEQ_MULTI_OF: int
+MAX_TEXT_SEQ_LEN: int
 
 _Path = str | os.PathLike[str]
 _Device = str | torch.device
 _DType = Literal["auto", "float32", "bfloat16", "float16"] | torch.dtype
+_LayerWeights = Mapping[int, float] | str
 _OutputType = Literal["pil", "np", "pt", "latent"]
 _ImageText = Mapping[str, str] | Sequence[tuple[str, str]]
 _Picture = np.ndarray | PIL.Image.Image  # or an Image of ours
@@ -139,12 +141,18 @@ class GenerateOptions:
     shift: float | None
     sigmas: list[float]
     hidden_layer: int
+    layer_weights: str
+    layer_spans: list[str]
+    long_prompt_mode: str
+    max_text_tokens: int | None
     system_prompt: str
     thinking_content: str
     assistant_content: str
-    force_think_block: bool
+    force_think_block: bool | None
     strip_quotes: bool
     clean_whitespace: bool
+    template: str
+    templates_dir: str
     strength: float | None
     outpaint: list[float]
     mask_feather: int
@@ -174,6 +182,7 @@ class GenerateOptions:
     on_step: Callable[[StepInfo], bool | None] | None
     prompt_embeds: list[torch.Tensor] | None
     vl_image: Image | None
+    prompt_template: Template | None
     def __init__(
         self,
         *,
@@ -189,12 +198,18 @@ class GenerateOptions:
         shift: float | None = ...,
         sigmas: Sequence[float] | None = ...,
         hidden_layer: int | None = ...,
+        layer_weights: _LayerWeights | None = ...,
+        layer_spans: str | Sequence[str] | None = ...,
+        long_prompt_mode: _LongPromptMode | None = ...,
+        max_text_tokens: int | None = ...,
         system_prompt: str | None = ...,
         thinking_content: str | None = ...,
         assistant_content: str | None = ...,
         force_think_block: bool | None = ...,
         strip_quotes: bool | None = ...,
         clean_whitespace: bool | None = ...,
+        template: _Path | Template | None = ...,
+        templates_dir: _Path | None = ...,
         strength: float | None = ...,
         outpaint: Sequence[float] | None = ...,
         mask_feather: int | None = ...,
@@ -224,6 +239,7 @@ class GenerateOptions:
         on_step: Callable[[StepInfo], bool | None] | None = ...,
         prompt_embeds: Sequence[torch.Tensor] | None = ...,
         vl_image: _Source | Image | None = ...,
+        prompt_template: Template | None = ...,
     ) -> None: ...
     def __copy__(self) -> Self: ...
     @staticmethod
@@ -357,6 +373,55 @@ def convert_weights(
 ) -> ConvertReport: ...
 def demo_model_path() -> Path: ...
 
+# Templates of prompts.
+
+class Template:
+    name: str
+    description: str
+    category: str
+    system_prompt: str
+    thinking_content: str
+    assistant_content: str
+    add_think_block: bool
+    metadata: dict[str, str]
+    path: Path
+    def __init__(
+        self,
+        *,
+        name: str | None = ...,
+        description: str | None = ...,
+        category: str | None = ...,
+        system_prompt: str | None = ...,
+        thinking_content: str | None = ...,
+        assistant_content: str | None = ...,
+        add_think_block: bool | None = ...,
+        metadata: Mapping[str, str] | None = ...,
+        path: _Path | None = ...,
+    ) -> None: ...
+
+class TemplateRegistry:
+    def __init__(self) -> None: ...
+    @staticmethod
+    def standard(own_folder: _Path = ...) -> TemplateRegistry: ...
+    def add(self, template: Template) -> None: ...
+    def load_file(self, path: _Path) -> None: ...
+    def load_directory(self, folder: _Path) -> int: ...
+    def overlay(self, other: TemplateRegistry) -> None: ...
+    def get(self, name: str) -> Template | None: ...
+    def list_names(self) -> list[str]: ...
+    def list_by_category(self, category: str) -> list[str]: ...
+    @property
+    def categories(self) -> list[str]: ...
+    def search(self, words: str) -> list[str]: ...
+    def __getitem__(self, name: str) -> Template: ...
+    def __contains__(self, name: str) -> bool: ...
+    def __iter__(self) -> Iterator[str]: ...
+    def __len__(self) -> int: ...
+
+def load_template(path: _Path) -> Template: ...
+def builtin_templates_path() -> Path: ...
+def user_templates_path() -> Path: ...
+
 # Chat text.
 
 class Role(enum.Enum):
@@ -387,9 +452,12 @@ class ChatOptions:
     system_prompt: str
     thinking_content: str
     assistant_content: str
-    force_think_block: bool
+    force_think_block: bool | None
     strip_quotes: bool
     clean_whitespace: bool
+    template: str
+    templates_dir: str
+    prompt_template: Template | None
     def __init__(
         self,
         *,
@@ -399,6 +467,9 @@ class ChatOptions:
         force_think_block: bool | None = ...,
         strip_quotes: bool | None = ...,
         clean_whitespace: bool | None = ...,
+        template: _Path | Template | None = ...,
+        templates_dir: _Path | None = ...,
+        prompt_template: Template | None = ...,
     ) -> None: ...
 
 def make_conversation(
@@ -410,6 +481,9 @@ def make_conversation(
     force_think_block: bool | None = ...,
     strip_quotes: bool | None = ...,
     clean_whitespace: bool | None = ...,
+    template: _Path | Template | None = ...,
+    templates_dir: _Path | None = ...,
+    prompt_template: Template | None = ...,
 ) -> Conversation: ...
 def render(conversation: Conversation) -> str: ...
 def format_prompt(
@@ -421,7 +495,11 @@ def format_prompt(
     force_think_block: bool | None = ...,
     strip_quotes: bool | None = ...,
     clean_whitespace: bool | None = ...,
+    template: _Path | Template | None = ...,
+    templates_dir: _Path | None = ...,
+    prompt_template: Template | None = ...,
 ) -> str: ...
+def resolve_template(options: ChatOptions) -> ChatOptions: ...
 def clean_content(text: str) -> str: ...
 def strip_quotes(text: str) -> str: ...
 
@@ -469,6 +547,47 @@ class Qwen3Config:
     def rms_norm_eps(self) -> float: ...
     @property
     def rope_theta(self) -> float: ...
+    @property
+    def tie_word_embeddings(self) -> bool: ...
+
+class TokenInfo:
+    @property
+    def step(self) -> int: ...
+    @property
+    def id(self) -> int: ...
+    @property
+    def text(self) -> str: ...
+
+class GeneratedText:
+    @property
+    def text(self) -> str: ...
+    @property
+    def token_ids(self) -> list[int]: ...
+    @property
+    def prompt_tokens(self) -> int: ...
+    @property
+    def stop_id(self) -> int | None: ...
+    @property
+    def seed(self) -> int: ...
+    @property
+    def prompt_seconds(self) -> float: ...
+    @property
+    def seconds(self) -> float: ...
+    @property
+    def finish_reason(self) -> str: ...
+
+def sampling_probabilities(
+    logits: torch.Tensor,
+    *,
+    prompt_ids: Sequence[int] = ...,
+    generated_ids: Sequence[int] = ...,
+    temperature: float | None = ...,
+    top_k: int | None = ...,
+    top_p: float | None = ...,
+    min_p: float | None = ...,
+    repetition_penalty: float | None = ...,
+    presence_penalty: float | None = ...,
+) -> torch.Tensor: ...
 
 class ZImageTextEncoder:
     @staticmethod
@@ -489,8 +608,37 @@ class ZImageTextEncoder:
         vae_path: _Path | None = ...,
         lora: _Path | Sequence[_Path] | None = ...,
     ) -> ZImageTextEncoder: ...
-    def encode(self, texts: str | Sequence[str], *, hidden_layer: int | None = ...) -> EncodingOutput: ...
+    def encode(
+        self,
+        texts: str | Sequence[str],
+        *,
+        hidden_layer: int | None = ...,
+        layer_weights: _LayerWeights | None = ...,
+        layer_spans: str | Sequence[str] | None = ...,
+    ) -> EncodingOutput: ...
+    @overload
     def hidden_states(self, input_ids: torch.Tensor | Sequence[int], layer: int) -> torch.Tensor: ...
+    @overload
+    def hidden_states(
+        self, input_ids: torch.Tensor | Sequence[int], layer: Sequence[int] | Literal["all"]
+    ) -> list[torch.Tensor]: ...
+    def generate(
+        self,
+        text: str,
+        *,
+        on_token: Callable[[TokenInfo], bool | None] | None = ...,
+        stop_ids: Sequence[int] = ...,
+        max_new_tokens: int | None = ...,
+        seed: int | None = ...,
+        temperature: float | None = ...,
+        top_k: int | None = ...,
+        top_p: float | None = ...,
+        min_p: float | None = ...,
+        repetition_penalty: float | None = ...,
+        presence_penalty: float | None = ...,
+    ) -> GeneratedText: ...
+    @property
+    def stop_ids(self) -> list[int]: ...
     def state_dict(self) -> dict[str, torch.Tensor]: ...
     @property
     def hidden_size(self) -> int: ...
@@ -500,6 +648,77 @@ class ZImageTextEncoder:
     def tokenizer(self) -> Tokenizer: ...
     @property
     def unused_weights(self) -> list[str]: ...
+
+class OutlierDimension:
+    @property
+    def dim(self) -> int: ...
+    @property
+    def magnitude(self) -> float: ...
+    @property
+    def ratio(self) -> float: ...
+
+class LayerStatistics:
+    @property
+    def mean(self) -> float: ...
+    @property
+    def std(self) -> float: ...
+    @property
+    def min(self) -> float: ...
+    @property
+    def max(self) -> float: ...
+    @property
+    def row_norm_mean(self) -> float: ...
+    @property
+    def row_norm_min(self) -> float: ...
+    @property
+    def row_norm_max(self) -> float: ...
+    @property
+    def outliers(self) -> list[OutlierDimension]: ...
+
+def layer_statistics(states: torch.Tensor, outlier_threshold: float = ...) -> LayerStatistics: ...
+
+class ConfigDifference:
+    @property
+    def reference(self) -> float: ...
+    @property
+    def actual(self) -> float: ...
+
+class CompatibilityReport:
+    @property
+    def compatible(self) -> bool: ...
+    @property
+    def model_name(self) -> str: ...
+    @property
+    def hidden_size(self) -> int: ...
+    @property
+    def num_hidden_layers(self) -> int: ...
+    @property
+    def max_position_embeddings(self) -> int: ...
+    @property
+    def errors(self) -> list[str]: ...
+    @property
+    def warnings(self) -> list[str]: ...
+    @property
+    def config_diff(self) -> dict[str, ConfigDifference]: ...
+
+def check_compatibility(encoder: _Path, transformer: _Path | None = ...) -> CompatibilityReport: ...
+
+# Long prompts.
+
+class LongPromptMode(enum.Enum):
+    truncate = ...
+    interpolate = ...
+    pool = ...
+    attention_pool = ...
+    extrapolate = ...
+    segments = ...
+
+_LongPromptMode = (
+    Literal["truncate", "interpolate", "pool", "attention_pool", "extrapolate", "segments"] | LongPromptMode
+)
+
+def compress_embeddings(embeds: torch.Tensor, max_len: int = ..., mode: _LongPromptMode = ...) -> torch.Tensor: ...
+def estimate_quality_loss(tokens: int, max_len: int, mode: _LongPromptMode) -> str: ...
 
 # Scheduler and guidance.
 
@@ -648,7 +867,9 @@ class ZImageTransformer:
         t: torch.Tensor | float | Sequence[float],
         prompt_embeds: torch.Tensor | Sequence[torch.Tensor] | Conditioning,
     ) -> list[torch.Tensor]: ...
-    def condition(self, prompt_embeds: torch.Tensor | Sequence[torch.Tensor]) -> Conditioning: ...
+    def condition(
+        self, prompt_embeds: torch.Tensor | Sequence[torch.Tensor], *, extrapolate: bool = ...
+    ) -> Conditioning: ...
     def state_dict(self) -> dict[str, torch.Tensor]: ...
     @property
     def config(self) -> ZImageTransformerConfig: ...
@@ -852,6 +1073,8 @@ class GenerateResult:
     seeds: list[int]
     sigmas: list[float]
     token_counts: list[int]
+    caption_lengths: list[int]
+    compression_ratios: list[float]
     formatted_prompts: list[str]
     vl: "_VLExtraction | None"
     warnings: list[str]
@@ -949,12 +1172,18 @@ class ZImagePipeline:
         shift: float | None = ...,
         sigmas: Sequence[float] | None = ...,
         hidden_layer: int | None = ...,
+        layer_weights: _LayerWeights | None = ...,
+        layer_spans: str | Sequence[str] | None = ...,
+        long_prompt_mode: _LongPromptMode | None = ...,
+        max_text_tokens: int | None = ...,
         system_prompt: str | None = ...,
         thinking_content: str | None = ...,
         assistant_content: str | None = ...,
         force_think_block: bool | None = ...,
         strip_quotes: bool | None = ...,
         clean_whitespace: bool | None = ...,
+        template: _Path | Template | None = ...,
+        templates_dir: _Path | None = ...,
         strength: float | None = ...,
         outpaint: Sequence[float] | None = ...,
         mask_feather: int | None = ...,
@@ -983,6 +1212,7 @@ class ZImagePipeline:
         on_step: Callable[[StepInfo], bool | None] | None = ...,
         prompt_embeds: Sequence[torch.Tensor] | None = ...,
         vl_image: _Source | Image | None = ...,
+        prompt_template: Template | None = ...,
     ) -> GenerateResult: ...
     def img2img(
         self,
@@ -1003,12 +1233,18 @@ class ZImagePipeline:
         shift: float | None = ...,
         sigmas: Sequence[float] | None = ...,
         hidden_layer: int | None = ...,
+        layer_weights: _LayerWeights | None = ...,
+        layer_spans: str | Sequence[str] | None = ...,
+        long_prompt_mode: _LongPromptMode | None = ...,
+        max_text_tokens: int | None = ...,
         system_prompt: str | None = ...,
         thinking_content: str | None = ...,
         assistant_content: str | None = ...,
         force_think_block: bool | None = ...,
         strip_quotes: bool | None = ...,
         clean_whitespace: bool | None = ...,
+        template: _Path | Template | None = ...,
+        templates_dir: _Path | None = ...,
         strength: float | None = ...,
         outpaint: Sequence[float] | None = ...,
         mask_feather: int | None = ...,
@@ -1036,6 +1272,7 @@ class ZImagePipeline:
         on_step: Callable[[StepInfo], bool | None] | None = ...,
         prompt_embeds: Sequence[torch.Tensor] | None = ...,
         vl_image: _Source | Image | None = ...,
+        prompt_template: Template | None = ...,
     ) -> GenerateResult: ...
     def inpaint(
         self,
@@ -1057,12 +1294,18 @@ class ZImagePipeline:
         shift: float | None = ...,
         sigmas: Sequence[float] | None = ...,
         hidden_layer: int | None = ...,
+        layer_weights: _LayerWeights | None = ...,
+        layer_spans: str | Sequence[str] | None = ...,
+        long_prompt_mode: _LongPromptMode | None = ...,
+        max_text_tokens: int | None = ...,
         system_prompt: str | None = ...,
         thinking_content: str | None = ...,
         assistant_content: str | None = ...,
         force_think_block: bool | None = ...,
         strip_quotes: bool | None = ...,
         clean_whitespace: bool | None = ...,
+        template: _Path | Template | None = ...,
+        templates_dir: _Path | None = ...,
         strength: float | None = ...,
         outpaint: Sequence[float] | None = ...,
         mask_feather: int | None = ...,
@@ -1089,18 +1332,24 @@ class ZImagePipeline:
         on_step: Callable[[StepInfo], bool | None] | None = ...,
         prompt_embeds: Sequence[torch.Tensor] | None = ...,
         vl_image: _Source | Image | None = ...,
+        prompt_template: Template | None = ...,
     ) -> GenerateResult: ...
     def encode_prompt(
         self,
         prompt: str | Sequence[str],
         *,
         hidden_layer: int | None = ...,
+        layer_weights: _LayerWeights | None = ...,
+        layer_spans: str | Sequence[str] | None = ...,
         system_prompt: str | None = ...,
         thinking_content: str | None = ...,
         assistant_content: str | None = ...,
         force_think_block: bool | None = ...,
         strip_quotes: bool | None = ...,
         clean_whitespace: bool | None = ...,
+        template: _Path | Template | None = ...,
+        templates_dir: _Path | None = ...,
+        prompt_template: Template | None = ...,
     ) -> EncodingOutput: ...
     @property
     def text_encoder(self) -> ZImageTextEncoder: ...

@@ -11,4 +11,9 @@ std::filesystem::path library_folder() {
   return std::filesystem::weakly_canonical(info.dli_fname, ignored).parent_path();
 }
 
+std::array<std::filesystem::path, 2> library_data_folders() {
+  const std::filesystem::path folder = library_folder();
+  return {(folder / "../share/llmdit").lexically_normal(), (folder / "share/llmdit").lexically_normal()};
+}
+
 }  // namespace llmdit

@@ -33,7 +33,20 @@ struct FieldText {
   double maximum = std::numeric_limits<double>::infinity();
 };
 
+/// Specialise with `static std::string write(const T&)` and `static T read(std::string_view)`, which may throw
+/// invalid_argument, for a type that stands as text in a table.
+template <class T>
+struct OptionText;
+
+template <class T>
+concept HasOptionText = requires(const T& value) { OptionText<T>::write(value); };
+
 namespace option_table {
+
+template <class T>
+inline constexpr bool is_text_list = false;
+template <HasOptionText T>
+inline constexpr bool is_text_list<std::vector<T>> = true;
 
 template <FixedString Name>
 inline constexpr auto dashed = [] {
@@ -73,9 +86,9 @@ constexpr OptionKind kind_of() {
   if constexpr (std::is_same_v<T, int64_t>) return OptionKind::integer;
   if constexpr (std::is_same_v<T, uint64_t>) return OptionKind::unsigned_integer;
   if constexpr (std::is_same_v<T, double>) return OptionKind::number;
-  if constexpr (std::is_same_v<T, std::string>) return OptionKind::text;
+  if constexpr (std::is_same_v<T, std::string> || HasOptionText<T>) return OptionKind::text;
   if constexpr (std::is_same_v<T, std::vector<double>>) return OptionKind::numbers;
-  if constexpr (std::is_same_v<T, std::vector<std::string>>) return OptionKind::texts;
+  if constexpr (std::is_same_v<T, std::vector<std::string>> || is_text_list<T>) return OptionKind::texts;
   if constexpr (std::is_enum_v<T>) return OptionKind::choice;
 }
 
@@ -83,6 +96,12 @@ template <class T>
 OptionValue to_value(const T& member) {
   if constexpr (std::is_enum_v<T>) {
     return std::string(enum_name(member));
+  } else if constexpr (HasOptionText<T>) {
+    return OptionText<T>::write(member);
+  } else if constexpr (is_text_list<T>) {
+    std::vector<std::string> texts;
+    for (const auto& item : member) texts.push_back(OptionText<typename T::value_type>::write(item));
+    return texts;
   } else {
     return member;
   }
@@ -92,6 +111,13 @@ template <class T>
 T from_value(const OptionValue& value) {
   if constexpr (std::is_enum_v<T>) {
     return *parse_enum<T>(std::get<std::string>(value));
+  } else if constexpr (HasOptionText<T>) {
+    return OptionText<T>::read(std::get<std::string>(value));
+  } else if constexpr (is_text_list<T>) {
+    T items;
+    for (const std::string& text : std::get<std::vector<std::string>>(value))
+      items.push_back(OptionText<typename T::value_type>::read(text));
+    return items;
   } else {
     return std::get<T>(value);
   }

@@ -35,7 +35,8 @@ at::Tensor to_rows(const at::Tensor& embeddings, std::string_view operation, std
 
 at::Tensor to_output(const at::Tensor& result, const at::Tensor& like, std::string_view operation) {
   const at::Tensor output = result.to(like.options());
-  check(is_finite(output), operation, "expected a result that {} can hold, got numbers up to {:.3g}; give a wider type",
+  check(is_finite(output.to(result.scalar_type())), operation,
+        "expected a result that {} can hold, got numbers up to {:.3g}; give a wider type",
         c10::toString(like.scalar_type()), result.abs().max().item<double>());
   return output;
 }

@@ -1,7 +1,6 @@
 // Reading and writing of reference statistics, as .npz and as .json.
 #include <ATen/ATen.h>
 
-#include <limits>
 #include <nlohmann/json.hpp>
 #include <span>
 #include <vector>
@@ -18,7 +17,6 @@ namespace llmdit {
 namespace {
 
 constexpr std::string_view op = "reference_statistics";
-constexpr double largest_float = std::numeric_limits<float>::max();
 
 bool is_npz(const std::filesystem::path& path) {
   const std::filesystem::path suffix = path.extension();
@@ -26,8 +24,6 @@ bool is_npz(const std::filesystem::path& path) {
         io::printable_path(path));
   return suffix == ".npz";
 }
-
-at::Tensor to_tensor(const std::vector<float>& numbers) { return at::tensor(numbers, at::kFloat); }
 
 std::vector<float> to_floats(const at::Tensor& tensor) {
   const at::Tensor values = tensor.to(at::kCPU, at::kFloat).contiguous();
@@ -42,13 +38,14 @@ class Arrays {
 
   bool has(const std::string& name) const { return arrays_.contains(name); }
 
-  std::vector<float> numbers(const std::string& name) const {
+  at::Tensor numbers(const std::string& name) const {
     const io::NpyArray& array = get(name);
     if (array.shape.size() != 1) wrong(name, "an array of one dimension");
-    if (const auto* floats = std::get_if<std::vector<float>>(&array.values)) return *floats;
-    const auto* doubles = std::get_if<std::vector<double>>(&array.values);
-    if (!doubles) wrong(name, "floating-point numbers");
-    return {doubles->begin(), doubles->end()};
+    if (const auto* floats = std::get_if<std::vector<float>>(&array.values)) return at::tensor(*floats, at::kFloat);
+    if (const auto* doubles = std::get_if<std::vector<double>>(&array.values)) {
+      return at::tensor(*doubles, at::kDouble).to(at::kFloat);
+    }
+    wrong(name, "floating-point numbers");
   }
 
   double number(const std::string& name) const {
@@ -91,8 +88,8 @@ class Arrays {
 
 ReferenceStatistics load_npz(const std::filesystem::path& path) {
   const Arrays arrays(path);
-  ReferenceStatistics statistics{.per_dim_mean = to_tensor(arrays.numbers("per_dim_mean")),
-                                 .per_dim_std = to_tensor(arrays.numbers("per_dim_std")),
+  ReferenceStatistics statistics{.per_dim_mean = arrays.numbers("per_dim_mean"),
+                                 .per_dim_std = arrays.numbers("per_dim_std"),
                                  .global_mean = arrays.number("global_mean"),
                                  .global_std = arrays.number("global_std")};
   if (arrays.has("model")) statistics.model = arrays.text("model");
@@ -117,22 +114,14 @@ void save_npz(const ReferenceStatistics& statistics, const std::filesystem::path
   io::write_npz(path, arrays);
 }
 
-/// Numbers that float32 can hold; JSON has doubles.
-std::vector<float> floats_of(const io::JsonObject& json, std::string_view key) {
-  const auto numbers = json.get<std::vector<double>>(key);
-  for (double number : numbers) {
-    if (!(std::abs(number) <= largest_float)) {
-      fail(ErrorCode::unsupported, op, "{}: expected numbers that float32 can hold under \"{}\", got {}",
-           io::printable_path(json.path()), key, number);
-    }
-  }
-  return {numbers.begin(), numbers.end()};
+at::Tensor numbers_of(const io::JsonObject& json, std::string_view key) {
+  return at::tensor(json.get<std::vector<double>>(key), at::kDouble).to(at::kFloat);
 }
 
 ReferenceStatistics load_json(const std::filesystem::path& path) {
   const io::JsonObject json = io::JsonObject::read(path);
-  return {.per_dim_mean = to_tensor(floats_of(json, "per_dim_mean")),
-          .per_dim_std = to_tensor(floats_of(json, "per_dim_std")),
+  return {.per_dim_mean = numbers_of(json, "per_dim_mean"),
+          .per_dim_std = numbers_of(json, "per_dim_std"),
           .global_mean = json.get<double>("global_mean"),
           .global_std = json.get<double>("global_std"),
           .model = json.get_or<std::string>("model", ""),

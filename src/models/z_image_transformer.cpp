@@ -188,21 +188,23 @@ ZImageTransformerModel::ZImageTransformerModel(const nn::Weights& weights, const
 }
 
 Conditioning ZImageTransformerModel::condition(std::span<const at::Tensor> prompt_embeds,
-                                               const std::stop_token& stop) const {
+                                               const ConditionOptions& options) const {
   // cap_embedder -> pad to a multiple of 32 -> context_refiner; attended rows are those of the own caption
   Conditioning conditioning;
   for (const at::Tensor& embeds : prompt_embeds) {
     check(embeds.defined() && embeds.dim() == 2 && embeds.size(1) == config_.cap_feat_dim, "transformer",
           "expected prompt_embeds of [tokens, {}], got {}", config_.cap_feat_dim,
           embeds.defined() ? fmt::format("[{}]", fmt::join(embeds.sizes(), ", ")) : "none");
-    check(embeds.size(0) >= 1 && embeds.size(0) <= max_caption_len(config_), "transformer",
-          "expected 1 to {} caption tokens, got {}; shorten the prompt", max_caption_len(config_), embeds.size(0));
+    // Positions are computed, so that past the rope table's end nothing breaks but what the model has learnt.
+    check(embeds.size(0) >= 1 && (options.extrapolate || embeds.size(0) <= max_caption_len(config_)), "transformer",
+          "expected 1 to {} caption tokens, got {}; compress_embeddings shortens them, extrapolate takes them all",
+          max_caption_len(config_), embeds.size(0));
     const at::Tensor cap_feats = embeds.to(cap_pad_token_.options());
     PackedRows rows{.x = pad_rows(cap_embedder_(cap_norm_(cap_feats)), cap_pad_token_), .freqs_cis = {}, .lengths = {}};
     rows.freqs_cis = caption_freqs(rows.x.size(0)).to(rows.x.device());
     rows.lengths = {rows.x.size(0)};
     for (const Block& block : context_refiner_) {
-      check_stop(stop, "transformer");
+      check_stop(options.stop, "transformer");
       block(rows);
     }
     conditioning.captions.push_back(rows.x);

@@ -24,7 +24,7 @@ class ZImageTransformerModel {
  public:
   ZImageTransformerModel(const nn::Weights& weights, const ZImageTransformerConfig& config);
 
-  Conditioning condition(std::span<const at::Tensor> prompt_embeds, const std::stop_token& stop) const;
+  Conditioning condition(std::span<const at::Tensor> prompt_embeds, const ConditionOptions& options) const;
   std::vector<at::Tensor> forward(std::span<const at::Tensor> latents, const at::Tensor& t,
                                   const Conditioning& conditioning, const std::stop_token& stop) const;
 

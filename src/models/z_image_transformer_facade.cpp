@@ -122,10 +122,11 @@ ZImageTransformer ZImageTransformer::patched(const WeightPatches& patches) const
 
 std::map<std::string, std::vector<int64_t>> ZImageTransformer::weight_shapes() const { return impl_->store.shapes(); }
 
-Conditioning ZImageTransformer::condition(std::span<const at::Tensor> prompt_embeds, std::stop_token stop) const {
+Conditioning ZImageTransformer::condition(std::span<const at::Tensor> prompt_embeds,
+                                          const ConditionOptions& options) const {
   return translate_errors("transformer", [&] {
     const c10::NoGradGuard guard;
-    return impl_->model.condition(prompt_embeds, stop);
+    return impl_->model.condition(prompt_embeds, options);
   });
 }
 

@@ -21,14 +21,13 @@ std::filesystem::path demo_model_path() {
     fail(ErrorCode::not_found, "demo_model", "expected a model_index.json in LLMDIT_DEMO_MODEL = {}, found none",
          named);
   }
-  const std::filesystem::path folder = library_folder();
-  for (const char* relative : {"../share/llmdit/demo_model", "share/llmdit/demo_model"}) {
-    const auto path = (folder / relative).lexically_normal();
-    if (is_model(path)) return path;
+  const auto folders = library_data_folders();
+  for (const auto& folder : folders) {
+    if (is_model(folder / "demo_model")) return folder / "demo_model";
   }
   fail(ErrorCode::not_found, "demo_model",
        "expected the demo model in {}, found none; name a model instead, or set LLMDIT_DEMO_MODEL",
-       (folder / "../share/llmdit/demo_model").lexically_normal().string());
+       (folders.front() / "demo_model").string());
 }
 
 }  // namespace llmdit

@@ -77,10 +77,19 @@ std::vector<std::string> effect_warnings(std::span<const std::string> prompts, c
   if (options.negative_prompt_embeds && !options.negative_prompt.empty()) {
     warnings.push_back("negative_prompt has no effect: negative_prompt_embeds is given");
   }
-  if (options.prompt_embeds &&
-      (options.chat != ChatOptions{} || options.hidden_layer != GenerateOptions{}.hidden_layer)) {
-    warnings.push_back("chat options and hidden_layer have no effect on prompt_embeds that are given");
+  const bool own_layer = options.hidden_layer != GenerateOptions{}.hidden_layer;
+  const bool own_mix = !options.layer_weights.empty() || !options.layer_spans.empty();
+  if (options.prompt_embeds && (options.chat != ChatOptions{} || own_layer || own_mix)) {
+    warnings.push_back("chat options and hidden layers have no effect on prompt_embeds that are given");
   }
+  if (own_layer && !options.layer_weights.empty()) {
+    warnings.push_back("hidden_layer has no effect: layer_weights is given");
+  }
+  if (options.max_text_tokens && options.long_prompt_mode == LongPromptMode::extrapolate) {
+    warnings.push_back("max_text_tokens has no effect while long_prompt_mode is extrapolate");
+  }
+  if (options.chat.template_name.empty() && !options.chat.templates_dir.empty())
+    warnings.push_back("templates_dir has no effect without a template");
   std::ranges::move(source_warnings(options), std::back_inserter(warnings));
   std::ranges::move(reference_warnings(options), std::back_inserter(warnings));
   // Initial latents leave noise to be drawn only where a part of an image is painted anew.

@@ -2,6 +2,7 @@
 
 #include "base/enum_table.hpp"
 #include "base/option_table.hpp"
+#include "conditioning/long_prompt_mode.hpp"
 #include "conditioning/names.hpp"
 #include "pipeline/vl_names.hpp"
 
@@ -19,6 +20,18 @@ struct EnumTable<TilingMode> {
       {TilingMode::automatic, "auto"}, {TilingMode::on, "on"}, {TilingMode::off, "off"}};
 };
 
+template <>
+struct OptionText<LayerWeights> {
+  static std::string write(const LayerWeights& weights) { return to_string(weights); }
+  static LayerWeights read(std::string_view text) { return parse_layer_weights(text); }
+};
+
+template <>
+struct OptionText<LayerSpan> {
+  static std::string write(const LayerSpan& span) { return to_string(span); }
+  static LayerSpan read(std::string_view text) { return parse_layer_span(text); }
+};
+
 namespace {
 
 using Options = GenerateOptions;
@@ -27,6 +40,7 @@ using Options = GenerateOptions;
 constexpr double max_side = 65536;
 constexpr double max_batch = 1024;
 constexpr double max_feather = 1024;
+constexpr double max_tokens = 1 << 24;
 constexpr double seed_bound = 18446744073709551615.0;
 
 constexpr OptionField generate_fields[] = {
@@ -82,6 +96,19 @@ constexpr OptionField generate_fields[] = {
          .help = "state taken: 0 embeddings, k after block k, -1 normed last",
          .minimum = -1000,
          .maximum = 1000}),
+    field<Options, "layer_weights", &Options::layer_weights>(
+        {.section = "encoder", .help = "a mix instead, layer:weight,... e.g. -2:0.7,-5:0.3"}),
+    field<Options, "layer_spans", &Options::layer_spans>(
+        {.section = "encoder",
+         .help = "mix of tokens BEGIN to END - 1, e.g. 3:9=-5:1; several may be given",
+         .flag = "layer-span"}),
+    field<Options, "long_prompt_mode", &Options::long_prompt_mode>(
+        {.section = "pipeline", .help = "what becomes of a prompt past the limit"}),
+    field<Options, "max_text_tokens", &Options::max_text_tokens>(
+        {.section = "pipeline",
+         .help = "the limit; default and most the transformer's",
+         .minimum = 1,
+         .maximum = max_tokens}),
     field<Options, "system_prompt", &Options::chat, &ChatOptions::system_prompt>(
         {.section = "generation", .help = "text of a system turn before the prompt"}),
     field<Options, "thinking_content", &Options::chat, &ChatOptions::thinking_content>(
@@ -89,11 +116,15 @@ constexpr OptionField generate_fields[] = {
     field<Options, "assistant_content", &Options::chat, &ChatOptions::assistant_content>(
         {.section = "generation", .help = "start of the assistant's answer"}),
     field<Options, "force_think_block", &Options::chat, &ChatOptions::force_think_block>(
-        {.section = "generation", .help = "an empty think block when there is no thinking content"}),
+        {.section = "generation", .help = "an empty think block; default as the template has it, else none"}),
     field<Options, "strip_quotes", &Options::chat, &ChatOptions::strip_quotes>(
         {.section = "generation", .help = "delete every double quote from the chat text"}),
     field<Options, "clean_whitespace", &Options::chat, &ChatOptions::clean_whitespace>(
         {.section = "generation", .help = "trim and squeeze blanks in the chat text"}),
+    field<Options, "template", &Options::chat, &ChatOptions::template_name>(
+        {.section = "generation", .help = "prompt template for the parts not given: its name, or a .md file"}),
+    field<Options, "templates_dir", &Options::chat, &ChatOptions::templates_dir>(
+        {.section = "generation", .help = "folder of own templates, over the built-in ones"}),
     field<Options, "strength", &Options::strength>(
         {.section = "generation",
          .help = "0 keeps the image, 1 starts from noise; default 0.75, with a mask 1",

@@ -7,8 +7,10 @@
 #include "base/check.hpp"
 #include "base/stop.hpp"
 #include "base/stopwatch.hpp"
+#include "io/encoding.hpp"
 #include "pipeline/denoise.hpp"
 #include "pipeline/effect_warnings.hpp"
+#include "pipeline/long_prompt.hpp"
 #include "pipeline/noise.hpp"
 #include "pipeline/pictures.hpp"
 #include "pipeline/source_picture.hpp"
@@ -42,10 +44,11 @@ class Generation {
       : parts_(parts), texts_(prompts), options_(options) {}
 
   GenerateResult run() {
-    // prompts -> prompt_embeds -> conditioning; noise -> denoise -> latents -> decode -> pictures
+    // prompts -> prompt_embeds -> compress -> conditioning; noise -> denoise -> latents -> decode -> pictures
     check_request();
     Stopwatch total, watch;
-    const Prompts prompts = encode();
+    LongPrompts long_prompts(parts_.transformer.config(), options_);
+    const Prompts prompts = compress(encode(long_prompts), long_prompts);
     const DenoiseInputs inputs = prepare(prompts);
     result_.timings.encode = watch.lap();
     DenoiseResult denoised = denoise(parts_.transformer, inputs, options_.on_step, options_.stop);
@@ -124,24 +127,37 @@ class Generation {
     return tiling;
   }
 
-  Prompts encode() {
+  Prompts encode(LongPrompts& long_prompts) {
     Prompts prompts;
-    const EncodeOptions encode_options{.hidden_layer = options_.hidden_layer, .stop = options_.stop};
+    const ChatOptions chat = chat_options();
     if (options_.prompt_embeds) {
       prompts.positive = *options_.prompt_embeds;
       for (const at::Tensor& embeds : prompts.positive)
         result_.token_counts.push_back(embeds.dim() > 0 ? embeds.size(0) : 0);
     } else {
-      std::vector<std::string> formatted;
-      for (const std::string& text : texts_) formatted.push_back(format_prompt(text, options_.chat));
-      EncodingOutput output = parts_.text_encoder.encode(formatted, encode_options);
+      EncodingOutput output = long_prompts.encode(parts_.text_encoder, texts_, chat, "prompt");
       prompts.positive = std::move(output.embeddings);
       result_.token_counts = std::move(output.token_counts);
       result_.formatted_prompts = std::move(output.formatted_prompts);
     }
     condition_on_vl_image(prompts.positive);
-    if (options_.guidance_scale > 0) prompts.negative = encode_negative(encode_options);
+    if (options_.guidance_scale > 0) prompts.negative = encode_negative(chat, long_prompts);
     return prompts;
+  }
+
+  /// Those of the call, in the template they choose.
+  ChatOptions chat_options() {
+    ChatOptions chat = options_.chat;
+    result_.prompt_template = template_of(chat);
+    if (result_.prompt_template && result_.prompt_template->category == "rewriter") {
+      result_.warnings.push_back(
+          fmt::format("the template '{}' tells a language model how to rewrite prompts; it is none "
+                      "of pictures",
+                      io::printable(result_.prompt_template->name)));
+    }
+    chat.prompt_template = result_.prompt_template;
+    chat.template_name.clear();
+    return resolve_template(chat);
   }
 
   void condition_on_vl_image(std::vector<at::Tensor>& embeds) {
@@ -152,21 +168,32 @@ class Generation {
     std::ranges::move(conditioned.warnings, std::back_inserter(result_.warnings));
   }
 
-  std::vector<at::Tensor> encode_negative(const EncodeOptions& encode_options) const {
-    std::vector<at::Tensor> negative;
-    if (options_.negative_prompt_embeds) {
-      negative = *options_.negative_prompt_embeds;
-    } else {
-      const ChatOptions chat{.force_think_block = options_.chat.force_think_block,
-                             .strip_quotes = options_.chat.strip_quotes,
-                             .clean_whitespace = options_.chat.clean_whitespace};
-      const std::string text = format_prompt(options_.negative_prompt, chat);
-      negative = parts_.text_encoder.encode(std::span(&text, 1), encode_options).embeddings;
+  std::vector<at::Tensor> encode_negative(const ChatOptions& of_prompt, LongPrompts& long_prompts) const {
+    if (options_.negative_prompt_embeds) return *options_.negative_prompt_embeds;
+    const ChatOptions chat{.force_think_block = of_prompt.force_think_block,
+                           .strip_quotes = of_prompt.strip_quotes,
+                           .clean_whitespace = of_prompt.clean_whitespace};
+    const std::span prompt(&options_.negative_prompt, 1);
+    return long_prompts.encode(parts_.text_encoder, prompt, chat, "negative prompt").embeddings;
+  }
+
+  /// The last word on length, and the only stage that knows the transformer's limit.
+  Prompts compress(Prompts prompts, LongPrompts& long_prompts) {
+    const std::vector<at::Tensor> before = prompts.positive;
+    prompts.positive = long_prompts.compress(before, "prompt");
+    for (size_t i = 0; i < before.size(); ++i) {
+      const bool has_rows = before[i].dim() > 0 && before[i].size(0) > 0;
+      result_.caption_lengths.push_back(has_rows ? prompts.positive[i].size(0) : 0);
+      result_.compression_ratios.push_back(
+          has_rows ? static_cast<double>(before[i].size(0)) / static_cast<double>(prompts.positive[i].size(0)) : 1.0);
     }
+    auto& negative = prompts.negative;
+    negative = long_prompts.compress(std::move(negative), "negative prompt");
     if (negative.size() == 1) negative.resize(prompt_count_, negative.front());
-    check(negative.size() == prompt_count_, "negative_prompt_embeds", "expected 1 or {} tensors, got {}", prompt_count_,
-          negative.size());
-    return negative;
+    check(options_.guidance_scale == 0 || negative.size() == prompt_count_, "negative_prompt_embeds",
+          "expected 1 or {} tensors, got {}", prompt_count_, negative.size());
+    std::ranges::copy(long_prompts.warnings(), std::back_inserter(result_.warnings));
+    return prompts;
   }
 
   DenoiseInputs prepare(const Prompts& prompts) {
@@ -227,7 +254,9 @@ class Generation {
 
   // A caption is refined once, however many pictures are made of it.
   Conditioning condition(const std::vector<at::Tensor>& embeds) const {
-    Conditioning conditioning = parts_.transformer.condition(embeds, options_.stop);
+    const bool extrapolate = options_.long_prompt_mode == LongPromptMode::extrapolate;
+    Conditioning conditioning =
+        parts_.transformer.condition(embeds, {.extrapolate = extrapolate, .stop = options_.stop});
     conditioning.captions = repeat_each(conditioning.captions, options_.num_images_per_prompt);
     return conditioning;
   }

@@ -12,6 +12,12 @@
 namespace llmdit {
 namespace {
 
+constexpr std::pair<std::string_view, std::string Template::*> kTemplateParts[] = {
+    {"system_prompt", &Template::system_prompt},
+    {"thinking_content", &Template::thinking_content},
+    {"assistant_content", &Template::assistant_content},
+};
+
 nlohmann::json to_json(const OptionValue& value) {
   return std::visit(
       [](const auto& v) -> nlohmann::json {
@@ -37,6 +43,19 @@ std::vector<std::string> unrecorded_inputs(const GenerateOptions& options) {
   return names;
 }
 
+/// A template's parts, so that a picture can be made again where the template is missing or another by now.
+nlohmann::json template_json(const Template& used) {
+  nlohmann::json json = {{"name", used.name}, {"add_think_block", used.add_think_block}};
+  for (const auto& [key, part] : kTemplateParts) json[std::string(key)] = used.*part;
+  return json;
+}
+
+Template template_from(const io::JsonObject& json) {
+  Template used{.name = json.get<std::string>("name"), .add_think_block = json.get<bool>("add_think_block")};
+  for (const auto& [key, part] : kTemplateParts) used.*part = json.get<std::string>(key);
+  return used;
+}
+
 // What the run really used stands in place of "not given"; `seed` and `num_images_per_prompt` are those that make this
 // picture alone.
 nlohmann::json settings(std::string_view prompt, const GenerateOptions& options, const GenerateResult& result,
@@ -47,6 +66,11 @@ nlohmann::json settings(std::string_view prompt, const GenerateOptions& options,
   json["prompt"] = prompt;
   for (const OptionField& field : option_fields<GenerateOptions>())
     json[std::string(field.name)] = to_json(field.get(&options));
+  json.erase("templates_dir");  // of no use elsewhere; the template itself is kept below
+  if (const auto& used = result.prompt_template) {
+    json["template"] = used->name;
+    json["prompt_template"] = template_json(*used);
+  }
   json["width"] = result.images[index].width;
   json["height"] = result.images[index].height;
   json["num_inference_steps"] = schedule_steps(options);
@@ -75,6 +99,7 @@ std::string parameters_line(std::string_view prompt, const GenerateOptions& opti
       fmt::format("\nSteps: {}, Sampler: Euler, CFG scale: {}", schedule_steps(options), options.guidance_scale + 1);
   if (index < result.seeds.size()) text += fmt::format(", Seed: {}", result.seeds[index]);
   if (options.image) text += fmt::format(", Denoising strength: {}", strength_of(options));
+  if (result.prompt_template) text += ", Template: " + line_value(result.prompt_template->name);
   const Image& image = result.images[index];
   return text + fmt::format(", Size: {}x{}, Model: {}, Version: llmdit {}", image.width, image.height,
                             line_value(result.model), version());
@@ -110,6 +135,8 @@ void read_setting(const io::JsonObject& json, const std::string& key, PictureSet
     settings.prompt = json.get<std::string>(key);
   } else if (key == "model") {
     settings.model = json.get<std::string>(key);
+  } else if (key == "prompt_template") {
+    settings.options.chat.prompt_template = template_from(json.object(key));
   } else if (key == "unrecorded") {
     settings.unrecorded = json.get<std::vector<std::string>>(key);
   } else if (key == "loras") {

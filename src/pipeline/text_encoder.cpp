@@ -6,9 +6,11 @@
 #include "base/check.hpp"
 #include "base/load_options.hpp"
 #include "base/translate.hpp"
+#include "conditioning/layer_mix.hpp"
 #include "models/model_files.hpp"
 #include "models/qwen3.hpp"
 #include "models/shared_prefix.hpp"
+#include "pipeline/text_generation.hpp"
 
 namespace llmdit {
 
@@ -20,13 +22,32 @@ struct ZImageTextEncoder::Impl {
         tokenizer(std::move(tokenizer)),
         store(std::move(weights)),
         model(nn::Weights(store), config),
-        unused(store.unused()) {}
+        unused(store.unused()),
+        stop_ids(find_stop_ids(this->tokenizer, store.table().checkpoint())) {}
+
+  /// The layers that the options ask for, of a text of so many tokens.
+  LayerMix mix(const EncodeOptions& options, size_t tokens) const {
+    const LayerWeights single = {{options.hidden_layer, 1.0}};
+    const LayerWeights& base = options.layer_weights.empty() ? single : options.layer_weights;
+    return {base, options.layer_spans, config.num_hidden_layers, static_cast<int64_t>(tokens)};
+  }
+
+  std::vector<at::Tensor> mixed_states(std::span<const models::TokenIds> texts, const EncodeOptions& options) const {
+    std::vector<LayerMix> mixes;  // which differ in their tokens alone
+    for (const models::TokenIds& ids : texts) mixes.push_back(mix(options, ids.size()));
+    if (mixes.empty()) return {};
+    const auto& layers = mixes.front().layers();
+    const auto states = models::hidden_states_of_each(model, texts, layers, options.stop);
+    std::vector<at::Tensor> result;
+    for (size_t i = 0; i < texts.size(); ++i) result.push_back(checked(mixes[i](states[i]), layers));
+    return result;
+  }
 
   /// `states`, which must be numbers.
-  const at::Tensor& checked(const at::Tensor& states, int64_t layer) const {
+  const at::Tensor& checked(const at::Tensor& states, std::span<const int64_t> layers) const {
     if (!at::isfinite(states).all().item<bool>()) {
       fail(ErrorCode::internal, "text_encoder", "the hidden states of layer {} are not finite; check the weights in {}",
-           layer, store.table().checkpoint().path().string());
+           fmt::join(layers, ", "), store.table().checkpoint().path().string());
     }
     return states;
   }
@@ -36,6 +57,7 @@ struct ZImageTextEncoder::Impl {
   nn::WeightStore store;
   models::Qwen3Model model;
   std::vector<std::string> unused;
+  std::vector<int64_t> stop_ids;
 };
 
 ZImageTextEncoder::ZImageTextEncoder(std::shared_ptr<const Impl> impl) : impl_(std::move(impl)) {}
@@ -90,9 +112,7 @@ EncodingOutput ZImageTextEncoder::encode(std::span<const std::string> texts, con
       output.token_counts.push_back(static_cast<int64_t>(ids.back().size()));
       output.formatted_prompts.push_back(text);
     }
-    for (const auto& states :
-         models::hidden_states_of_each(impl_->model, ids, {&options.hidden_layer, 1}, options.stop))
-      output.embeddings.push_back(impl_->checked(states.front(), options.hidden_layer));
+    output.embeddings = impl_->mixed_states(ids, options);
     return output;
   });
 }
@@ -102,12 +122,39 @@ int64_t ZImageTextEncoder::hidden_size() const { return impl_->config.hidden_siz
 at::Tensor ZImageTextEncoder::hidden_states(std::span<const int64_t> input_ids, const EncodeOptions& options) const {
   return translate_errors("text_encoder", [&] {
     const c10::NoGradGuard guard;
-    return impl_->checked(impl_->model.hidden_states(input_ids, options.hidden_layer, options.stop),
-                          options.hidden_layer);
+    const models::TokenIds ids(input_ids.begin(), input_ids.end());
+    return impl_->mixed_states({&ids, 1}, options).front();
   });
 }
 
+std::vector<at::Tensor> ZImageTextEncoder::hidden_states(std::span<const int64_t> input_ids,
+                                                         std::span<const int64_t> layers, std::stop_token stop) const {
+  return translate_errors("text_encoder", [&] {
+    const c10::NoGradGuard guard;
+    std::vector<int64_t> wanted(layers.begin(), layers.end());
+    for (int64_t layer = 0; layers.empty() && layer <= impl_->config.num_hidden_layers; ++layer)
+      wanted.push_back(layer);
+    const models::TokenIds ids(input_ids.begin(), input_ids.end());
+    auto states = models::hidden_states_of_each(impl_->model, {&ids, 1}, wanted, stop).front();
+    for (size_t i = 0; i < wanted.size(); ++i) impl_->checked(states[i], {&wanted[i], 1});
+    return states;
+  });
+}
+
+GeneratedText ZImageTextEncoder::generate(std::string_view text, const TextGenerationOptions& options) const {
+  return translate_errors("generate", [&] {
+    const c10::NoGradGuard guard;
+    WrittenPrompt prompt{.ids = impl_->tokenizer.encode(text), .stop_ids = impl_->stop_ids};
+    prompt.next_position = static_cast<int64_t>(prompt.ids.size());
+    prompt.input = {.embeddings = impl_->model.embed(prompt.ids), .rope = impl_->model.rope(0, prompt.next_position)};
+    return generate_text(impl_->model, impl_->tokenizer, prompt, options);
+  });
+}
+
+const std::vector<int64_t>& ZImageTextEncoder::stop_ids() const { return impl_->stop_ids; }
+
 const Qwen3Config& ZImageTextEncoder::config() const { return impl_->config; }
+const std::filesystem::path& ZImageTextEncoder::path() const { return impl_->store.table().checkpoint().path(); }
 const Tokenizer& ZImageTextEncoder::tokenizer() const { return impl_->tokenizer; }
 const std::vector<std::string>& ZImageTextEncoder::unused_weights() const { return impl_->unused; }
 

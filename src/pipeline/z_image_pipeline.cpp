@@ -11,6 +11,7 @@
 #include "base/translate.hpp"
 #include "io/encoding.hpp"
 #include "io/path_kind.hpp"
+#include "llmdit/compatibility.hpp"
 #include "llmdit/model_sources.hpp"
 #include "pipeline/generation.hpp"
 #include "pipeline/lora_loader.hpp"
@@ -27,12 +28,13 @@ std::string place_of_sizes(const std::filesystem::path& part) {
 void check_parts_fit(const ModelSources& sources, const PipelineParts& parts) {
   const auto& transformer = parts.transformer.config();
   const auto& vae = parts.vae.config();
+  const std::string encoder = check_compatibility(parts.text_encoder.config(), transformer).model_name;
   if (parts.text_encoder.hidden_size() != transformer.cap_feat_dim) {
     fail(ErrorCode::unsupported, "pipeline",
-         "expected the text encoder's width to be the transformer's cap_feat_dim, found hidden_size {} in {} "
+         "expected the text encoder's width to be the transformer's cap_feat_dim, found hidden_size {}{} in {} "
          "and cap_feat_dim {} in {}",
-         parts.text_encoder.hidden_size(), place_of_sizes(sources.text_encoder()), transformer.cap_feat_dim,
-         place_of_sizes(sources.transformer()));
+         parts.text_encoder.hidden_size(), encoder.empty() ? "" : ", that of " + encoder,
+         place_of_sizes(sources.text_encoder()), transformer.cap_feat_dim, place_of_sizes(sources.transformer()));
   }
   if (vae.in_channels != 3 || vae.out_channels != 3) {
     fail(ErrorCode::unsupported, "pipeline",
@@ -56,6 +58,10 @@ void warn_unused(std::vector<std::string>& warnings, const char* part, const std
 
 std::vector<std::string> load_warnings(const ModelSources& sources, const PipelineParts& parts) {
   std::vector<std::string> warnings;
+  const auto encoder = check_compatibility(parts.text_encoder.config(), parts.transformer.config());
+  for (const auto& list : {encoder.errors, encoder.warnings}) {
+    for (const std::string& text : list) warnings.push_back(fmt::format("text_encoder: {}", text));
+  }
   warn_unused(warnings, "text_encoder", parts.text_encoder.unused_weights());
   warn_unused(warnings, "transformer", parts.transformer.unused_weights());
   warn_unused(warnings, "vae", parts.vae.unused_weights());
@@ -180,8 +186,9 @@ GenerateResult ZImagePipeline::generate(std::initializer_list<std::string> promp
 
 EncodingOutput ZImagePipeline::encode_prompt(std::span<const std::string> prompts, const ChatOptions& chat,
                                              const EncodeOptions& options) const {
+  const ChatOptions resolved = resolve_template(chat);
   std::vector<std::string> formatted;
-  for (const std::string& prompt : prompts) formatted.push_back(format_prompt(prompt, chat));
+  for (const std::string& prompt : prompts) formatted.push_back(format_prompt(prompt, resolved));
   return impl_->parts()->text_encoder.encode(formatted, options);
 }
 

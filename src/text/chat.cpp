@@ -1,6 +1,7 @@
 #include "llmdit/chat.hpp"
 
 #include "base/enum_table.hpp"
+#include "io/encoding.hpp"
 #include "text/utf8.hpp"
 
 namespace llmdit {
@@ -23,30 +24,10 @@ namespace {
 constexpr std::string_view kTurnStart = "<|im_start|>";
 constexpr std::string_view kTurnEnd = "<|im_end|>";
 
-/// What Python's str.isspace() and `\s` accept: wider than Unicode's White_Space by U+001C..U+001F.
-bool is_space(char32_t c) {
-  return (c >= 0x09 && c <= 0x0D) || (c >= 0x1C && c <= 0x20) || c == 0x85 || c == 0xA0 || c == 0x1680 ||
-         (c >= 0x2000 && c <= 0x200A) || c == 0x2028 || c == 0x2029 || c == 0x202F || c == 0x205F || c == 0x3000;
-}
-
-std::string_view trim(std::string_view text) {
-  size_t begin = text.size();
-  size_t end = text.size();
-  for (size_t at = 0; at < text.size();) {
-    const auto [code_point, length] = text::next_code_point(text, at);
-    if (!is_space(code_point)) {
-      if (begin == text.size()) begin = at;
-      end = at + length;
-    }
-    at += length;
-  }
-  return text.substr(begin, end - begin);
-}
-
 }  // namespace
 
 std::string clean_content(std::string_view text) {
-  text = trim(text);
+  text = text::trim(text);
   std::string cleaned;
   cleaned.reserve(text.size());
   for (size_t at = 0; at < text.size();) {
@@ -58,7 +39,7 @@ std::string clean_content(std::string_view text) {
       continue;
     }
     const auto [code_point, length] = text::next_code_point(text, at);
-    if (!is_space(code_point)) {
+    if (!text::is_space(code_point)) {
       cleaned.append(text.substr(at, length));
     } else if (cleaned.back() != ' ') {  // not empty: trimmed text starts with something else
       cleaned.push_back(' ');
@@ -74,7 +55,35 @@ std::string strip_quotes(std::string_view text) {
   return kept;
 }
 
-Conversation make_conversation(std::string_view prompt, const ChatOptions& options) {
+std::optional<Template> template_of(const ChatOptions& options) {
+  const std::string& name = options.template_name;
+  if (options.prompt_template && (name.empty() || name == options.prompt_template->name))
+    return options.prompt_template;
+  if (name.empty()) return std::nullopt;
+  const bool is_path = name.find('/') != std::string::npos || name.ends_with(".md");
+  if (is_path) return load_template(io::path_from_utf8(name));
+  return TemplateRegistry::standard(io::path_from_utf8(options.templates_dir)).at(name);
+}
+
+ChatOptions resolve_template(const ChatOptions& options) {
+  const std::optional<Template> chosen = template_of(options);
+  ChatOptions resolved = options;
+  resolved.template_name.clear();
+  resolved.templates_dir.clear();
+  resolved.prompt_template.reset();
+  if (!chosen) return resolved;
+  const auto take = [](std::string& part, const std::string& of_template) {
+    if (part.empty()) part = of_template;
+  };
+  take(resolved.system_prompt, chosen->system_prompt);
+  take(resolved.assistant_content, chosen->assistant_content);
+  if (resolved.force_think_block.value_or(true)) take(resolved.thinking_content, chosen->thinking_content);
+  if (!resolved.force_think_block) resolved.force_think_block = chosen->add_think_block;
+  return resolved;
+}
+
+Conversation make_conversation(std::string_view prompt, const ChatOptions& unresolved) {
+  const ChatOptions options = resolve_template(unresolved);
   const auto prepared = [&](std::string_view part) {
     std::string text = options.clean_whitespace ? clean_content(part) : std::string(part);
     return options.strip_quotes ? strip_quotes(text) : text;
@@ -83,7 +92,7 @@ Conversation make_conversation(std::string_view prompt, const ChatOptions& optio
   std::string thinking = prepared(options.thinking_content);
 
   Conversation conversation;
-  conversation.enable_thinking = options.force_think_block || !thinking.empty();
+  conversation.enable_thinking = options.force_think_block.value_or(false) || !thinking.empty();
   if (!system.empty()) conversation.messages.push_back({Role::system, std::move(system), ""});
   conversation.messages.push_back({Role::user, prepared(prompt), ""});
   conversation.messages.push_back({Role::assistant, prepared(options.assistant_content), std::move(thinking)});

@@ -76,6 +76,20 @@ void append_utf8(std::string& text, char32_t c) {
   }
 }
 
+size_t incomplete_tail(std::string_view text) {
+  const auto sequence_length = [](uint8_t lead) -> size_t { return lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : 2; };
+  for (size_t count = 1; count <= 3 && count <= text.size(); ++count) {
+    const size_t at = text.size() - count;
+    const uint8_t lead = byte_at(text, at);
+    if (lead < 0x80) return 0;
+    if (lead < 0xC0) continue;
+    const bool is_cut =
+        next_code_point(text, at).length == count && count < sequence_length(lead) && lead >= 0xC2 && lead <= 0xF4;
+    return is_cut ? count : 0;
+  }
+  return 0;
+}
+
 std::optional<std::string> replace_invalid_utf8(std::string_view text) {
   std::optional<std::string> repaired;
   size_t copied = 0;
@@ -92,6 +106,25 @@ std::optional<std::string> replace_invalid_utf8(std::string_view text) {
   }
   if (repaired) repaired->append(text.substr(copied));
   return repaired;
+}
+
+bool is_space(char32_t c) {
+  return (c >= 0x09 && c <= 0x0D) || (c >= 0x1C && c <= 0x20) || c == 0x85 || c == 0xA0 || c == 0x1680 ||
+         (c >= 0x2000 && c <= 0x200A) || c == 0x2028 || c == 0x2029 || c == 0x202F || c == 0x205F || c == 0x3000;
+}
+
+std::string_view trim(std::string_view text) {
+  size_t begin = text.size();
+  size_t end = text.size();
+  for (size_t at = 0; at < text.size();) {
+    const auto [code_point, length] = next_code_point(text, at);
+    if (!is_space(code_point)) {
+      if (begin == text.size()) begin = at;
+      end = at + length;
+    }
+    at += length;
+  }
+  return text.substr(begin, end - begin);
 }
 
 }  // namespace llmdit::text

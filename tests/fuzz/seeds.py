@@ -123,6 +123,15 @@ def statistics_files() -> list[bytes]:
             save_arrays(buffer, **chosen)
             files.append(buffer.getvalue())
     return [*files, json.dumps({name: array.tolist() for name, array in (arrays | more).items()}).encode()]
+def template_texts() -> list[bytes]:
+    built_in = sorted((REPOSITORY / "templates/z_image").rglob("*.md"))[::20]
+    odd = [
+        "---\nname: a\nmodel: [x, y]\nadd_think_block: yes\n---\nb",
+        "---\n- a\n---",
+        "---\na: &x {b: *x}\n---\n",
+        "a\r\n---\n",
+    ]
+    return [*(path.read_bytes() for path in built_in), *(text.encode() for text in odd)]
 
 
 MAKERS = {
@@ -133,6 +142,7 @@ MAKERS = {
     "lora": lora_files,
     "settings": settings_texts,
     "statistics": statistics_files,
+    "template": template_texts,
 }
 
 

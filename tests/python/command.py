@@ -11,6 +11,7 @@ from PIL import Image
 ROOT = Path(__file__).resolve().parents[2]
 LLMDIT = Path(os.environ.get("LLMDIT_COMMAND", ROOT / "build" / "bin" / "llmdit"))
 DEMO_MODEL = ROOT / "examples" / "demo_model"
+TEMPLATES = ROOT / "templates" / "z_image"
 
 USAGE, NOT_FOUND, OUT_OF_MEMORY, UNSUPPORTED, INTERRUPTED = 2, 3, 4, 5, 130
 FAST = ["--steps", "1"]  # for tests that do not look at the picture
@@ -67,12 +68,18 @@ GENERATE_SETTINGS = {
     "shift": ("2.5", 2.5),
     "sigmas": ("1,0.5,0.25", [1, 0.5, 0.25]),
     "hidden_layer": ("-3", -3),
+    "layer_weights": ("-2:0.75,-3:0.25", "-3:0.25,-2:0.75"),
+    "layer_spans": ("3:5=-1:1", ["3:5=-1:1"]),
+    "long_prompt_mode": ("attention_pool", "attention_pool"),
+    "max_text_tokens": ("64", 64),
     "system_prompt": ("Paint in oil.", "Paint in oil."),
     "thinking_content": ("A circle is round.", "A circle is round."),
     "assistant_content": ("Here it is:", "Here it is:"),
     "force_think_block": (None, True),
     "strip_quotes": (None, True),
     "clean_whitespace": (None, True),
+    "template": ("charcoal", "charcoal"),
+    "templates_dir": (str(TEMPLATES), str(TEMPLATES)),
     "strength": ("0.25", 0.25),
     "outpaint": ("16,0,32,0", [16, 0, 32, 0]),
     "mask_feather": ("8", 8),

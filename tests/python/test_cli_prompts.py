@@ -101,6 +101,8 @@ def test_encode_takes_its_settings():
         "force_think_block",
         "strip_quotes",
         "clean_whitespace",
+        "template",
+        "templates_dir",
     ]
     load = {
         name: value for name, value in LOAD_SETTINGS.items() if name not in ("transformer_path", "vae_path", "lora")

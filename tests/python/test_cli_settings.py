@@ -71,6 +71,7 @@ def test_chat_settings_reach_the_text(tmp_path):
         "thinking_content",
         "assistant_content",
         "force_think_block",
+        "template",
     ],
 )
 def test_every_setting_changes_the_picture(tmp_path, plain_pixels, name):

@@ -37,3 +37,13 @@ def test_truncation_is_strict():
     assert llmdit.guidance_scale_at(options, t=0.500001) == 0.0
     assert llmdit.guidance_scale_at(llmdit.GuidanceOptions(scale=3.0), t=1.0) == 3.0
     assert repr(options) == "GuidanceOptions(scale=3.0, normalization=0.0, truncation=0.5)"
+
+
+def test_zero_is_a_value_and_none_is_not_given(pipe):
+    """Field report D4: a guidance of 0 was taken for unset."""
+    options = {"seed": 1, "width": 32, "height": 32, "num_inference_steps": 1, "output_type": "latent"}
+    plain = pipe("a cat", **options).images
+    for off in (0, 0.0, None):
+        assert torch.equal(pipe("a cat", guidance_scale=off, **options).images, plain)
+    assert not torch.equal(pipe("a cat", guidance_scale=1, **options).images, plain)
+    assert llmdit.GenerateOptions(guidance_scale=0, seed=0).seed == 0

@@ -56,6 +56,48 @@ def test_half_storage_is_no_worse_than_the_reference_s(model, dtype, folders, re
     record(f"{dtype} pipeline against its float32 self", relative_error(latents(ours), want), bound=bound, where=model)
 
 
+def edit_weights(path, edit):
+    weights = load_file(path)
+    for name, tensor in weights.items():
+        weights[name] = edit(name, tensor).contiguous()
+    save_file(weights, path, metadata={"format": "pt"})
+
+
+@pytest.mark.parametrize("dtype", HALVES)
+def test_activations_beyond_float16(dtype, model_copy):
+    """Field reports D1 and D2: black pictures where activations or sums pass 65504."""
+    folder = model_copy("base", HALVES[dtype])
+    huge = (
+        "feed_forward.w1.weight",
+        "feed_forward.w3.weight",
+        "to_v.weight",
+        "mlp.up_proj.weight",
+        "mlp.gate_proj.weight",
+    )
+    for path in (folder / "transformer").glob("*.safetensors"), (folder / "text_encoder").glob("*.safetensors"):
+        for file in path:
+            edit_weights(file, lambda name, tensor: tensor * 3000 if name.endswith(huge) else tensor)
+    want = reference_latents(tiny_models.load_pipeline(folder))
+    got = latents(llmdit.ZImagePipeline.from_pretrained(folder))
+    assert_close(f"{dtype} file with huge activations", got, want, bound=1e-4)
+
+
+@pytest.mark.parametrize("part", ["text_encoder", "transformer"])
+def test_weights_that_are_not_numbers_are_told_where_they_show(part, model_copy):
+    """Field reports E1 and D1: NaN goes on as a black picture where nobody looks for it."""
+    folder = model_copy()
+    name = {"text_encoder": "layers.1.mlp.down_proj.weight", "transformer": "layers.0.feed_forward.w2.weight"}[part]
+    [file] = (folder / part).glob("*.safetensors")
+    edit_weights(file, lambda key, tensor: tensor * float("nan") if key.endswith(name) else tensor)
+    pipe = llmdit.ZImagePipeline.from_pretrained(folder)
+    words = {
+        "text_encoder": r"\[text_encoder\] the hidden states of layer -1 are not finite.*text_encoder",
+        "transformer": r"\[denoise\] the latents are not finite after step 1 of 4",
+    }
+    with pytest.raises(llmdit.Error, match=words[part]):
+        latents(pipe, hidden_layer=-1)
+
+
 @pytest.mark.parametrize("dtype", HALVES)
 def test_dtype_option_is_the_type_the_weights_are_kept_in(dtype, folders):
     for spelling in (dtype, HALVES[dtype]):

@@ -57,6 +57,42 @@ def test_a_text_is_encoded_alike_alone_and_in_company(pipe):
         assert torch.equal(pipe.text_encoder.encode(text).embeddings[0], rows)
 
 
+SYSTEM = "You turn short ideas into long descriptions of pictures. Name the subject, the light and the style. "
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("layer", [0, 1, -2, -1])
+def test_texts_that_begin_alike_are_encoded_as_if_each_were_alone(model, layer, references, pipelines):
+    encoder = pipelines(model).text_encoder
+    subjects = ["a red circle", "", "a blue square, " * 90, "ein Kätzchen", "a red circle"]
+    texts = [llmdit.format_prompt(subject, system_prompt=SYSTEM * 2) for subject in subjects]
+    together = encoder.encode(texts, hidden_layer=layer)
+    for text, rows, count in zip(texts, together.embeddings, together.token_counts):
+        alone = encoder.encode(text, hidden_layer=layer)
+        assert alone.token_counts == [count] == [len(rows)]
+        assert_close("shared beginnings", rows, alone.embeddings[0], where=f"{model}, layer {layer}, {count} tokens")
+        ids = torch.tensor([encoder.tokenizer.encode(text)])
+        states = references(model).text_encoder(input_ids=ids, output_hidden_states=True).hidden_states
+        assert_close("shared beginnings, reference", rows, states[layer][0], where=f"{model}, layer {layer}")
+
+
+@pytest.mark.parametrize("count", [1, 2, 7])
+def test_a_text_that_is_the_beginning_of_the_others(pipe, count):
+    """The shared part leaves each text a token of its own."""
+    base = llmdit.format_prompt(SYSTEM)
+    texts = [base] * count + [base + "more", base]
+    for text, rows in zip(texts, pipe.text_encoder.encode(texts).embeddings):
+        assert_close("shared beginnings", rows, pipe.text_encoder.encode(text).embeddings[0], where="a beginning")
+    with pytest.raises(llmdit.InvalidArgument, match="at least one token"):
+        pipe.text_encoder.encode([base, "", base])
+
+
+def test_each_text_of_several_fits_the_model(pipe):
+    long = llmdit.format_prompt("a " * 3000, system_prompt=SYSTEM)
+    with pytest.raises(llmdit.InvalidArgument, match="shorten the text"):
+        pipe.text_encoder.encode([llmdit.format_prompt("a", system_prompt=SYSTEM), long])
+
+
 def test_hidden_layer_of_encode(pipe):
     ids = pipe.tokenizer.encode(llmdit.format_prompt("a cat"))
     for layer in (0, 1, -1, -3):

@@ -1,0 +1,153 @@
+#include <ATen/ATen.h>
+#include <ATen/DLConvertor.h>
+
+#include <cstring>
+
+#include "capi/handles.hpp"
+#include "capi/options.hpp"
+
+using namespace llmdit;
+using namespace llmdit::capi;
+
+namespace {
+
+constexpr size_t max_dimensions = 8;
+
+at::ScalarType scalar_type(llmdit_dtype dtype, std::string_view operation) {
+  switch (dtype) {
+    case LLMDIT_FLOAT32:
+      return at::kFloat;
+    case LLMDIT_FLOAT16:
+      return at::kHalf;
+    case LLMDIT_BFLOAT16:
+      return at::kBFloat16;
+    case LLMDIT_FLOAT64:
+      return at::kDouble;
+    case LLMDIT_INT64:
+      return at::kLong;
+    case LLMDIT_UINT8:
+      return at::kByte;
+  }
+  check(false, operation, "expected one of the values of llmdit_dtype, got {}", static_cast<int>(dtype));
+  return at::kFloat;
+}
+
+llmdit_dtype dtype_of(at::ScalarType type, std::string_view operation) {
+  for (const llmdit_dtype dtype :
+       {LLMDIT_FLOAT32, LLMDIT_FLOAT16, LLMDIT_BFLOAT16, LLMDIT_FLOAT64, LLMDIT_INT64, LLMDIT_UINT8}) {
+    if (scalar_type(dtype, operation) == type) return dtype;
+  }
+  check(false, operation, "the tensor's type {} has no name here; ask for a copy as float32", at::toString(type));
+  return LLMDIT_FLOAT32;
+}
+
+/// Numbers of a row-major buffer; throws for a shape that no buffer has.
+int64_t count_numbers(const int64_t* shape, size_t dimensions, std::string_view operation) {
+  check(dimensions <= max_dimensions, operation, "expected at most {} dimensions, got {}", max_dimensions, dimensions);
+  check(shape != nullptr || dimensions == 0, operation, "expected a shape of {} sizes, got NULL", dimensions);
+  int64_t count = 1;
+  for (size_t i = 0; i < dimensions; ++i) {
+    check(shape[i] >= 0, operation, "expected sizes of at least 0, got {}", shape[i]);
+    check(!__builtin_mul_overflow(count, shape[i], &count) && count <= PTRDIFF_MAX / 8, operation,
+          "the shape has more numbers than memory can hold");
+  }
+  return count;
+}
+
+}  // namespace
+
+const char* llmdit_version(void) { return version().data(); }
+uint32_t llmdit_abi_version(void) { return LLMDIT_ABI_VERSION; }
+
+const char* llmdit_text_data(const llmdit_text* text) {
+  return guarded_value<const char*>(nullptr, [&] { return borrow(text, "text_data")->value.c_str(); });
+}
+
+size_t llmdit_text_length(const llmdit_text* text) {
+  return guarded_value<size_t>(0, [&] { return borrow(text, "text_length")->value.size(); });
+}
+
+void llmdit_text_free(llmdit_text* text) { free_handle(text); }
+
+llmdit_status llmdit_tensor_from_buffer(llmdit_tensor** tensor, const void* data, llmdit_dtype dtype,
+                                        const int64_t* shape, size_t dimensions) {
+  return guarded([&] {
+    const char* operation = "tensor_from_buffer";
+    llmdit_tensor*& place = output(tensor, operation);
+    const at::ScalarType type = scalar_type(dtype, operation);
+    const int64_t count = count_numbers(shape, dimensions, operation);
+    check(data != nullptr || count == 0, operation, "expected {} numbers, got NULL", count);
+    at::Tensor copy = at::empty(at::IntArrayRef(shape, dimensions), type);
+    if (count > 0) std::memcpy(copy.mutable_data_ptr(), data, copy.nbytes());
+    place = make_handle(llmdit_tensor{std::move(copy)});
+  });
+}
+
+llmdit_status llmdit_tensor_from_dlpack(llmdit_tensor** tensor, void* managed) {
+  return guarded([&] {
+    const char* operation = "tensor_from_dlpack";
+    llmdit_tensor*& place = output(tensor, operation);
+    check(managed != nullptr, operation, "expected a DLManagedTensor, got NULL");
+    place = make_handle(llmdit_tensor{at::fromDLPack(static_cast<DLManagedTensor*>(managed))});
+  });
+}
+
+llmdit_status llmdit_tensor_to_dlpack(void** managed, const llmdit_tensor* tensor) {
+  return guarded([&] {
+    void*& place = output(managed, "tensor_to_dlpack");
+    place = at::toDLPack(borrow(tensor, "tensor_to_dlpack")->value);
+  });
+}
+
+llmdit_status llmdit_tensor_copy(void* buffer, size_t size, const llmdit_tensor* tensor, llmdit_dtype dtype) {
+  return guarded([&] {
+    const char* operation = "tensor_copy";
+    const auto source = borrow(tensor, operation);
+    const at::Tensor numbers = source->value.to(at::kCPU, scalar_type(dtype, operation)).contiguous();
+    check(size == numbers.nbytes(), operation, "expected a buffer of {} bytes, got {}", numbers.nbytes(), size);
+    check(buffer != nullptr || size == 0, operation, "expected a buffer, got NULL");
+    if (size > 0) std::memcpy(buffer, numbers.const_data_ptr(), size);
+  });
+}
+
+const void* llmdit_tensor_data(const llmdit_tensor* tensor, llmdit_dtype dtype) {
+  return guarded_value<const void*>(nullptr, [&]() -> const void* {
+    const auto source = borrow(tensor, "tensor_data");
+    const bool direct = source->value.device().is_cpu() && source->value.is_contiguous() &&
+                        source->value.scalar_type() == scalar_type(dtype, "tensor_data");
+    check(direct, "tensor_data", "the numbers do not lie row-major, of that type and on a CPU; copy the tensor");
+    return source->value.const_data_ptr();
+  });
+}
+
+llmdit_status llmdit_tensor_dtype(llmdit_dtype* dtype, const llmdit_tensor* tensor) {
+  return guarded([&] {
+    output(dtype, "tensor_dtype") = dtype_of(borrow(tensor, "tensor_dtype")->value.scalar_type(), "tensor_dtype");
+  });
+}
+
+size_t llmdit_tensor_dimensions(const llmdit_tensor* tensor) {
+  return guarded_value<size_t>(0,
+                               [&] { return static_cast<size_t>(borrow(tensor, "tensor_dimensions")->value.dim()); });
+}
+
+int64_t llmdit_tensor_size(const llmdit_tensor* tensor, size_t dimension) {
+  return guarded_value<int64_t>(-1, [&] {
+    const auto source = borrow(tensor, "tensor_size");
+    check(dimension < static_cast<size_t>(source->value.dim()), "tensor_size", "expected a dimension below {}, got {}",
+          source->value.dim(), dimension);
+    return source->value.size(static_cast<int64_t>(dimension));
+  });
+}
+
+void llmdit_tensor_free(llmdit_tensor* tensor) { free_handle(tensor); }
+
+llmdit_status llmdit_cancellation_create(llmdit_cancellation** cancellation) {
+  return guarded([&] { output(cancellation, "cancellation_create") = make_handle(llmdit_cancellation{}); });
+}
+
+llmdit_status llmdit_cancellation_request(llmdit_cancellation* cancellation) {
+  return guarded([&] { borrow(cancellation, "cancellation_request")->value.request_stop(); });
+}
+
+void llmdit_cancellation_free(llmdit_cancellation* cancellation) { free_handle(cancellation); }

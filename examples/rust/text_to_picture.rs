@@ -1,0 +1,47 @@
+// A picture of a prompt, by plain extern "C" declarations. From the root of the repository, after `make demo`:
+//   rustc -O examples/rust/text_to_picture.rs -L build/lib -l llmdit_c -C link-arg=-Wl,-rpath,$PWD/build/lib -o out/text_to_picture_rust
+//   out/text_to_picture_rust "a red circle left of a blue star" picture.png
+use std::ffi::{c_char, c_int, c_void, CStr, CString};
+use std::ptr::{null, null_mut};
+
+extern "C" {
+    fn llmdit_last_error() -> *const c_char;
+    fn llmdit_pipeline_load(pipeline: *mut *mut c_void, path: *const c_char, options: *const c_void) -> c_int;
+    fn llmdit_pipeline_generate(
+        result: *mut *mut c_void,
+        pipeline: *const c_void,
+        prompt: *const c_char,
+        prompt_length: usize,
+        options: *const c_void,
+    ) -> c_int;
+    fn llmdit_result_image(image: *mut *mut c_void, result: *const c_void, index: usize) -> c_int;
+    fn llmdit_image_write(image: *const c_void, path: *const c_char) -> c_int;
+    fn llmdit_image_free(image: *mut c_void);
+    fn llmdit_result_free(result: *mut c_void);
+    fn llmdit_pipeline_free(pipeline: *mut c_void);
+}
+
+fn must(status: c_int) {
+    if status != 0 {
+        eprintln!("{}", unsafe { CStr::from_ptr(llmdit_last_error()) }.to_string_lossy());
+        std::process::exit(1);
+    }
+}
+
+fn main() {
+    let mut arguments = std::env::args().skip(1);
+    let prompt = arguments.next().unwrap_or("a red circle left of a blue star on a yellow background".into());
+    let picture = arguments.next().unwrap_or("text_to_picture_rust.png".into());
+    let path = CString::new(picture.as_str()).expect("a path without NUL");
+    let (mut pipeline, mut result, mut image) = (null_mut(), null_mut(), null_mut());
+    unsafe {
+        must(llmdit_pipeline_load(&mut pipeline, null(), null()));
+        must(llmdit_pipeline_generate(&mut result, pipeline, prompt.as_ptr().cast(), prompt.len(), null()));
+        must(llmdit_result_image(&mut image, result, 0));
+        must(llmdit_image_write(image, path.as_ptr()));
+        llmdit_image_free(image);
+        llmdit_result_free(result);
+        llmdit_pipeline_free(pipeline);
+    }
+    println!("{picture}");
+}

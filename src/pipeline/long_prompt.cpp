@@ -1,0 +1,144 @@
+#include "pipeline/long_prompt.hpp"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+
+#include "base/check.hpp"
+#include "text/segments.hpp"
+
+namespace llmdit {
+namespace {
+
+/// "the prompt", or "prompt 2" of several.
+std::string who(std::string_view name, size_t index, size_t count) {
+  return count == 1 ? fmt::format("the {}", name) : fmt::format("{} {}", name, index + 1);
+}
+
+Conversation with_user_text(Conversation conversation, std::string_view text) {
+  const auto user = std::ranges::find(conversation.messages, Role::user, &Message::role);
+  user->content = text;
+  return conversation;
+}
+
+std::string_view user_text(const Conversation& conversation) {
+  return std::ranges::find(conversation.messages, Role::user, &Message::role)->content;
+}
+
+std::string_view without_blanks_at_the_end(std::string_view text) {
+  return text.substr(0, text.find_last_not_of(" \t\r\n") + 1);
+}
+
+using Ids = std::vector<int64_t>;
+
+/// Tokens that two texts begin with, and then end with, alike.
+struct Frame {
+  int64_t head, tail;
+
+  Frame(const Ids& ids, const Ids& empty) {
+    const auto most = static_cast<int64_t>(std::min(ids.size(), empty.size()));
+    head = std::ranges::mismatch(ids, empty).in1 - ids.begin();
+    tail = std::mismatch(ids.rbegin(), ids.rbegin() + (most - head), empty.rbegin()).first - ids.rbegin();
+  }
+};
+
+}  // namespace
+
+EncodeOptions encode_options(const GenerateOptions& options) {
+  return {.hidden_layer = options.hidden_layer,
+          .layer_weights = options.layer_weights,
+          .layer_spans = options.layer_spans,
+          .stop = options.stop};
+}
+
+LongPrompts::LongPrompts(const ZImageTransformerConfig& transformer, const GenerateOptions& options)
+    : options_(options), limit_(options.max_text_tokens.value_or(max_caption_len(transformer))) {
+  check(
+      limit_ <= max_caption_len(transformer) || extrapolates(), "max_text_tokens",
+      "expected at most {}, what the transformer's rope table holds, got {}; long_prompt_mode extrapolate goes past it",
+      max_caption_len(transformer), limit_);
+}
+
+EncodingOutput LongPrompts::encode(const ZImageTextEncoder& encoder, std::span<const std::string> prompts,
+                                   const ChatOptions& chat, std::string_view name) {
+  std::vector<Conversation> conversations;
+  std::vector<std::string> texts;
+  for (const std::string& prompt : prompts) {
+    conversations.push_back(make_conversation(prompt, chat));
+    texts.push_back(render(conversations.back()));
+  }
+  if (options_.long_prompt_mode != LongPromptMode::segments) return encoder.encode(texts, encode_options(options_));
+  EncodingOutput output{.embeddings = {}, .token_counts = {}, .formatted_prompts = texts};
+  for (size_t i = 0; i < texts.size(); ++i) {
+    const std::vector<int64_t> ids = encoder.tokenizer().encode(texts[i]);
+    output.token_counts.push_back(static_cast<int64_t>(ids.size()));
+    const bool is_long = output.token_counts.back() > limit_;
+    output.embeddings.push_back(
+        is_long ? encode_segments(encoder, conversations[i], output.token_counts.back(), who(name, i, texts.size()))
+                : encoder.hidden_states(ids, encode_options(options_)));
+  }
+  return output;
+}
+
+at::Tensor LongPrompts::encode_segments(const ZImageTextEncoder& encoder, const Conversation& conversation,
+                                        int64_t tokens, const std::string& who) {
+  const auto ids_of = [&](std::string_view text) { return encoder.tokenizer().encode(text); };
+  const auto ids_with = [&](std::string_view text) { return ids_of(render(with_user_text(conversation, text))); };
+  check(options_.layer_spans.empty(), "layer_spans",
+        "expected no layer_spans for a text that is encoded in segments, each of which has tokens of its own");
+  const Ids empty = ids_with("");
+  const int64_t room = limit_ - static_cast<int64_t>(empty.size());
+  check(room > 0, "long_prompt_mode",
+        "expected the chat text around {} to leave room within {} tokens, got {} tokens; {}", who, limit_, empty.size(),
+        "shorten its system prompt, thinking or assistant content");
+
+  auto groups = text::split_into_groups(user_text(conversation), room, [&](std::string_view piece) {
+    return static_cast<int64_t>(ids_of(piece).size());
+  });
+  const auto is_blank = [](std::string_view group) { return without_blanks_at_the_end(group).empty(); };
+  groups.erase(std::remove_if(groups.begin(), groups.end() - 1, is_blank), groups.end() - 1);
+  std::vector<std::string> texts;
+  for (size_t i = 0; i < groups.size(); ++i) {
+    const bool is_last = i + 1 == groups.size();
+    texts.push_back(render(with_user_text(conversation, is_last ? groups[i] : without_blanks_at_the_end(groups[i]))));
+  }
+  std::vector<at::Tensor> rows = encoder.encode(texts, encode_options(options_)).embeddings;
+  // The chat text around the groups is kept once: where the first begins, and where the last ends.
+  for (size_t i = 0; i < groups.size(); ++i) {
+    const Frame frame(ids_of(texts[i]), empty);
+    rows[i] = rows[i].slice(0, i == 0 ? 0 : frame.head, rows[i].size(0) - (i + 1 == groups.size() ? 0 : frame.tail));
+  }
+  at::Tensor joined = at::cat(rows);
+  warnings_.push_back(
+      fmt::format("{} has {} tokens and the transformer takes {}: encoded in {} segments of up to {} "
+                  "tokens, which join to {} rows",
+                  who, tokens, limit_, groups.size(), limit_, joined.size(0)));
+  return joined;
+}
+
+std::vector<at::Tensor> LongPrompts::compress(std::vector<at::Tensor> embeds, std::string_view name) {
+  const LongPromptMode mode = options_.long_prompt_mode;
+  for (size_t i = 0; i < embeds.size(); ++i) {
+    // What is no list of rows, or not finite, is told by the transformer.
+    if (!embeds[i].defined() || embeds[i].dim() != 2 || embeds[i].size(0) <= limit_) continue;
+    const int64_t rows = embeds[i].size(0);
+    const std::string long_one =
+        fmt::format("{} has {} tokens and the transformer takes {}", who(name, i, embeds.size()), rows, limit_);
+    if (extrapolates()) {
+      warnings_.push_back(fmt::format("{}: extrapolated to positions that it was not trained on", long_one));
+      continue;
+    }
+    embeds[i] = compress_embeddings(embeds[i], limit_, mode);
+    const std::string_view how = mode == LongPromptMode::truncate         ? "cut off at the end"
+                                 : mode == LongPromptMode::pool           ? "pooled"
+                                 : mode == LongPromptMode::attention_pool ? "pooled by attention"
+                                                                          : "interpolated";
+    const std::string lost = mode == LongPromptMode::truncate ? fmt::format(", the last {} lost", rows - limit_) : "";
+    warnings_.push_back(fmt::format("{}: {}{} (ratio {:.2f}, expected loss of quality {})", long_one, how, lost,
+                                    static_cast<double>(rows) / static_cast<double>(limit_),
+                                    estimate_quality_loss(rows, limit_, mode)));
+  }
+  return embeds;
+}
+
+}  // namespace llmdit

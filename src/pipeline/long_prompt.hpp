@@ -1,0 +1,49 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "llmdit/chat.hpp"
+#include "llmdit/generate_options.hpp"
+#include "llmdit/text_encoder.hpp"
+#include "llmdit/z_image_transformer.hpp"
+
+namespace llmdit {
+
+/// What one call makes of prompts that are longer than the transformer's limit, and what it says of them.
+class LongPrompts {
+ public:
+  /// Throws invalid_argument for a max_text_tokens past the model's limit. The options have to outlive this.
+  LongPrompts(const ZImageTransformerConfig& transformer, const GenerateOptions& options);
+
+  /// The chat texts of the prompts, encoded; with LongPromptMode::segments those that are too long in groups of
+  /// sentences. `name` is what warnings call a prompt.
+  EncodingOutput encode(const ZImageTextEncoder& encoder, std::span<const std::string> prompts, const ChatOptions& chat,
+                        std::string_view name);
+
+  /// Embeddings as the transformer takes them.
+  std::vector<at::Tensor> compress(std::vector<at::Tensor> embeds, std::string_view name);
+
+  bool extrapolates() const { return options_.long_prompt_mode == LongPromptMode::extrapolate; }
+
+  /// One for each text or tensor that is changed.
+  const std::vector<std::string>& warnings() const { return warnings_; }
+
+ private:
+  at::Tensor encode_segments(const ZImageTextEncoder& encoder, const Conversation& conversation, int64_t tokens,
+                             const std::string& who);
+
+  const GenerateOptions& options_;
+  int64_t limit_;
+  std::vector<std::string> warnings_;
+};
+
+/// What the options say about encoding.
+EncodeOptions encode_options(const GenerateOptions& options);
+
+}  // namespace llmdit

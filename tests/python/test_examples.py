@@ -1,0 +1,57 @@
+"""The examples run as their headers say, and draw the same pictures in every language."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+ROOT = Path(__file__).resolve().parents[2]
+EXAMPLES = ROOT / "examples"
+NAMES = sorted(path.stem for path in (EXAMPLES / "python").glob("*.py"))
+
+
+def run(command: list[str | Path], folder: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "build/python")}
+    subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True, text=True)
+
+
+def pictures(folder: Path) -> dict[str, np.ndarray]:
+    """By name without the language's mark."""
+    found = sorted(folder.glob("*.png"))
+    return {path.stem.replace("_c-", "-").removesuffix("_c"): np.asarray(Image.open(path)) for path in found}
+
+
+def test_every_language_has_the_same_examples() -> None:
+    assert len(NAMES) >= 5
+    for language, suffix in (("cpp", "cpp"), ("c", "c")):
+        assert sorted(path.stem for path in (EXAMPLES / language).glob(f"*.{suffix}")) == NAMES
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_example(name: str, tmp_path: Path) -> None:
+    commands = {
+        "python": [sys.executable, EXAMPLES / f"python/{name}.py"],
+        "cpp": [ROOT / f"build/bin/{name}"],
+        "c": [ROOT / f"build/bin/{name}_c"],
+    }
+    drawn = {}
+    for language, command in commands.items():
+        folder = tmp_path / language
+        folder.mkdir()
+        run(command, folder)
+        drawn[language] = pictures(folder)
+    assert drawn["python"], "an example draws pictures"
+    for language in ("cpp", "c"):
+        assert drawn[language].keys() == drawn["python"].keys()
+        for picture, pixels in drawn["python"].items():
+            assert np.array_equal(drawn[language][picture], pixels), f"{language}: {picture}"
+
+
+def test_ctypes(tmp_path: Path) -> None:
+    picture = tmp_path / "picture.png"
+    run([sys.executable, EXAMPLES / "ctypes/text_to_picture.py", "a red circle", picture], ROOT)
+    assert np.asarray(Image.open(picture)).std() > 10
