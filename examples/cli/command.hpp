@@ -19,6 +19,6 @@ struct Command {
 };
 
 // One file each; main.cpp lists them.
-AddCommand add_generate, add_sweep, add_encode, add_format, add_templates, add_inspect, add_convert, add_devices;
+AddCommand add_generate, add_sweep, add_encode, add_format, add_templates, add_rewrite, add_inspect, add_convert, add_devices;
 
 }  // namespace llmdit::cli

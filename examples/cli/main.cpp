@@ -18,6 +18,7 @@ constexpr Command kCommands[] = {
     {"sweep", "Generate a row of pictures over the values of one setting", add_sweep},
     {"encode", "Encode a prompt and describe its embeddings", add_encode},
     {"format", "Show the chat text of a prompt and its tokens", add_format},
+    {"rewrite", "Have a language model word a prompt", add_rewrite},
     {"templates", "List, search and show the prompt templates", add_templates},
     {"inspect", "Tell what weight files, model folders and pictures hold", add_inspect},
     {"convert", "Write weights in another layout, type or quantisation", add_convert},

@@ -65,7 +65,9 @@ class RewriteCommand {
     url_flag_ = add_text_flag(app, "--url", remote_.url, "URL", "server of OpenAI's chat API instead of a model here");
     url_flag_->group("Server");
     add_text_flag(app, "--api-model", api_model_, "NAME", "model of the server; default its only one")->group("Server");
-    app.add_option("--timeout", remote_.timeout, "seconds for an answer (default 600)")->type_name("SECONDS")->group("Server");
+    app.add_option("--timeout", remote_.timeout, "seconds for an answer (default 600)")
+        ->type_name("SECONDS")
+        ->group("Server");
     app.footer(kExamples);
   }
 
@@ -87,7 +89,8 @@ class RewriteCommand {
  private:
   std::shared_ptr<const ChatBackend> backend() {
     if (url_flag_->count() == 0)
-      return std::make_shared<LocalChatBackend>(ZImageTextEncoder::load(ModelSources(model_.resolve(console_), load_), load_));
+      return std::make_shared<LocalChatBackend>(
+          ZImageTextEncoder::load(ModelSources(model_.resolve(console_), load_), load_));
     if (const char* key = std::getenv("LLMDIT_API_KEY")) remote_.api_key = key;
     return std::make_shared<RemoteChatBackend>(remote_, api_model_);
   }

@@ -41,6 +41,8 @@ void bind_autoencoder_kl(py::module_& m);
 void bind_lora(py::module_& m);
 void bind_generate_options(py::module_& m);
 void bind_z_image_pipeline(py::module_& m);
+void bind_chat_backend(py::module_& m);
+void bind_prompt_rewriter(py::module_& m);
 void bind_demo_model(py::module_& m);
 void bind_steering(py::module_& m);
 

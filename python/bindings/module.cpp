@@ -32,6 +32,8 @@ PYBIND11_MODULE(_llmdit, m) {
   bind_lora(m);
   bind_generate_options(m);
   bind_z_image_pipeline(m);
+  bind_chat_backend(m);
+  bind_prompt_rewriter(m);
   bind_demo_model(m);
   bind_steering(m);
   m.attr("__name__") = "llmdit.vl";

@@ -23,7 +23,8 @@ Image to_image(const py::object& value) {
 using AnyBackend = std::variant<std::shared_ptr<ChatBackend>, ZImageTextEncoder>;
 
 std::shared_ptr<const ChatBackend> to_backend(const AnyBackend& backend) {
-  if (const auto* encoder = std::get_if<ZImageTextEncoder>(&backend)) return std::make_shared<LocalChatBackend>(*encoder);
+  if (const auto* encoder = std::get_if<ZImageTextEncoder>(&backend))
+    return std::make_shared<LocalChatBackend>(*encoder);
   return std::get<std::shared_ptr<ChatBackend>>(backend);
 }
 
@@ -51,8 +52,7 @@ void bind_prompt_rewriter(py::module_& m) {
       .read_only("model", &RewrittenPrompt::model, "That answered.")
       .read_only("warnings", &RewrittenPrompt::warnings);
   rewritten.cls().def_property_readonly(
-      "finish_reason",
-      [](const RewrittenPrompt& self) { return std::string(finish_reason_name(self.finish_reason)); },
+      "finish_reason", [](const RewrittenPrompt& self) { return std::string(finish_reason_name(self.finish_reason)); },
       "'stop', 'length' or 'request', as in GeneratedText.");
 
   static const std::string doc =

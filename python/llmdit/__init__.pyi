@@ -720,6 +720,83 @@ _LongPromptMode = (
 def compress_embeddings(embeds: torch.Tensor, max_len: int = ..., mode: _LongPromptMode = ...) -> torch.Tensor: ...
 def estimate_quality_loss(tokens: int, max_len: int, mode: _LongPromptMode) -> str: ...
 
+# Writing and rewriting.
+
+class ChatBackend:
+    @property
+    def takes_images(self) -> bool: ...
+
+class LocalChatBackend(ChatBackend):
+    def __init__(self, text_encoder: ZImageTextEncoder) -> None: ...
+
+class RemoteChatBackend(ChatBackend):
+    def __init__(
+        self,
+        url: str,
+        model: str = ...,
+        *,
+        api_key: str = ...,
+        connect_timeout: float = ...,
+        read_timeout: float = ...,
+        timeout: float = ...,
+        retries: int = ...,
+    ) -> None: ...
+
+class ParsedAnswer:
+    @property
+    def prompt(self) -> str: ...
+    @property
+    def thinking(self) -> str | None: ...
+
+def parse_answer(text: str, *, only_tags: bool = ...) -> ParsedAnswer: ...
+
+class RewrittenPrompt:
+    @property
+    def prompt(self) -> str: ...
+    @property
+    def thinking(self) -> str | None: ...
+    @property
+    def text(self) -> str: ...
+    @property
+    def rewriter(self) -> str: ...
+    @property
+    def system_prompt(self) -> str: ...
+    @property
+    def finish_reason(self) -> str: ...
+    @property
+    def prompt_tokens(self) -> int: ...
+    @property
+    def new_tokens(self) -> int: ...
+    @property
+    def seed(self) -> int | None: ...
+    @property
+    def model(self) -> str: ...
+    @property
+    def warnings(self) -> list[str]: ...
+
+class PromptRewriter:
+    def __init__(self, backend: ZImageTextEncoder | ChatBackend, templates: TemplateRegistry | None = ...) -> None: ...
+    def rewrite(
+        self,
+        prompt: str = ...,
+        *,
+        image: Any = ...,
+        on_token: Callable[[TokenInfo], bool | None] | None = ...,
+        rewriter: str | None = ...,
+        system_prompt: str | None = ...,
+        enable_thinking: bool | None = ...,
+        max_new_tokens: int | None = ...,
+        seed: int | None = ...,
+        temperature: float | None = ...,
+        top_k: int | None = ...,
+        top_p: float | None = ...,
+        min_p: float | None = ...,
+        repetition_penalty: float | None = ...,
+        presence_penalty: float | None = ...,
+    ) -> RewrittenPrompt: ...
+    @property
+    def rewriters(self) -> list[str]: ...
+
 # Scheduler and guidance.
 
 class TimeShiftType(enum.Enum):

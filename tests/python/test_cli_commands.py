@@ -13,7 +13,7 @@ def test_help_of_everything():
     overview = llmdit("--help")
     assert overview.returncode == 0 and overview.stderr == ""
     commands = re.findall(r"^  ([a-z]+) +[A-Z]", overview.stdout.split("Commands:")[1].split("\n\n")[0], re.M)
-    assert commands == ["generate", "sweep", "encode", "format", "inspect", "convert", "devices"]
+    assert commands == ["generate", "sweep", "encode", "format", "rewrite", "inspect", "convert", "devices"]
     for command in commands:
         text = llmdit(command, "--help").stdout
         assert text.startswith(f"Usage: llmdit {command} [OPTIONS]") and "Examples:\n" in text
