@@ -15,10 +15,12 @@
 #include "llmdit/export.hpp"
 #include "llmdit/image.hpp"
 #include "llmdit/load_options.hpp"
+#include "llmdit/model_sources.hpp"
 #include "llmdit/normalize.hpp"
 #include "llmdit/options.hpp"
 #include "llmdit/qwen3_vl.hpp"
 #include "llmdit/reference_statistics.hpp"
+#include "llmdit/text_generation.hpp"
 #include "llmdit/tokenizer.hpp"
 #include "llmdit/vl_image.hpp"
 
@@ -106,10 +108,22 @@ class LLMDIT_EXPORT VLEmbeddingExtractor {
     return load(path, options, Settings{});
   }
 
+  /// That of a model of any form, `options.vl_model_path` or its own folder `vl_encoder`, on `options.vl_device`. Options
+  /// of the other parts play no role.
+  static VLEmbeddingExtractor load(const ModelSources& sources, const LoadOptions& options, const Settings& settings);
+  static VLEmbeddingExtractor load(const ModelSources& sources, const LoadOptions& options = {}) {
+    return load(sources, options, Settings{});
+  }
+
   /// Throws invalid_argument when the markers that `token_selection` needs are missing, or text holds image tokens.
   VLExtraction extract(const Image& image, std::string_view text = {}, const VLExtractOptions& options = {}) const;
 
-  // The steps of it.
+  /// Writes about a picture, or from text alone where `image` is null, in the model's chat form. A Thinking model begins
+  /// inside its think block.
+  GeneratedText generate(const Image* image, std::string_view text, const TextGenerationOptions& options = {},
+                         std::string_view system_prompt = {}) const;
+
+  // The steps of reading.
 
   PixelValues preprocess(const Image& image) const;
   VLImageFeatures image_features(const PixelValues& pixels, const std::stop_token& stop = {}) const;
@@ -118,13 +132,15 @@ class LLMDIT_EXPORT VLEmbeddingExtractor {
   /// Entries of hidden_states, each [tokens, hidden_size]; `pixels` null: text alone.
   std::vector<at::Tensor> hidden_states(std::span<const int64_t> input_ids, const PixelValues* pixels,
                                         std::span<const int64_t> layers, const std::stop_token& stop = {}) const;
-  /// The text that is tokenised for a picture of `image_tokens`.
+  /// The text that is tokenised for a picture of `image_tokens`; 0: for text alone.
   std::string format(int64_t image_tokens, std::string_view text, const VLExtractOptions& options = {}) const;
 
   const Qwen3VLConfig& config() const;
   const VLImageOptions& image_options() const;
   const Tokenizer& tokenizer() const;
   int64_t hidden_size() const;
+  /// The ids that end a text.
+  const std::vector<int64_t>& stop_ids() const;
   /// "thinking" when the model's chat template opens a think block in the answer, else "instruct".
   const std::string& model_variant() const;
   /// Tensors of the files that no part of the model asked for.
