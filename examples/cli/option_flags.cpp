@@ -127,8 +127,8 @@ OptionValue value_of(const OptionField& field, const CLI::Option& option) {
 
 /// Flags that few ever set.
 bool is_fine_point(const OptionField& field) {
-  constexpr std::string_view names[] = {"sigmas",       "layer_spans",    "max_text_tokens",  "mask_composite",
-                                        "mask_feather", "vae_tile_size",  "vae_tile_overlap", "templates_dir",
+  constexpr std::string_view names[] = {"sigmas",         "layer_spans",      "max_text_tokens",  "mask_composite",
+                                        "mask_feather",   "vae_tile_size",    "vae_tile_overlap", "templates_dir",
                                         "cfg_truncation", "cfg_normalization"};
   if (field.section == "vl") return field.name != "vl_alpha";
   return std::ranges::find(names, field.name) != std::end(names);

@@ -50,9 +50,9 @@ void Rerun::check_inputs(const GenerateOptions& options) const {
   for (const std::string& input : settings_.unrecorded) {
     if (is_given(options, input)) continue;
     const std::string_view flag = flag_of(input);
-    throw UsageError(fmt::format("--from: {} was made with {}, which it cannot hold; {}", path_, input,
-                                 flag.empty() ? "it can be made again from C++ or Python only"
-                                              : fmt::format("give it by {}", flag)));
+    throw UsageError(fmt::format(
+        "--from: {} was made with {}, which it cannot hold; {}", path_, input,
+        flag.empty() ? "it can be made again from C++ or Python only" : fmt::format("give it by {}", flag)));
   }
 }
 

@@ -73,9 +73,9 @@ struct VLExtraction {
   int64_t num_tokens = 0;
   int64_t hidden_layer = 0;
   VLTokenSelection token_selection = VLTokenSelection::all;
-  double original_std = 0;   ///< of the rows after masking and selection
-  double scaled_std = 0;     ///< of `embeddings`
-  double scale_factor = 1;   ///< the second over the first; 1 when nothing is scaled
+  double original_std = 0;  ///< of the rows after masking and selection
+  double scaled_std = 0;    ///< of `embeddings`
+  double scale_factor = 1;  ///< the second over the first; 1 when nothing is scaled
   VLNormalization normalization_mode = VLNormalization::global;
   OutlierMode outlier_masking = OutlierMode::none;
   double outlier_threshold = 0;
@@ -99,17 +99,17 @@ class LLMDIT_EXPORT VLEmbeddingExtractor {
     int64_t cache_size = 8;    ///< hidden states that are kept, by picture, text and layer; 0 keeps none
   };
 
-  /// `path` is a folder of Qwen3-VL as published: config.json, weights, tokenizer and preprocessor_config.json, or a hub
-  /// id in the local cache. Weights are mapped, not read; `options.quantization` is for the language part.
-  /// Throws unsupported when the vision part is missing, not_found for a missing file.
+  /// `path` is a folder of Qwen3-VL as published: config.json, weights, tokenizer and preprocessor_config.json, or a
+  /// hub id in the local cache. Weights are mapped, not read; `options.quantization` is for the language part. Throws
+  /// unsupported when the vision part is missing, not_found for a missing file.
   static VLEmbeddingExtractor load(const std::filesystem::path& path, const LoadOptions& options,
                                    const Settings& settings);
   static VLEmbeddingExtractor load(const std::filesystem::path& path, const LoadOptions& options = {}) {
     return load(path, options, Settings{});
   }
 
-  /// That of a model of any form, `options.vl_model_path` or its own folder `vl_encoder`, on `options.vl_device`. Options
-  /// of the other parts play no role.
+  /// That of a model of any form, `options.vl_model_path` or its own folder `vl_encoder`, on `options.vl_device`.
+  /// Options of the other parts play no role.
   static VLEmbeddingExtractor load(const ModelSources& sources, const LoadOptions& options, const Settings& settings);
   static VLEmbeddingExtractor load(const ModelSources& sources, const LoadOptions& options = {}) {
     return load(sources, options, Settings{});
@@ -118,8 +118,8 @@ class LLMDIT_EXPORT VLEmbeddingExtractor {
   /// Throws invalid_argument when the markers that `token_selection` needs are missing, or text holds image tokens.
   VLExtraction extract(const Image& image, std::string_view text = {}, const VLExtractOptions& options = {}) const;
 
-  /// Writes about a picture, or from text alone where `image` is null, in the model's chat form. A Thinking model begins
-  /// inside its think block.
+  /// Writes about a picture, or from text alone where `image` is null, in the model's chat form. A Thinking model
+  /// begins inside its think block.
   GeneratedText generate(const Image* image, std::string_view text, const TextGenerationOptions& options = {},
                          std::string_view system_prompt = {}) const;
 

@@ -120,17 +120,16 @@ at::Tensor position_ids(const VLEmbeddingExtractor& self, const std::vector<int6
   return ordinary(self.position_ids(input_ids, values ? &*values : nullptr));
 }
 
-GeneratedText generate(const VLEmbeddingExtractor& self, const py::object& image, const std::optional<std::string>& text,
-                       const std::string& system_prompt, py::object on_token, const std::vector<int64_t>& stop_ids,
-                       const py::kwargs& keywords) {
+GeneratedText generate(const VLEmbeddingExtractor& self, const py::object& image,
+                       const std::optional<std::string>& text, const std::string& system_prompt, py::object on_token,
+                       const std::vector<int64_t>& stop_ids, const py::kwargs& keywords) {
   auto options = options_from<TextGenerationOptions>(keywords);
   const std::optional<Image> picture = image.is_none() ? std::nullopt : std::optional(any_image_from(image));
   RunningTokens tokens(std::move(on_token));
   options.on_token = tokens.callback();
   options.stop_ids = stop_ids;
-  return run_with(tokens, [&] {
-    return self.generate(picture ? &*picture : nullptr, text.value_or(""), options, system_prompt);
-  });
+  return run_with(
+      tokens, [&] { return self.generate(picture ? &*picture : nullptr, text.value_or(""), options, system_prompt); });
 }
 
 std::pair<at::Tensor, std::vector<at::Tensor>> image_features(const VLEmbeddingExtractor& self,

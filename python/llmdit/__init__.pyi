@@ -1153,7 +1153,7 @@ class GenerateResult:
     caption_lengths: list[int]
     compression_ratios: list[float]
     formatted_prompts: list[str]
-    vl: "_VLExtraction | None"
+    vl: _VLExtraction | None
     warnings: list[str]
     timings: Timings
     def parameters(self, index: int = ...) -> dict[str, str]: ...

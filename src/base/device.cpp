@@ -77,7 +77,9 @@ constexpr OptionField load_fields[] = {
     field<LoadOptions, "tokenizer_path", &LoadOptions::tokenizer_path>(
         {.section = "encoder", .help = "tokenizer from this file or folder"}),
     field<LoadOptions, "vl_model_path", &LoadOptions::vl_model_path>(
-        {.section = "vl", .help = "Qwen3-VL from this folder, to read vl_image; default the model's own", .flag = "vl-model"}),
+        {.section = "vl",
+         .help = "Qwen3-VL from this folder, to read vl_image; default the model's own",
+         .flag = "vl-model"}),
     field<LoadOptions, "vl_device", &LoadOptions::vl_device>(
         {.section = "vl", .help = "device of Qwen3-VL, when it is another"}),
     field<LoadOptions, "vl_auto_unload", &LoadOptions::vl_auto_unload>(
@@ -129,7 +131,9 @@ void check_plain_component_options(const LoadOptions& options) {
 
 LoadOptions component_options(const LoadOptions& options) {
   LoadOptions own = options;
-  for (auto* path : {&own.transformer_path, &own.text_encoder_path, &own.vae_path, &own.tokenizer_path, &own.vl_model_path}) path->reset();
+  for (auto* path :
+       {&own.transformer_path, &own.text_encoder_path, &own.vae_path, &own.tokenizer_path, &own.vl_model_path})
+    path->reset();
   own.lora.clear();
   return own;
 }

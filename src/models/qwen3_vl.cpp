@@ -21,8 +21,9 @@ at::Tensor Qwen3VLModel::position_ids(std::span<const int64_t> input_ids,
                                       const std::array<int64_t, 3>* grid_thw) const {
   const auto count = static_cast<int64_t>(input_ids.size()), merge = config_.vision.spatial_merge_size;
   const int64_t rows = grid_thw ? (*grid_thw)[1] / merge : 0, columns = grid_thw ? (*grid_thw)[2] / merge : 0;
-  check(!grid_thw || (rows >= 1 && columns >= 1), "vl_encoder", "expected a picture of {} x {} patches or more, got {} x {}",
-        merge, merge, grid_thw ? (*grid_thw)[2] : 0, grid_thw ? (*grid_thw)[1] : 0);
+  check(!grid_thw || (rows >= 1 && columns >= 1), "vl_encoder",
+        "expected a picture of {} x {} patches or more, got {} x {}", merge, merge, grid_thw ? (*grid_thw)[2] : 0,
+        grid_thw ? (*grid_thw)[1] : 0);
   at::Tensor positions = at::empty({3, count}, at::kLong);
   auto* values = positions.mutable_data_ptr<int64_t>();
   int64_t position = 0, image_token = 0;  // the next one's
@@ -72,8 +73,8 @@ VLSequence Qwen3VLModel::sequence(std::span<const int64_t> input_ids, const VLPi
         "expected the image tokens one after another, got others between them");
   const at::TensorOptions options = sequence.embeddings.options();
   sequence.embeddings.narrow(0, places.front(), count).copy_(picture->features.embeddings);
-  sequence.additions = RowAdditions{.rows = at::arange(places.front(), places.front() + count,
-                                                       options.dtype(at::kLong))};
+  sequence.additions =
+      RowAdditions{.rows = at::arange(places.front(), places.front() + count, options.dtype(at::kLong))};
   for (const at::Tensor& values : picture->features.deepstack) sequence.additions->values.push_back(values.to(options));
   return sequence;
 }

@@ -20,7 +20,8 @@ const std::vector<std::string_view>& vision_prefixes() {
 
 io::TensorTable vision_table(io::Checkpoint checkpoint) {
   const auto published = [](std::string_view name) -> std::vector<io::TensorPart> {
-    for (const std::string_view start : {"patch_embed.", "pos_embed.", "blocks.", "merger.", "deepstack_merger_list."}) {
+    for (const std::string_view start :
+         {"patch_embed.", "pos_embed.", "blocks.", "merger.", "deepstack_merger_list."}) {
       if (name.starts_with(start)) return {{std::string(name)}};
     }
     return {};
@@ -96,7 +97,8 @@ void check_fit(const io::JsonObject& json, const Qwen3VLConfig& c) {
                                   fmt::join(section, ", ")));
   if (c.vision.out_hidden_size != c.text.hidden_size)
     fail_config(json, fmt::format("expected out_hidden_size of the vision part to be the language part's hidden_size "
-                                  "{}, found {}", c.text.hidden_size, c.vision.out_hidden_size));
+                                  "{}, found {}",
+                                  c.text.hidden_size, c.vision.out_hidden_size));
   if (static_cast<int64_t>(c.vision.deepstack_visual_indexes.size()) > c.text.num_hidden_layers)
     fail_config(json, "expected at most as many deepstack_visual_indexes as language layers");
   for (const int64_t id : {c.image_token_id, c.vision_start_token_id, c.vision_end_token_id}) {
@@ -108,8 +110,10 @@ void check_fit(const io::JsonObject& json, const Qwen3VLConfig& c) {
 Qwen3VLConfig parse_config(const io::JsonObject& json) {
   const auto type = json.get_or<std::string>("model_type", "qwen3_vl");
   if (type != "qwen3_vl")
-    fail_config(json, fmt::format("expected model_type 'qwen3_vl', found '{}'; a model that sees is wanted here, such as "
-                                  "Qwen3-VL-4B-Instruct", io::printable(type, 60)));
+    fail_config(json,
+                fmt::format("expected model_type 'qwen3_vl', found '{}'; a model that sees is wanted here, such as "
+                            "Qwen3-VL-4B-Instruct",
+                            io::printable(type, 60)));
   const io::JsonObject text = json.object("text_config");
   Qwen3VLConfig c{.text = parse_qwen3_config(text, {.model_type = "qwen3_vl_text", .rope_theta = 5e5}),
                   .vision = parse_vision_config(json.object("vision_config"))};
@@ -136,10 +140,11 @@ void check_has_vision(const io::Checkpoint& checkpoint, const io::TensorTable& v
          "safetensors files",
          io::printable_path(path), has("blk.") ? "the language part of a GGUF model alone" : "an mmproj file");
   }
-  fail(ErrorCode::unsupported, "qwen3_vl",
-       "expected the vision weights (model.visual.*) in {}, found none among {} tensors; they are missing, or this is a "
-       "text encoder: use the folder of Qwen3-VL with all of its files",
-       io::printable_path(path), names.size());
+  fail(
+      ErrorCode::unsupported, "qwen3_vl",
+      "expected the vision weights (model.visual.*) in {}, found none among {} tensors; they are missing, or this is a "
+      "text encoder: use the folder of Qwen3-VL with all of its files",
+      io::printable_path(path), names.size());
 }
 
 }  // namespace

@@ -64,8 +64,7 @@ Qwen3VLVision::Merger::Merger(const nn::Weights& weights, const Qwen3VLVisionCon
       linear_fc2(weights.scope("linear_fc2"), width, c.out_hidden_size, Bias::yes) {}
 
 at::Tensor Qwen3VLVision::Merger::operator()(const at::Tensor& x) const {
-  const at::Tensor blocks =
-      kind == Norm::block ? norm(x.reshape({-1, width})) : norm(x).reshape({-1, width});
+  const at::Tensor blocks = kind == Norm::block ? norm(x.reshape({-1, width})) : norm(x).reshape({-1, width});
   return linear_fc2(at::gelu(linear_fc1(blocks)));
 }
 
@@ -93,10 +92,9 @@ void Qwen3VLVision::check_pixels(const PixelValues& pixels) const {
   check(pixels.pixel_values.defined() && pixels.pixel_values.dim() == 2 && pixels.pixel_values.size(0) == h * w &&
             pixels.pixel_values.size(1) == columns && pixels.pixel_values.is_floating_point(),
         "vision", "expected floating-point pixel_values [{}, {}], got {}", h * w, columns,
-        pixels.pixel_values.defined()
-            ? fmt::format("{} of [{}]", c10::toString(pixels.pixel_values.scalar_type()),
-                          fmt::join(pixels.pixel_values.sizes(), ", "))
-            : "an empty tensor");
+        pixels.pixel_values.defined() ? fmt::format("{} of [{}]", c10::toString(pixels.pixel_values.scalar_type()),
+                                                    fmt::join(pixels.pixel_values.sizes(), ", "))
+                                      : "an empty tensor");
 }
 
 std::array<at::Tensor, 2> Qwen3VLVision::patch_places(int64_t rows, int64_t columns) const {
@@ -143,8 +141,7 @@ VLImageFeatures Qwen3VLVision::operator()(const PixelValues& pixels, const std::
     check_stop(stop, "vision");
     x = blocks_[i](x, halves);
     const auto tap = std::ranges::find(taps, static_cast<int64_t>(i));
-    if (tap != taps.end())
-      features.deepstack.push_back(deepstack_mergers_[static_cast<size_t>(tap - taps.begin())](x));
+    if (tap != taps.end()) features.deepstack.push_back(deepstack_mergers_[static_cast<size_t>(tap - taps.begin())](x));
   }
   features.embeddings = merger_(x);
   return features;

@@ -44,7 +44,8 @@ void refuse_unhandled(const io::JsonObject& json) {
 void check_options(const VLImageOptions& options) {
   check(options.patch_size >= 1 && options.patch_size <= 1024 && options.merge_size >= 1 && options.merge_size <= 64 &&
             options.temporal_patch_size >= 1 && options.temporal_patch_size <= 64,
-        "image_processor", "expected sizes of 1 to 1024 pixels and 1 to 64 patches, got patches of {} x {} pixels in "
+        "image_processor",
+        "expected sizes of 1 to 1024 pixels and 1 to 64 patches, got patches of {} x {} pixels in "
         "blocks of {} and {} frames",
         options.patch_size, options.patch_size, options.merge_size, options.temporal_patch_size);
   const auto is_positive = [](double value) { return std::isfinite(value) && value > 0; };
@@ -145,9 +146,8 @@ PixelValues preprocess_image(const Image& image, const VLImageOptions& options) 
       // Rounded to 8 bits after each axis, as the reference has it.
       pixels = at::_upsample_bicubic2d_aa(pixels.unsqueeze(0), {sides.height, sides.width}, /*align_corners=*/false)[0];
     }
-    return PixelValues{
-        .pixel_values = patchify(normalize(pixels, options), options),
-        .grid_thw = {1, sides.height / options.patch_size, sides.width / options.patch_size}};
+    return PixelValues{.pixel_values = patchify(normalize(pixels, options), options),
+                       .grid_thw = {1, sides.height / options.patch_size, sides.width / options.patch_size}};
   });
 }
 

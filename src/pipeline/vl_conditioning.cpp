@@ -29,7 +29,8 @@ Image neutral_picture(const Image& image) {
 
 VLEmbeddingExtractor VLSource::get() const {
   const std::lock_guard lock(mutex_);
-  if (!extractor_) extractor_ = VLEmbeddingExtractor::load(sources_, options_, {.auto_unload = options_.vl_auto_unload});
+  if (!extractor_)
+    extractor_ = VLEmbeddingExtractor::load(sources_, options_, {.auto_unload = options_.vl_auto_unload});
   return *extractor_;
 }
 

@@ -160,8 +160,10 @@ struct VLEmbeddingExtractor::Impl {
                                                       {vl_tokens::vision_end, config.vision_end_token_id}};
     for (const auto& [token, id] : wanted) {
       if (tokenizer.token_to_id(token) == id) continue;
-      fail(ErrorCode::unsupported, operation, "expected the tokenizer's {} to be token {} as config.json in {} says; "
-           "they belong to different models", token, id, io::printable_path(path));
+      fail(ErrorCode::unsupported, operation,
+           "expected the tokenizer's {} to be token {} as config.json in {} says; "
+           "they belong to different models",
+           token, id, io::printable_path(path));
     }
     if (tokenizer.vocab_size() > config.text.vocab_size) {
       fail(ErrorCode::unsupported, operation,
@@ -224,7 +226,8 @@ VLEmbeddingExtractor VLEmbeddingExtractor::load(const ModelSources& sources, con
   });
 }
 
-VLExtraction VLEmbeddingExtractor::extract(const Image& image, std::string_view text, const VLExtractOptions& options) const {
+VLExtraction VLEmbeddingExtractor::extract(const Image& image, std::string_view text,
+                                           const VLExtractOptions& options) const {
   return translate_errors(operation, [&] {
     // picture -> pixel_values -> image tokens; text -> ids; both -> hidden states -> mask, select, scale
     check_options(options);
@@ -247,7 +250,8 @@ VLExtraction VLEmbeddingExtractor::extract(const Image& image, std::string_view 
     at::Tensor states = known.value_or(at::Tensor());
     if (!known) {
       const int64_t layer = options.hidden_layer;
-      states = hidden_states(result.input_token_ids, &pixels, {&layer, 1}, options.stop).front().to(at::kCPU, at::kFloat);
+      states =
+          hidden_states(result.input_token_ids, &pixels, {&layer, 1}, options.stop).front().to(at::kCPU, at::kFloat);
       impl_->cache.put(std::move(key), states);
     }
     const vl_tokens::Range range = vl_tokens::find_picture(result.input_token_ids, impl_->config);
@@ -270,8 +274,7 @@ GeneratedText VLEmbeddingExtractor::generate(const Image* image, std::string_vie
       picture = loaded->model.look_at(pixels, options.stop);
     }
     const VLExtractOptions form{.system_prompt = std::string(system_prompt), .force_think_block = false};
-    WrittenPrompt prompt{.ids = impl_->tokenizer.encode(format(image_tokens, text, form)),
-                         .stop_ids = impl_->stop_ids};
+    WrittenPrompt prompt{.ids = impl_->tokenizer.encode(format(image_tokens, text, form)), .stop_ids = impl_->stop_ids};
     const models::VLSequence sequence = loaded->model.sequence(prompt.ids, picture ? &*picture : nullptr);
     prompt.input = sequence.input();
     prompt.next_position = sequence.next_position();
@@ -293,9 +296,8 @@ VLImageFeatures VLEmbeddingExtractor::image_features(const PixelValues& pixels, 
 }
 
 at::Tensor VLEmbeddingExtractor::position_ids(std::span<const int64_t> input_ids, const PixelValues* pixels) const {
-  return translate_errors(operation, [&] {
-    return impl_->model()->model.position_ids(input_ids, pixels ? &pixels->grid_thw : nullptr);
-  });
+  return translate_errors(
+      operation, [&] { return impl_->model()->model.position_ids(input_ids, pixels ? &pixels->grid_thw : nullptr); });
 }
 
 std::vector<at::Tensor> VLEmbeddingExtractor::hidden_states(std::span<const int64_t> input_ids,
@@ -318,7 +320,8 @@ std::string VLEmbeddingExtractor::format(int64_t image_tokens, std::string_view 
                                          const VLExtractOptions& options) const {
   for (const std::string_view part : {text, std::string_view(options.system_prompt)}) {
     for (const char* token : {vl_tokens::image_pad, vl_tokens::vision_start, vl_tokens::vision_end}) {
-      check(part.find(token) == part.npos, operation, "expected a text without {}, which stands for the picture", token);
+      check(part.find(token) == part.npos, operation, "expected a text without {}, which stands for the picture",
+            token);
     }
   }
   const bool opens_block = impl_->variant == "thinking";

@@ -17,7 +17,10 @@ using Options = VLExtractOptions;
 
 constexpr OptionField extract_fields[] = {
     field<Options, "hidden_layer", &Options::hidden_layer>(
-        {.section = "vl", .help = "state taken: 0 embeddings, k after block k, -1 normed last", .minimum = -1000, .maximum = 1000}),
+        {.section = "vl",
+         .help = "state taken: 0 embeddings, k after block k, -1 normed last",
+         .minimum = -1000,
+         .maximum = 1000}),
     field<Options, "token_selection", &Options::token_selection>(
         {.section = "vl", .help = "rows taken: all, the picture's with or without its markers, or the others"}),
     field<Options, "system_prompt", &Options::system_prompt>(

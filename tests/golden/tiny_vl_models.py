@@ -167,9 +167,7 @@ def preprocess_with(
     return torch.stack(rows), torch.tensor([[1, height // patch, width // patch]])
 
 
-def reference_inputs(
-    ids: list[int], picture: torch.Tensor | None, model: TinyVL | str
-) -> dict[str, torch.Tensor]:
+def reference_inputs(ids: list[int], picture: torch.Tensor | None, model: TinyVL | str) -> dict[str, torch.Tensor]:
     """What the reference's forward and generate take."""
     input_ids = torch.tensor([ids])
     inputs = {"input_ids": input_ids, "attention_mask": torch.ones_like(input_ids)}

@@ -5,14 +5,13 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import llmdit
 import pytest
 import tiny_models
 import tiny_vl_models
 import torch
-from test_vl_image import picture
-
-import llmdit
 from llmdit import vl
+from test_vl_image import picture
 
 RED = torch.tensor([200, 30, 30], dtype=torch.uint8).view(3, 1, 1).expand(3, 96, 128).contiguous()
 
@@ -29,7 +28,9 @@ def statistics() -> vl.ReferenceStatistics:
     return vl.ReferenceStatistics.compute(rows)
 
 
-def states(extractor: vl.VLEmbeddingExtractor, result: vl.VLExtraction, image: Any = RED, layer: int = -6) -> torch.Tensor:
+def states(
+    extractor: vl.VLEmbeddingExtractor, result: vl.VLExtraction, image: Any = RED, layer: int = -6
+) -> torch.Tensor:
     pixels = extractor.preprocess(image)
     return extractor.hidden_states(result.input_token_ids, pixels, [layer])[0]
 

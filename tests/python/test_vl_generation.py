@@ -2,12 +2,11 @@
 
 from typing import Any
 
+import llmdit
 import pytest
 import tiny_vl_models
 import torch
 from test_vl_image import picture
-
-import llmdit
 
 GREEDY = {"temperature": 0.0, "repetition_penalty": 1.0, "presence_penalty": 0.0}
 

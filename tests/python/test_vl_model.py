@@ -6,15 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import llmdit
 import parity
 import pytest
 import tiny_models
 import tiny_vl_models
 import torch
-from test_vl_image import picture
-
-import llmdit
 from llmdit import vl
+from test_vl_image import picture
 
 NAMES = list(tiny_vl_models.MODELS)
 SIZES = [(1, 1), (1, 150), (150, 1), (17, 31), (64, 64), (64, 32), (100, 50), (200, 75), (96, 256), (600, 90)]
@@ -198,7 +197,10 @@ def test_files_without_the_vision_part_say_so(tmp_path: Path, vl_folders: Any) -
     with pytest.raises(NotImplementedError, match=r"vision weights \(model.visual.\*\).*found none"):
         vl.VLEmbeddingExtractor.from_pretrained(folder)
 
-    for names, told in ((["token_embd.weight", "blk.0.attn_q.weight"], "language part"), (["v.blk.0.ln1.weight"], "mmproj")):
+    for names, told in (
+        (["token_embd.weight", "blk.0.attn_q.weight"], "language part"),
+        (["v.blk.0.ln1.weight"], "mmproj"),
+    ):
         folder = shutil.copytree(vl_folders("base"), tmp_path / told)
         (folder / "model.safetensors").unlink()
         writer = gguf.GGUFWriter(folder / "model.gguf", "qwen3vl")
@@ -240,7 +242,13 @@ def test_sequences_that_do_not_fit_the_picture(vl_extractors: Any) -> None:
         with pytest.raises(ValueError, match="expected"):
             extractor.hidden_states([1, 2], None, layers)
     values, grid = pixels
-    for bad in ((values[:-1], grid), (values[:, :-1], grid), (values, grid * 0), (values, grid * 2), (values.int(), grid)):
+    for bad in (
+        (values[:-1], grid),
+        (values[:, :-1], grid),
+        (values, grid * 0),
+        (values, grid * 2),
+        (values.int(), grid),
+    ):
         with pytest.raises(ValueError, match="expected"):
             extractor.image_features(bad)
     with pytest.raises(ValueError):
