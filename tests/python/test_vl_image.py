@@ -1,4 +1,4 @@
-"""Pictures as Qwen3-VL takes them, against the reference's formulas and, where torchvision is installed, its classes."""
+"""Pictures as Qwen3-VL takes them, against the reference's formulas and, beside torchvision, its classes."""
 
 import json
 from pathlib import Path
