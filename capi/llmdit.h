@@ -150,6 +150,9 @@ typedef struct llmdit_load_options {
   const char *text_encoder_path;
   const char *vae_path;
   const char *tokenizer_path;
+  const char *vl_model_path;
+  const char *vl_device;
+  bool vl_auto_unload;
   llmdit_texts lora;
 } llmdit_load_options;
 
@@ -186,22 +189,42 @@ typedef struct llmdit_generate_options {
   const double *shift;
   llmdit_numbers sigmas;
   int64_t hidden_layer;
+  const char *layer_weights;
+  llmdit_texts layer_spans;
+  const char *long_prompt_mode;
+  const int64_t *max_text_tokens;
   const char *system_prompt;
   const char *thinking_content;
   const char *assistant_content;
-  bool force_think_block;
+  const bool *force_think_block;
   bool strip_quotes;
   bool clean_whitespace;
+  const char *template_name; /* the option "template" */
+  const char *templates_dir;
   const double *strength;
   llmdit_numbers outpaint;
   int64_t mask_feather;
   bool mask_composite;
+  double vl_alpha;
+  const char *vl_blend_mode;
+  const char *vl_text;
+  int64_t vl_hidden_layer;
+  const char *vl_token_selection;
+  const char *vl_system_prompt;
+  const bool *vl_force_think_block;
+  bool vl_scale_to_text;
+  const double *vl_target_std;
+  const char *vl_normalization_mode;
+  const char *vl_outlier_masking;
+  double vl_outlier_threshold;
+  const char *vl_statistics;
   const char *vae_tiling;
   int64_t vae_tile_size;
   int64_t vae_tile_overlap;
   const char *output_type;
 
   const llmdit_image *image;      /* to start from; for img2img, inpainting and outpainting */
+  const llmdit_image *vl_image;   /* that the prompt is blended with, as a vision-language model sees it */
   const llmdit_image *mask_image; /* where `image` is painted anew: from half gray on to white */
   const llmdit_tensor *latents;   /* initial latents [batch, channels, h, w]; they set the size */
   const llmdit_tensor *const *prompt_embeds; /* one [tokens, hidden_size] a prompt, in place of prompts */

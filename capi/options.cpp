@@ -54,9 +54,9 @@ struct Convert<bool> {
 
 template <class Number>
 struct Convert<const Number*> {
-  static std::optional<OptionValue> read(const Number* const& member, std::string_view) {
+  static std::optional<OptionValue> read(const Number* const& member, std::string_view name) {
     if (!member) return std::nullopt;
-    return OptionValue(*member);
+    return Convert<Number>::read(*member, name);
   }
   static void write(const Number*& member, const OptionValue&) { member = nullptr; }
 };
@@ -123,6 +123,9 @@ struct Struct<LoadOptions> {
         LLMDIT_LINK(type, text_encoder_path),
         LLMDIT_LINK(type, vae_path),
         LLMDIT_LINK(type, tokenizer_path),
+        LLMDIT_LINK(type, vl_model_path),
+        LLMDIT_LINK(type, vl_device),
+        LLMDIT_LINK(type, vl_auto_unload),
         LLMDIT_LINK(type, lora),
     };
     return links;
@@ -146,16 +149,35 @@ struct Struct<GenerateOptions> {
         LLMDIT_LINK(type, shift),
         LLMDIT_LINK(type, sigmas),
         LLMDIT_LINK(type, hidden_layer),
+        LLMDIT_LINK(type, layer_weights),
+        LLMDIT_LINK(type, layer_spans),
+        LLMDIT_LINK(type, long_prompt_mode),
+        LLMDIT_LINK(type, max_text_tokens),
         LLMDIT_LINK(type, system_prompt),
         LLMDIT_LINK(type, thinking_content),
         LLMDIT_LINK(type, assistant_content),
         LLMDIT_LINK(type, force_think_block),
         LLMDIT_LINK(type, strip_quotes),
         LLMDIT_LINK(type, clean_whitespace),
+        link<decltype(type::template_name)>("template", offsetof(type, template_name)),  // a keyword in C++
+        LLMDIT_LINK(type, templates_dir),
         LLMDIT_LINK(type, strength),
         LLMDIT_LINK(type, outpaint),
         LLMDIT_LINK(type, mask_feather),
         LLMDIT_LINK(type, mask_composite),
+        LLMDIT_LINK(type, vl_alpha),
+        LLMDIT_LINK(type, vl_blend_mode),
+        LLMDIT_LINK(type, vl_text),
+        LLMDIT_LINK(type, vl_hidden_layer),
+        LLMDIT_LINK(type, vl_token_selection),
+        LLMDIT_LINK(type, vl_system_prompt),
+        LLMDIT_LINK(type, vl_force_think_block),
+        LLMDIT_LINK(type, vl_scale_to_text),
+        LLMDIT_LINK(type, vl_target_std),
+        LLMDIT_LINK(type, vl_normalization_mode),
+        LLMDIT_LINK(type, vl_outlier_masking),
+        LLMDIT_LINK(type, vl_outlier_threshold),
+        LLMDIT_LINK(type, vl_statistics),
         LLMDIT_LINK(type, vae_tiling),
         LLMDIT_LINK(type, vae_tile_size),
         LLMDIT_LINK(type, vae_tile_overlap),
@@ -300,6 +322,7 @@ GenerateOptions read_options(const llmdit_generate_options* given, std::string_v
   GenerateOptions options = read_fields<GenerateOptions>(current);
   if (current.image) options.image = *borrow(current.image, "image")->value;
   if (current.mask_image) options.mask_image = *borrow(current.mask_image, "mask_image")->value;
+  if (current.vl_image) options.vl_image = *borrow(current.vl_image, "vl_image")->value;
   if (current.latents) options.latents = borrow(current.latents, "latents")->value;
   if (current.prompt_embeds)
     options.prompt_embeds = read_tensors(current.prompt_embeds, current.prompt_embeds_count, "prompt_embeds");

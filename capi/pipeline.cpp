@@ -59,8 +59,11 @@ llmdit_status llmdit_pipeline_encode(llmdit_encoding** encoding, const llmdit_pi
     check(prompts != nullptr, operation, "expected prompts, got NULL");
     const GenerateOptions read = read_options(options, operation);
     const auto held = borrow(pipeline, operation);
-    place = make_handle(llmdit_encoding{held->value.encode_prompt(
-        read_texts(*prompts, operation), read.chat, {.hidden_layer = read.hidden_layer, .stop = read.stop})});
+    place = make_handle(llmdit_encoding{held->value.encode_prompt(read_texts(*prompts, operation), read.chat,
+                                                                  {.hidden_layer = read.hidden_layer,
+                                                                   .layer_weights = read.layer_weights,
+                                                                   .layer_spans = read.layer_spans,
+                                                                   .stop = read.stop})});
   });
 }
 

@@ -4,7 +4,7 @@
 
 int main(int argc, char **argv) {
   const char *prompt = argc > 2 ? argv[2] : "a red circle on a black background";
-  const double strengths[] = {0.4, 0.7, 1.0};
+  const double strengths[] = {0.2, 0.4, 0.8};
   const uint64_t seed = 1;
   llmdit_generate_options options;
   must(llmdit_generate_options_init(&options));

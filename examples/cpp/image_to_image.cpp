@@ -9,7 +9,7 @@ int main(int argc, char** argv) try {
   llmdit::GenerateOptions options{.num_inference_steps = 8, .seed = 1};
   options.image =
       argc > 1 ? llmdit::read_image(argv[1]) : pipe.generate("a blue star on a white background", options).images[0];
-  for (const double strength : {0.4, 0.7, 1.0}) {
+  for (const double strength : {0.2, 0.4, 0.8}) {
     options.strength = strength;
     const std::string picture = "image_to_image-" + std::to_string(strength).substr(0, 3) + ".png";
     llmdit::write_png(picture, pipe.generate(prompt, options).images[0]);

@@ -14,7 +14,7 @@ if len(sys.argv) > 1:
 else:
     image = pipe("a blue star on a white background", num_inference_steps=8, seed=1).images[0]
 prompt = sys.argv[2] if len(sys.argv) > 2 else "a red circle on a black background"
-for strength in (0.4, 0.7, 1.0):
+for strength in (0.2, 0.4, 0.8):
     result = pipe.img2img(prompt, image=image, strength=strength, num_inference_steps=8, seed=1)
     result.images[0].save(f"image_to_image-{strength}.png")
     print(f"image_to_image-{strength}.png")

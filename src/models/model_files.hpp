@@ -18,8 +18,8 @@ namespace llmdit::models {
 io::TensorTable z_image_table(io::Checkpoint checkpoint);
 /// transformers' names under any prefix, and those of llama.cpp.
 io::TensorTable qwen3_table(io::Checkpoint checkpoint);
-/// The same for the language part of Qwen3-VL.
-io::TensorTable qwen3_vl_language_table(io::Checkpoint checkpoint);
+/// The same for the language model of another component, as messages call it.
+io::TensorTable qwen3_table_of(io::Checkpoint checkpoint, std::string_view component);
 /// Diffusers' names and those of single files such as ae.safetensors.
 io::TensorTable autoencoder_table(io::Checkpoint checkpoint);
 

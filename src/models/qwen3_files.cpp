@@ -69,14 +69,6 @@ std::vector<io::TensorPart> published(std::string_view name) {
   return {};
 }
 
-io::TensorTable named_table(io::Checkpoint checkpoint, std::string_view component) {
-  return {std::move(checkpoint),
-          {.component = component,
-           .prefixes = {"", "text_encoders.qwen3_4b.transformer.", "text_encoders.qwen3_4b.", "text_encoder."},
-           .strays = {"logit_scale", "rope_freqs.weight"},
-           .published = published}};
-}
-
 /// A number of a GGUF header, as text there; nothing when it is not given.
 template <class T>
 void read_number(const std::map<std::string, std::string>& metadata, const std::string& key, T& value) {
@@ -105,10 +97,14 @@ std::string llama_cpp_name(std::string name) {
   return name;
 }
 
-io::TensorTable qwen3_table(io::Checkpoint checkpoint) { return named_table(std::move(checkpoint), "text_encoder"); }
+io::TensorTable qwen3_table(io::Checkpoint checkpoint) { return qwen3_table_of(std::move(checkpoint), "text_encoder"); }
 
-io::TensorTable qwen3_vl_language_table(io::Checkpoint checkpoint) {
-  return named_table(std::move(checkpoint), "vl_encoder");
+io::TensorTable qwen3_table_of(io::Checkpoint checkpoint, std::string_view component) {
+  return {std::move(checkpoint),
+          {.component = component,
+           .prefixes = {"", "text_encoders.qwen3_4b.transformer.", "text_encoders.qwen3_4b.", "text_encoder."},
+           .strays = {"logit_scale", "rope_freqs.weight"},
+           .published = published}};
 }
 
 Qwen3Config tell_qwen3_config(const io::TensorTable& table, const std::optional<Qwen3Config>& known) {

@@ -162,7 +162,7 @@ Qwen3VLFiles open_qwen3_vl(const fs::path& path) {
   io::TensorTable vision = vision_table(checkpoint);
   check_has_vision(checkpoint, vision, path);
   const fs::path folder = io::is_folder(path) ? path : path.parent_path();
-  Qwen3VLFiles files{.language = qwen3_vl_language_table(checkpoint),
+  Qwen3VLFiles files{.language = qwen3_table_of(checkpoint, "vl_encoder"),
                      .vision = std::move(vision),
                      .config = Qwen3VLConfig::load(folder)};
   if (files.config.text.tie_word_embeddings) files.language.forget("lm_head.weight");
