@@ -309,7 +309,7 @@ TEST_CASE("a stop reaches the text side and the context refiner", "[pipeline]") 
   std::stop_source source;
   source.request_stop();
   const std::vector<at::Tensor> embeds = {at::zeros({4, 128})};
-  CHECK(thrown_by([&] { pipeline().transformer().condition(embeds, source.get_token()); }).code ==
+  CHECK(thrown_by([&] { pipeline().transformer().condition(embeds, {.stop = source.get_token()}); }).code ==
         ErrorCode::cancelled);
 }
 
