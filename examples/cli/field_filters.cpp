@@ -58,6 +58,10 @@ bool is_encoder_load_field(const OptionField& field) {
   return field.name != "transformer_path" && field.name != "vae_path" && field.name != "lora" && field.section != "vl";
 }
 
+bool is_rewriter_load_field(const OptionField& field) {
+  return is_encoder_load_field(field) || field.name == "vl_model_path" || field.name == "vl_device";
+}
+
 bool is_token_load_field(const OptionField& field) {
   return field.name == "transformer_path" || field.name == "text_encoder_path" || field.name == "tokenizer_path";
 }

@@ -19,6 +19,9 @@ bool is_picture_field(const OptionField& field);
 /// Whether the field of LoadOptions means something where the text encoder is loaded alone.
 bool is_encoder_load_field(const OptionField& field);
 
+/// The same where Qwen3-VL may be loaded instead, for a picture.
+bool is_rewriter_load_field(const OptionField& field);
+
 /// Whether the field of LoadOptions names a part that decides on a prompt's tokens and how many there may be.
 bool is_token_load_field(const OptionField& field);
 

@@ -120,7 +120,7 @@ bool is_fine_point(const OptionField& field) {
       "cfg_normalization", "text_encoder_device", "dit_device",       "vae_device",          "cfg_truncation",
       "cache_size",        "cache_megabytes",     "api_layer_ids",    "api_folder",          "api_connect_timeout",
       "api_read_timeout",  "api_timeout",         "api_retries"};
-  return field.section == "vl" || std::ranges::find(names, field.name) != std::end(names);
+  return (field.section == "vl" && field.name != "vl_alpha") || std::ranges::find(names, field.name) != std::end(names);
 }
 
 }  // namespace

@@ -13,6 +13,7 @@
 #include "interrupt.hpp"
 #include "json_output.hpp"
 #include "llmdit/prompt_rewriter.hpp"
+#include "llmdit/vl_chat_backend.hpp"
 #include "model_choice.hpp"
 #include "option_flags.hpp"
 #include "prompt_input.hpp"
@@ -23,6 +24,7 @@ namespace {
 constexpr const char* kExamples = R"(Examples:
   llmdit rewrite "a cat" --rewriter NAME
   llmdit rewrite "a cat" --system-prompt "Describe the picture in one sentence." --no-thinking
+  llmdit rewrite --image cat.png --vl-model Qwen/Qwen3-VL-4B-Instruct
   llmdit rewrite --image cat.png --url http://localhost:8000 --json)";
 
 /// Shows a text on stderr while it is written, where that is a terminal.
@@ -59,7 +61,7 @@ class RewriteCommand {
         json_(app),
         console_(app),
         model_(app),
-        load_flags_(OptionFlags::of<LoadOptions>(app, "Model", is_encoder_load_field)),
+        load_flags_(OptionFlags::of<LoadOptions>(app, "Model", is_rewriter_load_field)),
         rewrite_flags_(OptionFlags::of<RewriteOptions>(app, "Rewriting")) {
     add_text_flag(app, "--image", image_, "FILE", "picture the prompt is about, or to be described")->group("Prompt");
     url_flag_ = add_text_flag(app, "--url", remote_.url, "URL", "server of OpenAI's chat API instead of a model here");
@@ -91,9 +93,11 @@ class RewriteCommand {
 
  private:
   std::shared_ptr<const ChatBackend> backend() {
-    if (url_flag_->count() == 0)
-      return std::make_shared<LocalChatBackend>(
-          ZImageTextEncoder::load(ModelSources(ModelChoice::resolve(settings_, console_), load_), load_));
+    if (url_flag_->count() == 0) {
+      const ModelSources sources(ModelChoice::resolve(settings_, console_), load_);
+      if (options_.image) return std::make_shared<VLChatBackend>(VLEmbeddingExtractor::load(sources, load_));
+      return std::make_shared<LocalChatBackend>(ZImageTextEncoder::load(sources, load_));
+    }
     if (const char* key = std::getenv("LLMDIT_API_KEY")) remote_.api_key = key;
     return std::make_shared<RemoteChatBackend>(remote_, api_model_);
   }

@@ -39,6 +39,7 @@
 #include "llmdit/token_sampling.hpp"
 #include "llmdit/tokenizer.hpp"
 #include "llmdit/version.hpp"
+#include "llmdit/vl_chat_backend.hpp"
 #include "llmdit/vl_encoder.hpp"
 #include "llmdit/vl_image.hpp"
 #include "llmdit/z_image_pipeline.hpp"

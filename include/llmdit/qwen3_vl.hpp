@@ -22,8 +22,8 @@ struct Qwen3VLVisionConfig {
   int64_t patch_size = 16;
   int64_t temporal_patch_size = 2;
   int64_t spatial_merge_size = 2;
-  int64_t out_hidden_size = 0;          ///< the language model's hidden_size
-  int64_t num_position_embeddings = 0;  ///< a square number
+  int64_t out_hidden_size = 0;                      ///< the language model's hidden_size
+  int64_t num_position_embeddings = 0;              ///< a square number
   std::vector<int64_t> deepstack_visual_indexes{};  ///< blocks whose outputs go to the first language layers as well
   double rope_theta = 10000;
 };

@@ -15,10 +15,12 @@
 #include "llmdit/export.hpp"
 #include "llmdit/image.hpp"
 #include "llmdit/load_options.hpp"
+#include "llmdit/model_sources.hpp"
 #include "llmdit/normalize.hpp"
 #include "llmdit/options.hpp"
 #include "llmdit/qwen3_vl.hpp"
 #include "llmdit/reference_statistics.hpp"
+#include "llmdit/text_generation.hpp"
 #include "llmdit/tokenizer.hpp"
 #include "llmdit/vl_image.hpp"
 
@@ -71,9 +73,9 @@ struct VLExtraction {
   int64_t num_tokens = 0;
   int64_t hidden_layer = 0;
   VLTokenSelection token_selection = VLTokenSelection::all;
-  double original_std = 0;   ///< of the rows after masking and selection
-  double scaled_std = 0;     ///< of `embeddings`
-  double scale_factor = 1;   ///< the second over the first; 1 when nothing is scaled
+  double original_std = 0;  ///< of the rows after masking and selection
+  double scaled_std = 0;    ///< of `embeddings`
+  double scale_factor = 1;  ///< the second over the first; 1 when nothing is scaled
   VLNormalization normalization_mode = VLNormalization::global;
   OutlierMode outlier_masking = OutlierMode::none;
   double outlier_threshold = 0;
@@ -97,19 +99,31 @@ class LLMDIT_EXPORT VLEmbeddingExtractor {
     int64_t cache_size = 8;    ///< hidden states that are kept, by picture, text and layer; 0 keeps none
   };
 
-  /// `path` is a folder of Qwen3-VL as published: config.json, weights, tokenizer and preprocessor_config.json, or a hub
-  /// id in the local cache. Weights are mapped, not read; `options.quantization` is for the language part.
-  /// Throws unsupported when the vision part is missing, not_found for a missing file.
+  /// `path` is a folder of Qwen3-VL as published: config.json, weights, tokenizer and preprocessor_config.json, or a
+  /// hub id in the local cache. Weights are mapped, not read; `options.quantization` is for the language part. Throws
+  /// unsupported when the vision part is missing, not_found for a missing file.
   static VLEmbeddingExtractor load(const std::filesystem::path& path, const LoadOptions& options,
                                    const Settings& settings);
   static VLEmbeddingExtractor load(const std::filesystem::path& path, const LoadOptions& options = {}) {
     return load(path, options, Settings{});
   }
 
+  /// That of a model of any form, `options.vl_model_path` or its own folder `vl_encoder`, on `options.vl_device`.
+  /// Options of the other parts play no role.
+  static VLEmbeddingExtractor load(const ModelSources& sources, const LoadOptions& options, const Settings& settings);
+  static VLEmbeddingExtractor load(const ModelSources& sources, const LoadOptions& options = {}) {
+    return load(sources, options, Settings{});
+  }
+
   /// Throws invalid_argument when the markers that `token_selection` needs are missing, or text holds image tokens.
   VLExtraction extract(const Image& image, std::string_view text = {}, const VLExtractOptions& options = {}) const;
 
-  // The steps of it.
+  /// Writes about a picture, or from text alone where `image` is null, in the model's chat form. A Thinking model
+  /// begins inside its think block.
+  GeneratedText generate(const Image* image, std::string_view text, const TextGenerationOptions& options = {},
+                         std::string_view system_prompt = {}) const;
+
+  // The steps of reading.
 
   PixelValues preprocess(const Image& image) const;
   VLImageFeatures image_features(const PixelValues& pixels, const std::stop_token& stop = {}) const;
@@ -118,13 +132,15 @@ class LLMDIT_EXPORT VLEmbeddingExtractor {
   /// Entries of hidden_states, each [tokens, hidden_size]; `pixels` null: text alone.
   std::vector<at::Tensor> hidden_states(std::span<const int64_t> input_ids, const PixelValues* pixels,
                                         std::span<const int64_t> layers, const std::stop_token& stop = {}) const;
-  /// The text that is tokenised for a picture of `image_tokens`.
+  /// The text that is tokenised for a picture of `image_tokens`; 0: for text alone.
   std::string format(int64_t image_tokens, std::string_view text, const VLExtractOptions& options = {}) const;
 
   const Qwen3VLConfig& config() const;
   const VLImageOptions& image_options() const;
   const Tokenizer& tokenizer() const;
   int64_t hidden_size() const;
+  /// The ids that end a text.
+  const std::vector<int64_t>& stop_ids() const;
   /// "thinking" when the model's chat template opens a think block in the answer, else "instruct".
   const std::string& model_variant() const;
   /// Tensors of the files that no part of the model asked for.

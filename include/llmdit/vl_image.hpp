@@ -14,11 +14,11 @@ namespace llmdit {
 
 /// How Qwen3-VL takes pictures; the defaults are the published model's.
 struct VLImageOptions {
-  int64_t patch_size = 16;              ///< pixels, side of a patch
-  int64_t temporal_patch_size = 2;      ///< frames of a patch; a picture is that many times the same frame
-  int64_t merge_size = 2;               ///< patches, side of the block that becomes one token
-  int64_t min_pixels = 65536;           ///< of the resized picture
-  int64_t max_pixels = 16777216;        ///< of the resized picture
+  int64_t patch_size = 16;                           ///< pixels, side of a patch
+  int64_t temporal_patch_size = 2;                   ///< frames of a patch; a picture is that many times the same frame
+  int64_t merge_size = 2;                            ///< patches, side of the block that becomes one token
+  int64_t min_pixels = 65536;                        ///< of the resized picture
+  int64_t max_pixels = 16777216;                     ///< of the resized picture
   std::vector<double> image_mean = {0.5, 0.5, 0.5};  ///< of the channels in 0..1, subtracted
   std::vector<double> image_std = {0.5, 0.5, 0.5};   ///< of the channels in 0..1, divided by
 
@@ -47,8 +47,8 @@ LLMDIT_EXPORT PictureSides smart_resize(int64_t height, int64_t width, int64_t f
 
 /// A picture as the vision tower takes it.
 struct PixelValues {
-  at::Tensor pixel_values;           ///< [patches, channels * temporal_patch_size * patch_size^2] float32, the patches
-                                     ///< of each token one after another
+  at::Tensor pixel_values;            ///< [patches, channels * temporal_patch_size * patch_size^2] float32, the patches
+                                      ///< of each token one after another
   std::array<int64_t, 3> grid_thw{};  ///< patches in time, from top to bottom, and from left to right
 
   /// Tokens that the picture becomes.

@@ -4,8 +4,8 @@
 #include <memory>
 
 #include "bindings.hpp"
-#include "image.hpp"
 #include "chat.hpp"
+#include "image.hpp"
 #include "options.hpp"
 #include "record.hpp"
 #include "tensors.hpp"

@@ -1,5 +1,7 @@
 #include "llmdit/vl_encoder.hpp"
 
+#include "llmdit/vl_chat_backend.hpp"
+
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -8,6 +10,7 @@
 #include "options.hpp"
 #include "record.hpp"
 #include "tensors.hpp"
+#include "text_generation.hpp"
 #include "vl_image.hpp"
 
 namespace llmdit::python {
@@ -117,6 +120,18 @@ at::Tensor position_ids(const VLEmbeddingExtractor& self, const std::vector<int6
   return ordinary(self.position_ids(input_ids, values ? &*values : nullptr));
 }
 
+GeneratedText generate(const VLEmbeddingExtractor& self, const py::object& image,
+                       const std::optional<std::string>& text, const std::string& system_prompt, py::object on_token,
+                       const std::vector<int64_t>& stop_ids, const py::kwargs& keywords) {
+  auto options = options_from<TextGenerationOptions>(keywords);
+  const std::optional<Image> picture = image.is_none() ? std::nullopt : std::optional(any_image_from(image));
+  RunningTokens tokens(std::move(on_token));
+  options.on_token = tokens.callback();
+  options.stop_ids = stop_ids;
+  return run_with(
+      tokens, [&] { return self.generate(picture ? &*picture : nullptr, text.value_or(""), options, system_prompt); });
+}
+
 std::pair<at::Tensor, std::vector<at::Tensor>> image_features(const VLEmbeddingExtractor& self,
                                                               const PixelArrays& pixels) {
   const PixelValues values = from_arrays(pixels);
@@ -154,6 +169,14 @@ void bind_vl_encoder(py::module_& m) {
            "encoder, for masking and scaling by column. Other keywords:" +
            options_doc<VLExtractOptions>())
               .c_str())
+      .def("generate", &generate, py::arg("image") = py::none(), py::arg("text") = py::none(), py::kw_only(),
+           py::arg("system_prompt") = "", py::arg("on_token") = py::none(),
+           py::arg("stop_ids") = std::vector<int64_t>{},
+           ("Writes about a picture, or from text alone, as a GeneratedText; a Thinking model begins inside its think\n"
+            "block. on_token: called with a TokenInfo for each token; returning True ends the text there.\n"
+            "stop_ids: token ids that end the text besides the model's own.\nOther keywords:" +
+            options_doc<TextGenerationOptions>())
+               .c_str())
       .def(
           "preprocess",
           [](const Extractor& self, const py::object& image) {
@@ -178,6 +201,7 @@ void bind_vl_encoder(py::module_& m) {
       .def_property_readonly("image_options", &Extractor::image_options)
       .def_property_readonly("tokenizer", &Extractor::tokenizer)
       .def_property_readonly("hidden_size", &Extractor::hidden_size)
+      .def_property_readonly("stop_ids", &Extractor::stop_ids, "The ids that end a text.")
       .def_property_readonly("model_variant", &Extractor::model_variant, "'instruct' or 'thinking'.")
       .def_property_readonly("unused_weights", &Extractor::unused_weights,
                              "Tensors of the files that no part of the model asked for.")
@@ -189,6 +213,10 @@ void bind_vl_encoder(py::module_& m) {
         return fmt::format("<llmdit.vl.VLEmbeddingExtractor {} layers, {} wide, {}>",
                            self.config().text.num_hidden_layers, self.hidden_size(), self.model_variant());
       });
+
+  py::class_<VLChatBackend, ChatBackend, std::shared_ptr<VLChatBackend>>(
+      m, "VLChatBackend", "A Qwen3-VL model that answers questions about pictures, for PromptRewriter.")
+      .def(py::init<Extractor>(), py::arg("extractor"));
 }
 
 }  // namespace llmdit::python

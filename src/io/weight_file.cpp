@@ -14,8 +14,10 @@ std::shared_ptr<const WeightFile> WeightFile::open(const std::filesystem::path& 
   const auto mapping = MappedFile::open(path);
   const std::string_view bytes(reinterpret_cast<const char*>(mapping->bytes().data()), mapping->bytes().size());
   if (bytes.starts_with("GGUF") || bytes.starts_with("FUGG")) return GgufFile::open(path);
-  // A zip archive or a bare pickle: formats that run code when they are read.
-  if (bytes.starts_with("PK\x03\x04") || bytes.starts_with("\x80\x02")) {
+  // A zip archive or a bare pickle: formats that run code when they are read. The length of a safetensors header, which
+  // follows, may begin with the same bytes.
+  const bool has_header = bytes.size() > 8 && bytes[8] == '{';
+  if (!has_header && (bytes.starts_with("PK\x03\x04") || bytes.starts_with("\x80\x02"))) {
     fail(ErrorCode::unsupported, "weights",
          "{}: expected safetensors or GGUF, found a PyTorch pickle, which is never opened; convert it to safetensors",
          printable_path(path));

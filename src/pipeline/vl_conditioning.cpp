@@ -5,7 +5,6 @@
 #include <algorithm>
 
 #include "base/check.hpp"
-#include "base/load_options.hpp"
 #include "io/encoding.hpp"
 
 namespace llmdit {
@@ -30,11 +29,8 @@ Image neutral_picture(const Image& image) {
 
 VLEmbeddingExtractor VLSource::get() const {
   const std::lock_guard lock(mutex_);
-  if (!extractor_) {
-    LoadOptions own = component_options(options_);
-    own.device = options_.vl_device.value_or(options_.device);
-    extractor_ = VLEmbeddingExtractor::load(sources_.vl_encoder(), own, {.auto_unload = options_.vl_auto_unload});
-  }
+  if (!extractor_)
+    extractor_ = VLEmbeddingExtractor::load(sources_, options_, {.auto_unload = options_.vl_auto_unload});
   return *extractor_;
 }
 

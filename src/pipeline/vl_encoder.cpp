@@ -18,6 +18,7 @@
 #include "llmdit/chat.hpp"
 #include "models/model_files.hpp"
 #include "models/qwen3_vl.hpp"
+#include "pipeline/text_generation.hpp"
 #include "pipeline/vl_tokens.hpp"
 
 namespace llmdit {
@@ -135,7 +136,8 @@ struct VLEmbeddingExtractor::Impl {
         cache(chosen.cache_size),
         loaded(std::make_shared<LoadedModel>(models::open_qwen3_vl(path), options)),
         config(loaded->config),
-        unused(loaded->unused) {
+        unused(loaded->unused),
+        stop_ids(find_stop_ids(tokenizer, loaded->language.table().checkpoint())) {
     check_image_options();
     check_tokenizer();
   }
@@ -200,6 +202,7 @@ struct VLEmbeddingExtractor::Impl {
   bool is_freed = false;
   Qwen3VLConfig config;
   std::vector<std::string> unused;
+  std::vector<int64_t> stop_ids;
 };
 
 VLEmbeddingExtractor::VLEmbeddingExtractor(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -211,6 +214,15 @@ VLEmbeddingExtractor VLEmbeddingExtractor::load(const fs::path& path, const Load
     check(settings.cache_size >= 0, "cache_size", "expected 0 or more, got {}", settings.cache_size);
     const c10::NoGradGuard guard;
     return VLEmbeddingExtractor(std::make_shared<Impl>(io::resolve_model_path(path), options, settings));
+  });
+}
+
+VLEmbeddingExtractor VLEmbeddingExtractor::load(const ModelSources& sources, const LoadOptions& options,
+                                                const Settings& settings) {
+  return translate_errors(operation, [&] {
+    LoadOptions own = component_options(options);
+    own.device = options.vl_device.value_or(options.device);
+    return load(sources.vl_encoder(), own, settings);
   });
 }
 
@@ -245,6 +257,30 @@ VLExtraction VLEmbeddingExtractor::extract(const Image& image, std::string_view 
     const vl_tokens::Range range = vl_tokens::find_picture(result.input_token_ids, impl_->config);
     vl_tokens::read_states(states, range, options, result);
     return result;
+  });
+}
+
+GeneratedText VLEmbeddingExtractor::generate(const Image* image, std::string_view text,
+                                             const TextGenerationOptions& options,
+                                             std::string_view system_prompt) const {
+  return translate_errors("generate", [&] {
+    const c10::NoGradGuard guard;
+    const auto loaded = impl_->model();
+    std::optional<models::VLPicture> picture;
+    int64_t image_tokens = 0;
+    if (image) {
+      const PixelValues pixels = preprocess(*image);
+      image_tokens = pixels.token_count(impl_->image_options);
+      picture = loaded->model.look_at(pixels, options.stop);
+    }
+    const VLExtractOptions form{.system_prompt = std::string(system_prompt), .force_think_block = false};
+    WrittenPrompt prompt{.ids = impl_->tokenizer.encode(format(image_tokens, text, form)), .stop_ids = impl_->stop_ids};
+    const models::VLSequence sequence = loaded->model.sequence(prompt.ids, picture ? &*picture : nullptr);
+    prompt.input = sequence.input();
+    prompt.next_position = sequence.next_position();
+    GeneratedText written = generate_text(loaded->model.language(), impl_->tokenizer, prompt, options);
+    if (impl_->settings.auto_unload) impl_->free(/*for_good=*/false);
+    return written;
   });
 }
 
@@ -291,9 +327,13 @@ std::string VLEmbeddingExtractor::format(int64_t image_tokens, std::string_view 
   const bool opens_block = impl_->variant == "thinking";
   check(!opens_block || !options.force_think_block.value_or(false), "force_think_block",
         "expected no think block for a Thinking model, whose chat template opens one; leave the option out");
-  std::string content = vl_tokens::vision_start;
-  for (int64_t i = 0; i < image_tokens; ++i) content += vl_tokens::image_pad;
-  content.append(vl_tokens::vision_end).append(text);
+  std::string content;
+  if (image_tokens > 0) {
+    content = vl_tokens::vision_start;
+    for (int64_t i = 0; i < image_tokens; ++i) content += vl_tokens::image_pad;
+    content += vl_tokens::vision_end;
+  }
+  content += text;
   const ChatOptions chat{.system_prompt = options.system_prompt,
                          .force_think_block = options.force_think_block.value_or(!opens_block)};
   return format_prompt(content, chat) + (opens_block ? "<think>\n" : "");
@@ -303,6 +343,7 @@ const Qwen3VLConfig& VLEmbeddingExtractor::config() const { return impl_->config
 const VLImageOptions& VLEmbeddingExtractor::image_options() const { return impl_->image_options; }
 const Tokenizer& VLEmbeddingExtractor::tokenizer() const { return impl_->tokenizer; }
 int64_t VLEmbeddingExtractor::hidden_size() const { return impl_->config.text.hidden_size; }
+const std::vector<int64_t>& VLEmbeddingExtractor::stop_ids() const { return impl_->stop_ids; }
 const std::string& VLEmbeddingExtractor::model_variant() const { return impl_->variant; }
 const std::vector<std::string>& VLEmbeddingExtractor::unused_weights() const { return impl_->unused; }
 const fs::path& VLEmbeddingExtractor::path() const { return impl_->path; }

@@ -16,9 +16,8 @@ struct EnumTable<VLTokenSelection> {
 
 template <>
 struct EnumTable<VLNormalization> {
-  static constexpr EnumName<VLNormalization> names[] = {{VLNormalization::global, "global"},
-                                                        {VLNormalization::per_dim, "per_dim"},
-                                                        {VLNormalization::hybrid, "hybrid"}};
+  static constexpr EnumName<VLNormalization> names[] = {
+      {VLNormalization::global, "global"}, {VLNormalization::per_dim, "per_dim"}, {VLNormalization::hybrid, "hybrid"}};
 };
 
 }  // namespace llmdit

@@ -5,14 +5,13 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import llmdit
 import pytest
 import tiny_models
 import tiny_vl_models
 import torch
-from test_vl_image import picture
-
-import llmdit
 from llmdit import vl
+from test_vl_image import picture
 
 RED = torch.tensor([200, 30, 30], dtype=torch.uint8).view(3, 1, 1).expand(3, 96, 128).contiguous()
 

@@ -6,13 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import command
+import llmdit
 import pytest
 import tiny_vl_models
 import torch
-from test_vl_image import picture
-
-import llmdit
 from llmdit import vl
+from test_vl_image import picture
 
 PROMPT = "a red circle above a blue square"
 REFERENCE = picture(64, 96)

@@ -1,4 +1,4 @@
-"""Pictures as Qwen3-VL takes them, against the reference's formulas and, where torchvision is installed, its classes."""
+"""Pictures as Qwen3-VL takes them, against the reference's formulas and, beside torchvision, its classes."""
 
 import json
 from pathlib import Path
@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 import tiny_vl_models
 import torch
-from transformers.models.qwen2_vl import image_processing_pil_qwen2_vl as reference
-
 from llmdit import vl
+from transformers.models.qwen2_vl import image_processing_pil_qwen2_vl as reference
 
 SIZES = [
     (1, 1), (1, 2), (2, 1), (1, 200), (200, 1), (3, 5), (16, 16), (17, 31), (31, 33), (32, 32), (33, 48), (48, 80),

@@ -6,15 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import llmdit
 import parity
 import pytest
 import tiny_models
 import tiny_vl_models
 import torch
-from test_vl_image import picture
-
-import llmdit
 from llmdit import vl
+from test_vl_image import picture
 
 NAMES = list(tiny_vl_models.MODELS)
 SIZES = [(1, 1), (1, 150), (150, 1), (17, 31), (64, 64), (64, 32), (100, 50), (200, 75), (96, 256), (600, 90)]

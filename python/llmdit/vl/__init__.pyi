@@ -1,7 +1,7 @@
 """Types of llmdit.vl; compared with the module by tests/python/test_surface.py."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -9,7 +9,7 @@ import numpy as np
 import PIL.Image
 import torch
 
-from .. import Image, Qwen3Config, Tokenizer
+from .. import ChatBackend, GeneratedText, Image, Qwen3Config, TokenInfo, Tokenizer
 
 __all__: list[str]
 
@@ -306,6 +306,23 @@ class VLEmbeddingExtractor:
         image_tokens_no_markers: bool = ...,
         text_tokens_only: bool = ...,
     ) -> VLExtraction: ...
+    def generate(
+        self,
+        image: _Picture | None = ...,
+        text: str | None = ...,
+        *,
+        system_prompt: str = ...,
+        on_token: Callable[[TokenInfo], bool | None] | None = ...,
+        stop_ids: Sequence[int] = ...,
+        max_new_tokens: int | None = ...,
+        seed: int | None = ...,
+        temperature: float | None = ...,
+        top_k: int | None = ...,
+        top_p: float | None = ...,
+        min_p: float | None = ...,
+        repetition_penalty: float | None = ...,
+        presence_penalty: float | None = ...,
+    ) -> GeneratedText: ...
     def preprocess(self, image: _Picture) -> _Pixels: ...
     def image_features(self, pixels: _Pixels) -> tuple[torch.Tensor, list[torch.Tensor]]: ...
     def position_ids(self, input_ids: Sequence[int], pixels: _Pixels | None = ...) -> torch.Tensor: ...
@@ -331,9 +348,14 @@ class VLEmbeddingExtractor:
     @property
     def model_variant(self) -> Literal["instruct", "thinking"]: ...
     @property
+    def stop_ids(self) -> list[int]: ...
+    @property
     def unused_weights(self) -> list[str]: ...
     @property
     def path(self) -> Path: ...
     @property
     def is_loaded(self) -> bool: ...
     def unload(self) -> None: ...
+
+class VLChatBackend(ChatBackend):
+    def __init__(self, extractor: VLEmbeddingExtractor) -> None: ...
