@@ -37,8 +37,10 @@ void bind_registry(py::module_& m) {
       .def("search", &TemplateRegistry::search, py::arg("words"),
            "The names of those that hold every word in their name, category, description or text.")
       .def("__getitem__", &item, py::arg("name"), py::return_value_policy::copy)
-      .def("__contains__",
-           [](const TemplateRegistry& self, const std::string& name) { return self.find(name) != nullptr; })
+      .def(
+          "__contains__",
+          [](const TemplateRegistry& self, const std::string& name) { return self.find(name) != nullptr; },
+          py::arg("name"))
       .def("__iter__", [](const TemplateRegistry& self) { return py::iter(py::cast(self.names())); })
       .def("__len__", &TemplateRegistry::size)
       .def("__repr__", [](const TemplateRegistry& self) {

@@ -16,7 +16,7 @@ namespace {
 OptionValue other_value(const OptionField& field, const OptionValue& current) {
   switch (field.kind) {
     case OptionKind::boolean:
-      return !std::get<bool>(current);
+      return current != OptionValue(true);
     case OptionKind::integer:
       return std::holds_alternative<int64_t>(current) ? std::get<int64_t>(current) + 1 : int64_t{32};
     case OptionKind::unsigned_integer:

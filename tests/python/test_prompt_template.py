@@ -206,8 +206,9 @@ def test_the_pipeline_takes_templates(pipe, write):
     assert settings["template"] == "own" and settings["prompt_template"]["system_prompt"] == "Paint in oil."
     warned = pipe("a cat", num_inference_steps=1, templates_dir=path.parent).warnings
     assert "templates_dir has no effect without a template" in warned
-    (warning,) = pipe("a cat", num_inference_steps=1, template="tidy-only").warnings
-    assert "'tidy-only' tells a language model how to rewrite prompts" in warning
+    rewriter = Template(name="r", category="rewriter", system_prompt="S")
+    (warning,) = pipe("a cat", num_inference_steps=1, template=rewriter).warnings
+    assert "'r' tells a language model how to rewrite prompts" in warning
 
 
 def test_negative_prompts_share_the_think_block_alone(pipe):
