@@ -110,6 +110,7 @@ class EncodeCommand {
     if (statistics_.is_wanted() && prompt_.is_given()) {
       throw UsageError("--statistics takes its prompts from --prompts-file, not a single one");
     }
+    if (statistics_.is_wanted() && every_layer_) throw UsageError("--layer-statistics describes a single prompt");
     const std::string prompt = statistics_.is_wanted() ? "" : prompt_.read();
     const std::filesystem::path named = model_.resolve(console_);
     const ModelSources model(named, load_);
