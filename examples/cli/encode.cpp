@@ -127,6 +127,7 @@ class EncodeCommand {
     if (statistics_.is_wanted() && prompt_.is_given()) {
       throw UsageError("--statistics takes its prompts from --prompts-file, not a single one");
     }
+    if (statistics_.is_wanted() && every_layer_) throw UsageError("--layer-statistics describes a single prompt");
     const std::string prompt = statistics_.is_wanted() ? "" : prompt_.read();
     const std::filesystem::path named = ModelChoice::resolve(settings, console_);
     const ModelSources model(named, load_);

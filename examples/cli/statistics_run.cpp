@@ -75,31 +75,35 @@ Json document(const std::string& path, const ReferenceStatistics& s) {
 
 }  // namespace
 
-StatisticsRun::StatisticsRun(CLI::App& app) {
-  add_text_flag(app, "--statistics", output_, "FILE",
-                "write mean and deviation per column over many prompts, .npz or .json; for pictures as prompts")
-      ->group("Output");
-  add_text_flag(app, "--prompts-file", prompts_file_, "FILE",
-                "the prompts of --statistics, one a line, - is stdin; without it some of our own")
-      ->group("Output");
+StatisticsRun::StatisticsRun(CLI::App& app)
+    : output_flag_(add_text_flag(app, "--statistics", output_, "FILE",
+                                 "write mean and deviation per column over many prompts, .npz or .json")),
+      prompts_flag_(add_text_flag(app, "--prompts-file", prompts_file_, "FILE",
+                                  "the prompts of --statistics, one a line, - is stdin; without it some of our own")) {
+  output_flag_->group("Output");
+  prompts_flag_->group("Output");
 }
 
 void StatisticsRun::prepare() {
   if (!is_wanted()) {
-    if (!prompts_file_.empty()) throw UsageError("--prompts-file goes with --statistics FILE");
+    if (prompts_flag_->count() > 0) throw UsageError("--prompts-file goes with --statistics FILE");
     return;
   }
   const std::string suffix = std::filesystem::path(output_).extension();
   if (suffix != ".npz" && suffix != ".json") {
-    throw UsageError(fmt::format("--statistics: the file ends in .npz or .json, got {}", output_));
+    throw UsageError(fmt::format("--statistics: expected a file that ends in .npz or .json, got \"{}\"", output_));
   }
   check_place(output_, "--statistics");
-  prompts_ = prompts_file_.empty() ? statistics_prompts() : read_prompts(prompts_file_);
+  std::error_code ignored;
+  if (prompts_flag_->count() > 0 && std::filesystem::equivalent(output_, prompts_file_, ignored)) {
+    throw UsageError(fmt::format("--statistics: {} is the file of the prompts; name another", output_));
+  }
+  prompts_ = prompts_flag_->count() > 0 ? read_prompts(prompts_file_) : statistics_prompts();
 }
 
 void StatisticsRun::run(const ZImageTextEncoder& encoder, const std::string& model, const ChatOptions& chat,
                         const EncodeOptions& options, bool json, const Console& console) const {
-  if (prompts_file_.empty()) {
+  if (prompts_flag_->count() == 0) {
     console.note(fmt::format("{} prompts of our own; --prompts-file gives others", prompts_.size()));
   }
   StatisticsAccumulator accumulator;
@@ -109,9 +113,12 @@ void StatisticsRun::run(const ZImageTextEncoder& encoder, const std::string& mod
   }
   ReferenceStatistics statistics = accumulator.result();
   statistics.model = model;
-  statistics.hidden_layer = options.hidden_layer;
+  if (options.layer_weights.empty() && options.layer_spans.empty()) statistics.hidden_layer = options.hidden_layer;
+  std::error_code ignored;
+  const bool replaced = std::filesystem::is_regular_file(output_, ignored);
   create_parent_folders(output_);
   statistics.save(output_);
+  if (replaced) console.warn(fmt::format("replaced the file {}", output_));
   json ? print_json(document(output_, statistics)) : write_stdout(line(output_, statistics));
 }
 

@@ -17,7 +17,7 @@ class StatisticsRun {
   StatisticsRun(const StatisticsRun&) = delete;
   StatisticsRun& operator=(const StatisticsRun&) = delete;
 
-  bool is_wanted() const { return !output_.empty(); }
+  bool is_wanted() const { return output_flag_->count() > 0; }
 
   /// Before anything slow: reads the prompts and looks whether the file can be written. Throws UsageError, also when
   /// --prompts-file is given alone, and not_found.
@@ -31,6 +31,8 @@ class StatisticsRun {
  private:
   std::string output_;
   std::string prompts_file_;
+  CLI::Option* output_flag_;
+  CLI::Option* prompts_flag_;
   std::vector<std::string> prompts_;
 };
 

@@ -50,11 +50,13 @@ void bind_normalize(py::module_& m) {
       .def_readonly("ratios", &OutlierInfo::ratios, "Deviation over the reference's, of the masked dimensions.")
       .def_property_readonly("mode", [](const OutlierInfo& self) { return outlier_mode_name(self.mode); })
       .def_readonly("threshold", &OutlierInfo::threshold)
-      .def("__getitem__",
-           [](const py::object& self, const std::string& name) {
-             if (name.starts_with("_") || !py::hasattr(self, name.c_str())) throw py::key_error(name);
-             return self.attr(name.c_str());
-           })
+      .def(
+          "__getitem__",
+          [](const py::object& self, const std::string& name) {
+            if (name.starts_with("_") || !py::hasattr(self, name.c_str())) throw py::key_error(name);
+            return self.attr(name.c_str());
+          },
+          py::arg("name"))
       .def("__repr__", [](const py::object& self) {
         return py::str("OutlierInfo(masked_dimensions={}, ratios={}, mode={!r}, threshold={})")
             .format(short_repr(self.attr("masked_dimensions")), short_repr(self.attr("ratios")), self.attr("mode"),

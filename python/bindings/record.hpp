@@ -55,12 +55,15 @@ class Record {
 
   /// record["name"] beside record.name.
   Record& subscriptable() {
-    cls_.def("__getitem__", [](const T& self, const std::string& name) {
-      for (const Field& field : fields()) {
-        if (field.name == name) return field.get(self);
-      }
-      throw py::key_error(name);
-    });
+    cls_.def(
+        "__getitem__",
+        [](const T& self, const std::string& name) {
+          for (const Field& field : fields()) {
+            if (field.name == name) return field.get(self);
+          }
+          throw py::key_error(name);
+        },
+        py::arg("name"));
     return *this;
   }
 

@@ -35,8 +35,8 @@ void bind_steering(py::module_& m) {
       },
       py::arg("positive"), py::arg("negative"), py::kw_only(), py::arg("reduction") = "mean",
       py::arg("normalize") = true, NoGil(),
-      "The mean over `positive` minus the mean over `negative`, float32 [hidden], of length 1 when normalised. Each is\n"
-      "a tensor [tokens, hidden] or a list of them, one a prompt.");
+      "The mean over `positive` minus the mean over `negative`, float32 [hidden], of length 1 when normalised.\n"
+      "Each is a tensor [tokens, hidden] or a list of them, one a prompt.");
   m.def(
       "apply_steering",
       [](const at::Tensor& embeddings, const at::Tensor& vector, double scale) {

@@ -59,10 +59,23 @@ def test_stdin_and_settings(tmp_path):
     assert got.hidden_layer == -1 and got.model == str(DEMO_MODEL / "text_encoder")
 
 
+def test_a_mix_of_layers_is_no_single_layer(tmp_path):
+    mix = ["--layer-weights", "-2:0.7,-3:0.3"]
+    done = llmdit(
+        "encode", "--statistics", "a.npz", "--prompts-file", "-", *mix, cwd=tmp_path, input="\n".join(PROMPTS)
+    )
+    assert done.returncode == 0, done.stderr
+    got = ReferenceStatistics.load(tmp_path / "a.npz")
+    assert got.hidden_layer is None
+    assert_close(got, expected(layer_weights="-2:0.7,-3:0.3"))
+
+
 def test_prompts_of_our_own(tmp_path):
+    (tmp_path / "a.npz").write_text("old")
     done = llmdit("encode", "--statistics", "a.npz", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert f"{len(vl.statistics_prompts())} prompts of our own" in done.stderr
+    assert "replaced the file a.npz" in done.stderr
     assert_close(ReferenceStatistics.load(tmp_path / "a.npz"), expected(vl.statistics_prompts()))
 
 
@@ -70,8 +83,12 @@ def test_prompts_of_our_own(tmp_path):
     "arguments, code, message",
     [
         (["--statistics", "a.npz", "a cat"], USAGE, "--prompts-file"),
+        (["--statistics", "a.npz", "--layer-statistics"], USAGE, "a single prompt"),
         (["--prompts-file", "prompts.txt", "a cat"], USAGE, "goes with --statistics"),
         (["--statistics", "a.txt"], USAGE, ".npz or .json"),
+        (["--statistics", ""], USAGE, "empty text"),
+        (["--statistics", "a.npz", "--prompts-file", ""], USAGE, "empty text"),
+        (["--statistics", "prompts.json", "--prompts-file", "prompts.json"], USAGE, "file of the prompts"),
         (["--statistics", "."], USAGE, ".npz or .json"),
         (["--statistics", "folder.npz"], USAGE, "is a folder"),
         (["--statistics", "/proc/none/a.npz"], NOT_FOUND, "cannot write"),
@@ -81,8 +98,9 @@ def test_prompts_of_our_own(tmp_path):
 )
 def test_refusals(tmp_path, arguments, code, message):
     (tmp_path / "prompts.txt").write_text("a\n")
+    (tmp_path / "prompts.json").write_text("a\n")
     (tmp_path / "blank.txt").write_text("\n \n")
     (tmp_path / "folder.npz").mkdir()
     done = llmdit("encode", *arguments, cwd=tmp_path)
     assert done.returncode == code and message in done.stderr
-    assert files_in(tmp_path) == ["blank.txt", "prompts.txt"]
+    assert files_in(tmp_path) == ["blank.txt", "prompts.json", "prompts.txt"]
