@@ -181,8 +181,8 @@ class GenerateOptions:
     negative_prompt_embeds: list[torch.Tensor] | None
     on_step: Callable[[StepInfo], bool | None] | None
     prompt_embeds: list[torch.Tensor] | None
-    vl_image: Image | None
     prompt_template: Template | None
+    vl_image: Image | None
     def __init__(
         self,
         *,
@@ -238,8 +238,8 @@ class GenerateOptions:
         negative_prompt_embeds: Sequence[torch.Tensor] | None = ...,
         on_step: Callable[[StepInfo], bool | None] | None = ...,
         prompt_embeds: Sequence[torch.Tensor] | None = ...,
-        vl_image: _Source | Image | None = ...,
         prompt_template: Template | None = ...,
+        vl_image: _Source | Image | None = ...,
     ) -> None: ...
     def __copy__(self) -> Self: ...
     @staticmethod
@@ -1288,8 +1288,8 @@ class ZImagePipeline:
         negative_prompt_embeds: Sequence[torch.Tensor] | None = ...,
         on_step: Callable[[StepInfo], bool | None] | None = ...,
         prompt_embeds: Sequence[torch.Tensor] | None = ...,
-        vl_image: _Source | Image | None = ...,
         prompt_template: Template | None = ...,
+        vl_image: _Source | Image | None = ...,
     ) -> GenerateResult: ...
     def img2img(
         self,
@@ -1348,8 +1348,8 @@ class ZImagePipeline:
         negative_prompt_embeds: Sequence[torch.Tensor] | None = ...,
         on_step: Callable[[StepInfo], bool | None] | None = ...,
         prompt_embeds: Sequence[torch.Tensor] | None = ...,
-        vl_image: _Source | Image | None = ...,
         prompt_template: Template | None = ...,
+        vl_image: _Source | Image | None = ...,
     ) -> GenerateResult: ...
     def inpaint(
         self,
@@ -1408,8 +1408,8 @@ class ZImagePipeline:
         negative_prompt_embeds: Sequence[torch.Tensor] | None = ...,
         on_step: Callable[[StepInfo], bool | None] | None = ...,
         prompt_embeds: Sequence[torch.Tensor] | None = ...,
-        vl_image: _Source | Image | None = ...,
         prompt_template: Template | None = ...,
+        vl_image: _Source | Image | None = ...,
     ) -> GenerateResult: ...
     def encode_prompt(
         self,

@@ -30,7 +30,8 @@ def numpy(*tensors):
 
 def check(name, got, want, like):
     assert got.dtype == like.dtype and got.device == like.device and not got.requires_grad
-    assert_close(f"blend {name}", got, torch.as_tensor(want), bound=BOUNDS[like.dtype], where=str(like.dtype))
+    kind = str(like.dtype).removeprefix("torch.")
+    assert_close(f"blending in {kind}", got, torch.as_tensor(want), bound=BOUNDS[like.dtype], where=name)
 
 
 # Every function as (picture, text) -> result, beside its formula.
@@ -156,7 +157,7 @@ def test_resampling_is_torch_s_linear_interpolation(rows, count):
     want = torch.nn.functional.interpolate(picture.double().t()[None], size=count, mode="linear", align_corners=False)[
         0
     ].t()
-    assert_close("blend resample", vl.blend_interpolate(picture, text, 1.0), want, bound=1e-6)
+    assert_close("resampling of rows", vl.blend_interpolate(picture, text, 1.0), want, bound=1e-6)
 
 
 @pytest.mark.parametrize("curve", ["linear", "ease_in", "ease_out"])

@@ -34,7 +34,8 @@ def numpy(tensor):
 
 def check(name, got, want, like):
     assert got.dtype == like.dtype and not got.requires_grad
-    assert_close(f"normalize {name}", got, torch.as_tensor(want), bound=BOUNDS[like.dtype], where=str(like.dtype))
+    kind = str(like.dtype).removeprefix("torch.")
+    assert_close(f"normalising in {kind}", got, torch.as_tensor(want), bound=BOUNDS[like.dtype], where=name)
 
 
 @pytest.mark.parametrize("count", [1, 2, 50])
