@@ -192,8 +192,8 @@ class GenerateOptions:
     negative_prompt_embeds: list[torch.Tensor] | None
     on_step: Callable[[StepInfo], bool | None] | None
     prompt_embeds: list[torch.Tensor] | None
-    vl_image: Image | None
     prompt_template: Template | None
+    vl_image: Image | None
     def __init__(
         self,
         *,
@@ -249,8 +249,8 @@ class GenerateOptions:
         negative_prompt_embeds: Sequence[torch.Tensor] | None = ...,
         on_step: Callable[[StepInfo], bool | None] | None = ...,
         prompt_embeds: Sequence[torch.Tensor] | None = ...,
-        vl_image: _Source | Image | None = ...,
         prompt_template: Template | None = ...,
+        vl_image: _Source | Image | None = ...,
     ) -> None: ...
     def __copy__(self) -> Self: ...
     @staticmethod
@@ -1501,8 +1501,8 @@ class ZImagePipeline:
         negative_prompt_embeds: Sequence[torch.Tensor] | None = ...,
         on_step: Callable[[StepInfo], bool | None] | None = ...,
         prompt_embeds: Sequence[torch.Tensor] | None = ...,
-        vl_image: _Source | Image | None = ...,
         prompt_template: Template | None = ...,
+        vl_image: _Source | Image | None = ...,
     ) -> GenerateResult: ...
     def img2img(
         self,
@@ -1561,8 +1561,8 @@ class ZImagePipeline:
         negative_prompt_embeds: Sequence[torch.Tensor] | None = ...,
         on_step: Callable[[StepInfo], bool | None] | None = ...,
         prompt_embeds: Sequence[torch.Tensor] | None = ...,
-        vl_image: _Source | Image | None = ...,
         prompt_template: Template | None = ...,
+        vl_image: _Source | Image | None = ...,
     ) -> GenerateResult: ...
     def inpaint(
         self,
@@ -1621,8 +1621,8 @@ class ZImagePipeline:
         negative_prompt_embeds: Sequence[torch.Tensor] | None = ...,
         on_step: Callable[[StepInfo], bool | None] | None = ...,
         prompt_embeds: Sequence[torch.Tensor] | None = ...,
-        vl_image: _Source | Image | None = ...,
         prompt_template: Template | None = ...,
+        vl_image: _Source | Image | None = ...,
     ) -> GenerateResult: ...
     def encode_prompt(
         self,

@@ -54,8 +54,11 @@ std::optional<Parts> split_by_tags(std::string_view text) {
 
 /// By a JSON object that ends the text and something before it.
 std::optional<Parts> split_by_json(std::string_view text) {
+  constexpr int most_braces = 100;  // of the words before it
   if (!text.ends_with('}')) return std::nullopt;
-  for (size_t begin = text.find('{'); begin != text.npos; begin = text.find('{', begin + 1)) {
+  int braces = 0;
+  for (size_t begin = text.find('{'); begin != text.npos && braces < most_braces; begin = text.find('{', begin + 1)) {
+    ++braces;
     if (!nlohmann::json::accept(text.substr(begin))) continue;
     if (begin == 0) return std::nullopt;
     return Parts{text.substr(0, begin), std::string(text.substr(begin))};

@@ -77,7 +77,8 @@ bool HttpExchange::try_address(const std::string& numeric) {
   last_byte_ = Clock::now();
   to->send(sent, head, error);
   if (thrown_) std::rethrow_exception(thrown_);
-  if (error != httplib::Error::Success) interpret(error);
+  // An answer without a length ends where its connection is cut.
+  if (error != httplib::Error::Success || watchdog_.has_fired()) interpret(error);
   return !is_unconnected(error);
 }
 

@@ -75,7 +75,7 @@ class Answer {
     }
     is_stream_ = true;
     line.remove_prefix(field.size());
-    if (line.find("[DONE]") != line.npos && line.find('{') == line.npos) return true;
+    if (line.find("[DONE]") != line.npos && line.find('{') == line.npos) return is_whole_ = true;
     take(parse(line), "delta");
     return is_ended_;
   }
@@ -84,6 +84,7 @@ class Answer {
   void finish() {
     if (!is_stream_) take(parse(plain_), "message");  // a server that does not stream answers as a whole
     if (!has_choice_) http_.fail(0, "expected choices in the answer of /v1/chat/completions, got none");
+    if (is_stream_ && !is_whole_ && !is_ended_) http_.fail(0, "it closed the connection before its answer was whole");
   }
 
   void take_whole(std::string_view body) {
@@ -136,6 +137,7 @@ class Answer {
   }
 
   void finish_with(const std::string& reason) {
+    is_whole_ = true;
     if (reason == "content_filter") http_.fail(0, "it withheld the answer (finish_reason content_filter)");
     reply_.finish_reason = reason == "length" ? FinishReason::length : FinishReason::stop;
   }
@@ -146,7 +148,7 @@ class Answer {
   std::string plain_;
   uint64_t lines_ = 0;
   int64_t step_ = 0;
-  bool is_stream_ = false, has_choice_ = false, is_ended_ = false;
+  bool is_stream_ = false, has_choice_ = false, is_whole_ = false, is_ended_ = false;
 };
 
 RemoteOptions without_pauses(RemoteOptions options) {

@@ -48,7 +48,7 @@ class ChatServer:
     def pieces(self) -> list[str]:
         """The lines of the stream of events."""
         deltas: list[dict[str, Any]] = [{"role": "assistant", "content": ""}]
-        for key in ("reasoning_content", "content"):
+        for key in ("reasoning_content", "reasoning", "content"):
             text = self.message.get(key) or ""
             deltas += [{key: text[i : i + 3]} for i in range(0, len(text), 3)]
         events = [{"model": "qwen-8b", "choices": [{"index": 0, "delta": delta}]} for delta in deltas]
@@ -64,8 +64,8 @@ def _handler(chat: ChatServer) -> type[BaseHTTPRequestHandler]:
         def log_message(self, *_: object) -> None:
             pass
 
-        def send(self, body: bytes, kind: str = "application/json") -> None:
-            self.send_response(chat.status)
+        def send(self, body: bytes, status: int, kind: str = "application/json") -> None:
+            self.send_response(status)
             self.send_header("Content-Type", kind)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
@@ -73,7 +73,7 @@ def _handler(chat: ChatServer) -> type[BaseHTTPRequestHandler]:
 
         def do_GET(self) -> None:
             assert self.path == "/v1/models"
-            self.send(json.dumps({"object": "list", "data": [{"id": name} for name in chat.models]}).encode())
+            self.send(json.dumps({"object": "list", "data": [{"id": name} for name in chat.models]}).encode(), 200)
 
         def do_POST(self) -> None:
             assert self.path == "/v1/chat/completions", self.path
@@ -81,12 +81,12 @@ def _handler(chat: ChatServer) -> type[BaseHTTPRequestHandler]:
             chat.requests.append(request)
             chat.headers.append(dict(self.headers))
             if chat.body is not None:
-                self.send(chat.body)
+                self.send(chat.body, chat.status)
             elif request.get("stream") and chat.streams:
                 self.stream()
             else:
                 time.sleep(chat.pause)
-                self.send(json.dumps(chat.whole()).encode())
+                self.send(json.dumps(chat.whole()).encode(), chat.status)
 
         def stream(self) -> None:
             self.send_response(200)

@@ -125,8 +125,6 @@ def test_a_server(server, templates, streams, listens):
 @pytest.mark.parametrize("listens", [True, False])
 def test_reasoning_that_a_server_keeps_apart(server, templates, name, listens):
     server.message = {"content": "a cat", name: "hm"}
-    if listens and name == "reasoning":
-        pytest.skip("the server streams the older name")
     result = remote(server, templates).rewrite("x", rewriter="richer", on_token=(lambda t: None) if listens else None)
     assert (result.prompt, result.thinking) == ("a cat", "hm")
 
@@ -220,11 +218,16 @@ def test_servers_of_many_models_and_of_none(server, templates):
 
 def test_patience(server, templates):
     server.pause = 1.0
-    with pytest.raises(llmdit.RemoteError) as raised:
-        remote(server, templates, timeout=0.3).rewrite("x", rewriter="richer")
-    assert raised.value.status == 504
-    # A whole answer may take as long as `timeout`, however long nothing comes.
-    assert remote(server, templates, read_timeout=0.2).rewrite("x", rewriter="richer").prompt
+    for backend in ({"timeout": 0.3}, {"read_timeout": 0.3}):
+        with pytest.raises(llmdit.RemoteError) as raised:
+            remote(server, templates, **backend).rewrite("x", rewriter="richer")
+        assert raised.value.status == 504
+
+
+def test_a_stream_that_breaks_off(server, templates):
+    server.pieces = lambda: ['data: {"choices": [{"delta": {"content": "half a pro"}}]}']
+    with pytest.raises(llmdit.RemoteError, match="before its answer was whole"):
+        remote(server, templates).rewrite("x", rewriter="richer")
 
 
 def test_a_callback_ends_a_stream(server, templates):
