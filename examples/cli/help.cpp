@@ -51,7 +51,7 @@ std::string usage_line(const CLI::App& app, const std::string& name) {
 }
 
 std::string option_groups(const CLI::App& app, const std::string& name, HelpLevel level) {
-  std::string out;
+  std::string out, fine_points;
   for (const std::string& group : app.get_groups()) {
     // Whoever reads this has found --help.
     const auto members = app.get_options([&](const CLI::Option* option) {
@@ -59,13 +59,14 @@ std::string option_groups(const CLI::App& app, const std::string& name, HelpLeve
     });
     if (members.empty() || group.empty()) continue;
     if (group == kFinePoints && level == HelpLevel::common) {
-      out += fmt::format("\n{} more for fine points: {} --help-all\n", members.size(), name);
+      fine_points = fmt::format("\n{} more for fine points: {} --help-all\n", members.size(), name);
       continue;
     }
-    out += fmt::format("\n{}:\n", group);
-    for (const CLI::Option* option : members) out += entry(left_column(*option), option->get_description());
+    std::string& text = group == kFinePoints ? fine_points : out;
+    text += fmt::format("\n{}:\n", group);
+    for (const CLI::Option* option : members) text += entry(left_column(*option), option->get_description());
   }
-  return out;
+  return out + fine_points;
 }
 
 std::string command_list(const CLI::App& app) {

@@ -127,11 +127,11 @@ OptionValue value_of(const OptionField& field, const CLI::Option& option) {
 
 /// Flags that few ever set.
 bool is_fine_point(const OptionField& field) {
-  constexpr std::string_view names[] = {"sigmas",         "layer_spans",      "max_text_tokens",  "mask_composite",
-                                        "mask_feather",   "vae_tile_size",    "vae_tile_overlap", "templates_dir",
-                                        "cfg_truncation", "cfg_normalization"};
-  if (field.section == "vl") return field.name != "vl_alpha";
-  return std::ranges::find(names, field.name) != std::end(names);
+  constexpr std::string_view names[] = {"sigmas",          "layer_weights",    "layer_spans",      "long_prompt_mode",
+                                        "max_text_tokens", "clean_whitespace", "outpaint",         "mask_feather",
+                                        "mask_composite",  "vae_tile_size",    "vae_tile_overlap", "vae_tiling",
+                                        "vae_path",        "tokenizer_path",   "templates_dir"};
+  return field.section == "vl" || std::ranges::find(names, field.name) != std::end(names);
 }
 
 }  // namespace

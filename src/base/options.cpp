@@ -69,6 +69,13 @@ double to_number(const OptionField& field, const OptionValue& value) {
   wrong_kind(field, value);
 }
 
+/// A list without items, which JSON does not tell the kind of.
+bool is_empty_list(const OptionValue& value) {
+  const auto* numbers = std::get_if<std::vector<double>>(&value);
+  const auto* texts = std::get_if<std::vector<std::string>>(&value);
+  return (numbers && numbers->empty()) || (texts && texts->empty());
+}
+
 std::string to_choice(const OptionField& field, const OptionValue& value) {
   const auto* text = std::get_if<std::string>(&value);
   if (!text) wrong_kind(field, value);
@@ -108,12 +115,14 @@ OptionValue check_value(const OptionField& field, OptionValue value) {
     case OptionKind::choice:
       return to_choice(field, value);
     case OptionKind::numbers: {
+      if (is_empty_list(value)) return std::vector<double>();
       const auto* numbers = std::get_if<std::vector<double>>(&value);
       if (!numbers) wrong_kind(field, value);
       for (double number : *numbers) check_bounds(field, number, fmt::format("{}", number));
       return value;
     }
     case OptionKind::texts:
+      if (is_empty_list(value)) return std::vector<std::string>();
       if (!std::holds_alternative<std::vector<std::string>>(value)) wrong_kind(field, value);
       return value;
   }

@@ -16,7 +16,7 @@ std::vector<std::string_view> split_at(Break place, std::string_view text);
 /// How many tokens a text has by itself.
 using CountTokens = std::function<int64_t(std::string_view)>;
 
-/// The fewest groups of about one length with at most `most` tokens each: whole sentences, and of a longer one clauses,
+/// Few groups of about one length with at most `most` tokens each: whole sentences, and of a longer one clauses,
 /// words, characters. One after the other they are `text`. A single character may have more.
 std::vector<std::string_view> split_into_groups(std::string_view text, int64_t most, const CountTokens& count);
 

@@ -13,7 +13,7 @@ def test_help_of_everything():
     overview = llmdit("--help")
     assert overview.returncode == 0 and overview.stderr == ""
     commands = re.findall(r"^  ([a-z]+) +[A-Z]", overview.stdout.split("Commands:")[1].split("\n\n")[0], re.M)
-    assert commands == ["generate", "sweep", "encode", "format", "rewrite", "inspect", "convert", "devices"]
+    assert commands == ["generate", "sweep", "encode", "format", "rewrite", "templates", "inspect", "convert", "devices"]
     for command in commands:
         text = llmdit(command, "--help").stdout
         assert text.startswith(f"Usage: llmdit {command} [OPTIONS]") and "Examples:\n" in text
@@ -22,7 +22,8 @@ def test_help_of_everything():
 
 def test_help_of_the_fine_points():
     common, everything = llmdit("generate", "--help").stdout, llmdit("generate", "--help-all").stdout
-    assert "7 more for fine points: llmdit generate --help-all" in common and "--sigmas" not in common
+    assert re.search(r"\n\d+ more for fine points: llmdit generate --help-all\n\nExamples", common)
+    assert "--sigmas" not in common and "--long-prompt-mode" not in common
     assert "Fine points:" in everything and "--sigmas X,X,..." in everything and "--steps N" in everything
 
 

@@ -109,7 +109,8 @@ def test_rows_that_are_equal_or_nothing():
 @pytest.mark.parametrize("mode", MODES)
 def test_any_memory_layout(mode):
     x = draw(5, 6, 40).T
-    assert torch.equal(compress_embeddings(x, 9, mode), compress_embeddings(x.contiguous(), 9, mode))
+    want = compress_embeddings(x.contiguous(), 9, mode)
+    assert_close("compression of a transposed tensor", compress_embeddings(x, 9, mode), want, where=mode)
 
 
 @pytest.mark.parametrize("mode", MODES)

@@ -183,7 +183,7 @@ def every_option() -> dict:
         llmdit.OptionKind.choice: lambda field: field.choices[-1],
         llmdit.OptionKind.numbers: lambda field: [1.0, 0.5],
     }
-    special = {"layer_weights": "-2:1,-3:0.5", "layer_spans": ["1:3=-1:1"]}  # texts of a form of their own
+    special = {"layer_weights": "-3:0.5,-2:1", "layer_spans": ["1:3=-1:1"]}  # texts of a form of their own
     return {field.name: special.get(field.name) or other[field.kind](field) for field in GenerateOptions.fields()}
 
 
