@@ -28,8 +28,8 @@ def latents(pipe: llmdit.ZImagePipeline, **options: Any) -> torch.Tensor:
     return pipe(prompt, output_type="latent", **{**FAST, **options}).latents
 
 
-def rows(pipe: llmdit.ZImagePipeline, text: torch.Tensor, **options: Any) -> torch.Tensor:
-    options.setdefault("target_std", text.std().item())
+def rows(pipe: llmdit.ZImagePipeline, prompt: torch.Tensor, **options: Any) -> torch.Tensor:
+    options.setdefault("target_std", prompt.std().item())
     return pipe.vl_encoder.extract(REFERENCE, **options).embeddings
 
 
@@ -110,7 +110,7 @@ def test_several_prompts_are_each_scaled_to_their_own(pipe: llmdit.ZImagePipelin
 def test_together_with_img2img_and_guidance(pipe: llmdit.ZImagePipeline) -> None:
     text = pipe.encode_prompt(PROMPT).embeddings[0]
     mixed = vl.blend_interpolate(rows(pipe, text), text, 0.3)
-    options = {"image": picture(48, 64), "strength": 0.6, "guidance_scale": 1.5, "negative_prompt": "blurry"}
+    options = {"image": picture(48, 64) / 255, "strength": 0.6, "guidance_scale": 1.5, "negative_prompt": "blurry"}
     assert torch.equal(latents(pipe, vl_image=REFERENCE, **options), latents(pipe, prompt_embeds=[mixed], **options))
 
 
@@ -171,14 +171,16 @@ def test_the_command(folders: Any, vl_folders: Any, tmp_path: Path) -> None:
     size = ["--width", 64, "--height", 48, "--steps", 2, "--seed", 3]
     plain = command.generate(tmp_path, *model, *size)
     assert plain["vl"] is None
+    plain_pixels = command.pixels(plain)
     seen = ["--vl-image", tmp_path / "reference.png", "--vl-alpha", 0.5, "--vl-blend-mode", "linear",
             "--vl-hidden-layer", -2, "--vl-token-selection", "image_only"]  # fmt: skip
     done = command.generate(tmp_path, *model, *size, *seen)
     assert done["vl"]["num_tokens"] == 8 and done["vl"]["hidden_layer"] == -2
     assert done["settings"]["vl_alpha"] == 0.5 and done["vl_image"].endswith("reference.png")
-    assert command.pixels(done) != command.pixels(plain)
+    pixels = command.pixels(done)
+    assert pixels != plain_pixels
     old = ["--model-path", folders("base"), "--vl-model-path", vl_folders("base"), "--vl-no-auto-unload"]
-    assert command.pixels(command.generate(tmp_path, *old, *size, *seen)) == command.pixels(done)
+    assert command.pixels(command.generate(tmp_path, *old, *size, *seen)) == pixels
 
     # A picture knows that it needs the reference picture again.
     text = json.loads(llmdit.read_image_info(tmp_path / "picture.png").text[1][1])
