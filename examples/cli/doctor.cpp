@@ -1,3 +1,4 @@
+#include <ATen/core/Tensor.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <sys/utsname.h>
@@ -15,8 +16,10 @@
 
 #include "command.hpp"
 #include "console.hpp"
+#include "encoder_choice.hpp"
 #include "exit_codes.hpp"
 #include "json_output.hpp"
+#include "llmdit/chat.hpp"
 #include "llmdit/config.hpp"
 #include "llmdit/demo_model.hpp"
 #include "llmdit/inspect.hpp"
@@ -111,6 +114,19 @@ std::string model_text(const RuntimeConfig& settings) {
   return fmt::format("{}", fmt::join(parts, " | "));
 }
 
+/// What a server's text encoder answers. Throws for one that does not, or that answers something else.
+std::string encoder_text(const RuntimeConfig& settings) {
+  if (settings.encoder.server.url.empty()) return "the model's own; no server is set";
+  RemoteEncoderOptions options = settings.encoder;
+  options.server.api_key = encoder_key("");
+  const std::filesystem::path path = settings.model.empty() ? demo_model_path() : std::filesystem::path(settings.model);
+  const RemoteTextEncoder encoder(options, RemoteEncoderModel::of(ModelSources(path, settings.load)));
+  const std::vector<std::string> texts = {format_prompt("a red circle", settings.generate.chat)};
+  const EncodingOutput output =
+      encoder.encode(texts, {.hidden_layer = settings.generate.hidden_layer, .layer_weights = {}, .layer_spans = {}});
+  return fmt::format("{} answers with [{}]", options.server.url, fmt::join(output.embeddings.front().sizes(), ", "));
+}
+
 /// Draws a red circle on white, and looks whether it is one.
 std::string demo_text() {
   const auto start = std::chrono::steady_clock::now();
@@ -151,6 +167,7 @@ class DoctorCommand {
       return settings_text(config);
     });
     look("model", [this] { return model_text(settings_); });
+    look("encoder", [this] { return encoder_text(settings_); });
     look("demo", demo_text);
     return json_.given() ? print_document() : print_listing();
   }

@@ -120,7 +120,7 @@ class EncodeCommand {
     load_ = settings.load;
     if (!load_.lora.empty()) console_.warn("lora has no effect here: the text encoder is loaded without adapters");
     load_flags_.apply(load_);
-    encoder_.apply(!check_url_.empty());
+    encoder_.apply(settings, !check_url_.empty());
     options_ = settings.generate;
     encode_flags_.apply(options_);
     statistics_.prepare();

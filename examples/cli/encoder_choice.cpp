@@ -14,11 +14,11 @@ EncoderChoice::EncoderChoice(CLI::App& app) : flags_(OptionFlags::of<RemoteEncod
       ->group(kFinePoints);
 }
 
-void EncoderChoice::apply(bool has_other_server) {
+void EncoderChoice::apply(const RuntimeConfig& settings, bool has_other_server) {
+  options_ = settings.encoder;
   flags_.apply(options_);
-  const RemoteEncoderOptions defaults;
   for (const OptionField& field : option_fields<RemoteEncoderOptions>()) {
-    if (is_remote() || has_other_server || field.get(&options_) == field.get(&defaults)) continue;
+    if (is_remote() || has_other_server || field.get(&options_) == field.get(&settings.encoder)) continue;
     throw UsageError(fmt::format("--{} has no effect without --encoder-url", field.flag));
   }
   options_.server.api_key = encoder_key(key_);

@@ -20,8 +20,9 @@ class EncoderChoice {
   EncoderChoice(const EncoderChoice&) = delete;
   EncoderChoice& operator=(const EncoderChoice&) = delete;
 
-  /// Reads the flags. Throws UsageError for flags without a server, whose URL may also be named apart.
-  void apply(bool has_other_server = false);
+  /// Reads the flags over the settings. Throws UsageError for flags without a server, whose URL may also be named
+  /// apart.
+  void apply(const RuntimeConfig& settings, bool has_other_server = false);
 
   bool is_remote() const { return !options_.server.url.empty(); }
 

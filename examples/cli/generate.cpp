@@ -104,7 +104,7 @@ class GenerateCommand {
       generate_flags_.apply(options_);
     }
     inputs_.apply(options_, load_);
-    encoder_.apply();
+    encoder_.apply(settings);
     embeddings_.apply(options_, console_);
     rerun_.check_inputs(options_);
     return ModelChoice::resolve(settings, console_);

@@ -13,6 +13,7 @@
 #include "llmdit/load_options.hpp"
 #include "llmdit/options.hpp"
 #include "llmdit/prompt_rewriter.hpp"
+#include "llmdit/remote_text_encoder.hpp"
 
 namespace llmdit {
 
@@ -22,6 +23,7 @@ struct RuntimeConfig {
   LoadOptions load{};
   GenerateOptions generate{};
   RewriteOptions rewrite{};
+  RemoteEncoderOptions encoder{};  ///< without a url the encoder is the model's own
 };
 
 template <>

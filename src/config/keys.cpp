@@ -39,6 +39,7 @@ constexpr Alias aliases[] = {
     {"generation.enable_thinking", "generation.force_think_block"},
     {"generation.default_template", "generation.template"},
     {"templates_dir", "generation.templates_dir"},
+    {"pytorch.embedding_cache", "pytorch.enable_cache"},
     {"pytorch.long_prompt_mode", "pipeline.long_prompt_mode"},
     {"vl.default_alpha", "vl.alpha"},
     {"vl.default_hidden_layer", "vl.hidden_layer"},

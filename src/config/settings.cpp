@@ -34,6 +34,7 @@ std::vector<Group> groups() {
       group<LoadOptions, &RuntimeConfig::load>(),
       group<GenerateOptions, &RuntimeConfig::generate>(),
       group<RewriteOptions, &RuntimeConfig::rewrite>("REWRITER_"),
+      group<RemoteEncoderOptions, &RuntimeConfig::encoder>(),
   };
 }
 

@@ -21,8 +21,9 @@ namespace fs = std::filesystem;
 constexpr std::string_view prefix = "LLMDIT_";
 
 // Variables of ours that are no settings.
-constexpr std::string_view other_variables[] = {"LLMDIT_CONFIG",    "LLMDIT_PROFILE", "LLMDIT_DEMO_MODEL",
-                                                "LLMDIT_TEMPLATES", "LLMDIT_CPU",     "LLMDIT_API_KEY"};
+constexpr std::string_view other_variables[] = {"LLMDIT_CONFIG",         "LLMDIT_PROFILE", "LLMDIT_DEMO_MODEL",
+                                                "LLMDIT_TEMPLATES",      "LLMDIT_CPU",     "LLMDIT_API_KEY",
+                                                "LLMDIT_ENCODER_API_KEY"};
 
 /// Empty and not given are the same: no folder.
 std::string_view variable(const char* name) {

@@ -14,7 +14,7 @@ LLMDIT = Path(os.environ.get("LLMDIT_COMMAND", ROOT / "build" / "bin" / "llmdit"
 DEMO_MODEL = ROOT / "examples" / "demo_model"
 TEMPLATES = ROOT / "templates" / "z_image"
 
-USAGE, NOT_FOUND, OUT_OF_MEMORY, UNSUPPORTED, INTERRUPTED = 2, 3, 4, 5, 130
+USAGE, NOT_FOUND, OUT_OF_MEMORY, UNSUPPORTED, REMOTE, INTERRUPTED = 2, 3, 4, 5, 6, 130
 FAST = ["--steps", "1"]  # for tests that do not look at the picture
 
 

@@ -7,7 +7,7 @@ import subprocess
 import pytest
 from command import USAGE, llmdit
 
-COMMANDS = re.findall(r"^  ([a-z]+) +[A-Z]", llmdit("--help").stdout.split("Commands:")[1].split("\n\n")[0], re.M)
+COMMANDS = re.findall(r"^  ([a-z-]+) +[A-Z]", llmdit("--help").stdout.split("Commands:")[1].split("\n\n")[0], re.M)
 
 
 @pytest.fixture(scope="module")

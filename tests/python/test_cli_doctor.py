@@ -2,7 +2,7 @@
 
 import json
 
-from command import DEMO_MODEL, NOT_FOUND, UNSUPPORTED, USAGE, copy_of_demo_model, llmdit
+from command import DEMO_MODEL, NOT_FOUND, REMOTE, UNSUPPORTED, USAGE, copy_of_demo_model, llmdit
 
 
 def findings(*arguments, code=0, **keywords):
@@ -14,13 +14,23 @@ def findings(*arguments, code=0, **keywords):
 def test_a_good_machine():
     found = findings(env={"HF_TOKEN": "hf_secret", "LLMDIT_WIDTH": "96"})
     assert all(finding["ok"] for finding in found.values()), found
-    assert list(found) == ["version", "system", "memory", "devices", "environment", "settings", "model", "demo"]
+    assert list(found) == [
+        "version",
+        "system",
+        "memory",
+        "devices",
+        "environment",
+        "settings",
+        "model",
+        "encoder",
+        "demo",
+    ]
     assert "hf_secret" not in found["environment"]["text"] and "HF_TOKEN=(hidden)" in found["environment"]["text"]
     assert "generation.width = 96 by environment LLMDIT_WIDTH" in found["settings"]["text"]
     assert str(DEMO_MODEL / "vae") in found["model"]["text"]
     assert "a red circle on white, 128 x 128" in found["demo"]["text"]
     listing = llmdit("doctor")
-    assert listing.returncode == 0 and listing.stdout.count("\nok ") == 7 and "all is well" in listing.stderr
+    assert listing.returncode == 0 and listing.stdout.count("\nok ") == 8 and "all is well" in listing.stderr
 
 
 def test_what_is_wrong_is_found_and_the_rest_is_still_looked_at(tmp_path):
@@ -29,6 +39,8 @@ def test_what_is_wrong_is_found_and_the_rest_is_still_looked_at(tmp_path):
     assert found["demo"]["ok"]
     found = findings("--model-path", "nowhere", code=NOT_FOUND, cwd=tmp_path)
     assert not found["model"]["ok"] and found["demo"]["ok"]
+    found = findings(code=REMOTE, env={"LLMDIT_API_URL": "http://127.0.0.1:9", "LLMDIT_API_RETRIES": "0"})
+    assert not found["encoder"]["ok"] and "127.0.0.1:9" in found["encoder"]["text"] and found["demo"]["ok"]
     model = copy_of_demo_model(tmp_path / "model")
     weights = model / "vae/diffusion_pytorch_model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-100])

@@ -151,6 +151,8 @@ OLDER = {
     "templates_dir = 'own'": ("templates_dir", "own"),
     "generation.default_template = 'charcoal'": ("template", "charcoal"),
     "pytorch.long_prompt_mode = 'pool'": ("long_prompt_mode", "pool"),
+    "pytorch.embedding_cache = true": ("enable_cache", True),
+    "pytorch.cache_size = 7": ("cache_size", 7),
     "vl.default_alpha = 0.5": ("vl_alpha", 0.5),
     "vl.default_hidden_layer = -4": ("vl_hidden_layer", -4),
     "rewriter.max_tokens = 7": ("max_new_tokens", 7),
@@ -256,8 +258,8 @@ def test_variables_of_others_are_let_be(monkeypatch):
 
 def test_every_variable_that_the_sources_read_is_known():
     read = set()
-    for path in (ROOT / "src").rglob("*.cpp"):
-        read |= set(re.findall(r'getenv\("(LLMDIT_\w+)"\)', path.read_text(encoding="utf-8")))
+    for path in [*(ROOT / "src").rglob("*.cpp"), *(ROOT / "examples/cli").glob("*.cpp")]:
+        read |= set(re.findall(r'"(LLMDIT_[A-Z_]+)"', path.read_text(encoding="utf-8")))
     known = {setting.environment for setting in llmdit.settings()}
     sources = (ROOT / "src/config/sources.cpp").read_text(encoding="utf-8")
     assert all(name in known or f'"{name}"' in sources for name in read), read

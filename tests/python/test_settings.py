@@ -9,12 +9,13 @@ import os
 
 import llmdit
 import pytest
-from command import DEMO_MODEL, GENERATE_SETTINGS, LOAD_SETTINGS
+from command import DEMO_MODEL, GENERATE_SETTINGS, LOAD_SETTINGS, REMOTE
 from command import llmdit as run
 from llmdit import Config, OptionKind, RuntimeConfig
 
 SETTINGS = llmdit.settings()
-GENERATE = [setting for setting in SETTINGS if not setting.key.startswith("rewriter.")]  # what `generate` takes
+# What a run of `generate` takes that asks no server.
+GENERATE = [setting for setting in SETTINGS if not setting.key.startswith(("rewriter.", "api."))]
 KNOWN = {**LOAD_SETTINGS, **GENERATE_SETTINGS, "model": (str(DEMO_MODEL), str(DEMO_MODEL))}
 
 
@@ -182,3 +183,10 @@ def test_a_misspelt_name_is_refused_in_every_front_end(tmp_path):
     assert "did you mean LLMDIT_SEED?" in run("generate", "a", cwd=tmp_path, env={"LLMDIT_SEAD": "1"}).stderr
     with pytest.raises(TypeError, match="did you mean 'seed'"):
         RuntimeConfig(sead=1)
+
+
+def test_the_server_of_a_profile_is_asked(tmp_path):
+    (tmp_path / "remote.toml").write_text('[default.api]\nurl = "http://127.0.0.1:9"\nretries = 0\n')
+    for command in ("generate", "encode"):
+        done = run(command, "a", "--config", "remote.toml", cwd=tmp_path)
+        assert done.returncode == REMOTE and "127.0.0.1:9" in done.stderr
