@@ -22,8 +22,9 @@ from .vl_model import make_vl, start_from_encoder
 from .vl_train import PatchHeads, VLPhase, VLRun
 
 PHASES = (
-    VLPhase("eyes", steps=900, mix=BROAD, eyes_only=True, pictures=32, decay=0.4),
-    VLPhase("voice", steps=1100),
+    VLPhase("eyes", steps=600, mix=BROAD, pictures=32, decay=0.4),
+    VLPhase("states", steps=600),
+    VLPhase("voice", steps=600, pictures=16, texts=16),
 )
 
 
@@ -39,7 +40,6 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=2, help="0: one or two, by the load of the machine")
     for phase in PHASES:
         parser.add_argument(f"--{phase.name}-steps", type=int, default=phase.steps)
-    parser.add_argument("--no-compile", action="store_true", help="without torch.compile: no C++ compiler, but slower")
     return parser.parse_args()
 
 
@@ -54,7 +54,7 @@ def main() -> None:
     for network in frozen:
         network.eval().requires_grad_(False)
     seed_torch(args.seed, "start of the vision-language model")
-    networks = [make_vl(tokenizer), PatchHeads()]
+    networks = make_vl(tokenizer), PatchHeads()
     start_from_encoder(networks[0], frozen[1])
     resumed = torch.load(args.resume, weights_only=True, mmap=True)["phase"] if args.resume else ""
     for phase in PHASES:
@@ -62,7 +62,7 @@ def main() -> None:
         checkpoint = args.work / f"{phase.name}.pt"
         state = torch.load(checkpoint, weights_only=True) if checkpoint.exists() else {"step": 0}
         if state["step"] < phase.steps and not args.export:
-            run = VLRun(phase, *networks, frozen, tokenizer, args.seed, threads, not args.no_compile)
+            run = VLRun(phase, networks, frozen, tokenizer, args.seed, threads)
             if resumed == phase.name:
                 run.load(args.resume)
             run.run(checkpoint)

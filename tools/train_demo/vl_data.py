@@ -13,7 +13,7 @@ from .tokenizer import PromptTokenizer
 from .vl_model import PATCH, SIDE, patch_places
 from .vl_texts import canonical_caption, picture_chat, rewrite_chat
 
-CHAT_ROWS = 64  # usual length of a padded chat with its answer
+CHAT_ROWS = 64  # most tokens of a chat with its answer, but for long system prompts
 IGNORED = -100
 _END = "<|im_end|>"
 _MAX_TRIES = 200
@@ -117,9 +117,9 @@ class ChatMaker:
                 return prompt, answer
         raise RuntimeError(f"no chat of {limit} tokens for {scene}")
 
-    def picture(self, scene: Scene, rng: random.Random) -> tuple[list[int], list[int]]:
-        """A chat about a picture and its caption."""
-        return self._fitting(scene, lambda: picture_chat(scene, random_scene(rng, self.mix), rng), CHAT_ROWS)
+    def picture(self, scene: Scene, rng: random.Random, alone: bool) -> tuple[list[int], list[int]]:
+        """A chat about a picture, with or without other text, and its caption."""
+        return self._fitting(scene, lambda: picture_chat(scene, random_scene(rng, self.mix), rng, alone), CHAT_ROWS)
 
     def rewrite(self, rng: random.Random, long: bool) -> tuple[list[int], list[int]]:
         """A text to rewrite and the sentence it should become."""

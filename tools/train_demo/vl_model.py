@@ -1,6 +1,5 @@
 """The demo's vision-language model: Qwen3-VL at demo size, its start from the text encoder, a fast batched forward."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -13,8 +12,11 @@ from .shapes import CANVAS
 from .tokenizer import PromptTokenizer
 from .vl_texts import IMAGE_TOKENS
 
-STATES_LAYER = -6  # the hidden states that condition pictures; index 5 of 11, behind the three deepstack layers
+STATES_LAYER = -6  # the hidden states that condition pictures
 LANGUAGE_LAYERS = 10
+STATES_LAYERS = (
+    LANGUAGE_LAYERS + 1 + STATES_LAYER
+)  # how many layers make them: 5, of which 3 take in deepstack features
 PATCH, MERGE, FRAMES = 16, 2, 2
 SIDE = CANVAS // PATCH  # patches along one side
 VISION_WIDTH, VISION_HEADS, VISION_DEPTH = 128, 4, 4
@@ -169,7 +171,7 @@ def rms_norm(x: Tensor, layer: nn.Module) -> Tensor:
 
 
 def layer_forward(layer: nn.Module, x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
-    """The numbers of Qwen3VLTextDecoderLayer.forward in a form that compiles well."""
+    """The numbers of Qwen3VLTextDecoderLayer.forward."""
     batch, length, width = x.shape
     attention, feed = layer.self_attn, layer.mlp
 
@@ -191,30 +193,33 @@ def layer_forward(layer: nn.Module, x: Tensor, cosine: Tensor, sine: Tensor) -> 
     return x + feed.down_proj(F.silu(feed.gate_proj(hidden)) * feed.up_proj(hidden))
 
 
-LayerForward = Callable[[nn.Module, Tensor, Tensor, Tensor], Tensor]
-
-
-def language_forward(
-    model: Qwen3VLForConditionalGeneration,
-    ids: Tensor,
-    vision: Vision | None = None,
-    layer_function: LayerForward = layer_forward,
-) -> tuple[Tensor, Tensor]:
-    """Conditioning states (batch, length, 128), not scaled, and states before the head, of chats padded on the right.
+def states_forward(model: Qwen3VLForConditionalGeneration, ids: Tensor, vision: Vision | None = None) -> Tensor:
+    """Conditioning states (batch, length, 128), not scaled, of chats padded on the right.
 
     The first chats of the batch are those with pictures.
     """
-    language, image_token = model.model.language_model, model.config.image_token_id
-    x = language.embed_tokens(ids)
-    image = (ids == image_token)[..., None]
-    cosine, sine = (y[:, None] for y in language.rotary_emb(x, positions(ids, image_token)))
+    language = model.model.language_model
+    x, image = language.embed_tokens(ids), (ids == model.config.image_token_id)[..., None]
+    cosine, sine = rotations(model, ids)
     if vision is not None:
         x = x.masked_scatter(image, vision.tokens)
-    states = x
-    for index, layer in enumerate(language.layers):
-        x = layer_function(layer, x, cosine, sine)
-        if index == len(language.layers) + STATES_LAYER:
-            states = x  # before an addition, if one followed: there is none behind the third layer
+    for index, layer in enumerate(language.layers[:STATES_LAYERS]):
+        x = layer_forward(layer, x, cosine, sine)
         if vision is not None and index < len(vision.deepstack):
             x = x + torch.zeros_like(x).masked_scatter(image, vision.deepstack[index])
-    return states, rms_norm(x, language.norm)
+    return x
+
+
+def speech_forward(model: Qwen3VLForConditionalGeneration, ids: Tensor, states: Tensor) -> Tensor:
+    """States before the head, from conditioning states."""
+    language = model.model.language_model
+    cosine, sine = rotations(model, ids)
+    for layer in language.layers[STATES_LAYERS:]:
+        states = layer_forward(layer, states, cosine, sine)
+    return rms_norm(states, language.norm)
+
+
+def rotations(model: Qwen3VLForConditionalGeneration, ids: Tensor) -> list[Tensor]:
+    """Cosine and sine of the rotary positions, (batch, 1, length, 32) each."""
+    places = positions(ids, model.config.image_token_id)
+    return [y[:, None] for y in model.model.language_model.rotary_emb(model.lm_head.weight, places)]

@@ -173,19 +173,13 @@ def chat(text: str, system: str | None = None, no_thoughts: bool = False) -> str
     return f"{head}<|im_start|>user\n{text}<|im_end|>\n<|im_start|>assistant\n{tail}"
 
 
-def picture_chat(scene: Scene, other: Scene, rng: random.Random) -> str:
-    """A chat about a picture of `scene`: mostly the picture alone, else a question, or words that may even be wrong."""
-    kind = rng.random()
-    if kind < 0.5:
-        text = ""
-    elif kind < 0.68:
-        text = rng.choice(QUESTIONS)
-    elif kind < 0.84:
-        text = rough_text(other, rng)
-    else:
-        text = rough_text(scene, rng)
-    system = system_prompt(rng) if rng.random() < 0.15 else None
-    return chat(IMAGE + text, system, no_thoughts=rng.random() < 0.25)
+def picture_chat(scene: Scene, other: Scene, rng: random.Random, alone: bool) -> str:
+    """A chat about a picture of `scene`: the picture alone, or with a question, or with words, even wrong ones."""
+    if alone:
+        return chat(IMAGE)
+    text = rng.choice(["", rng.choice(QUESTIONS), rough_text(scene, rng), rough_text(other, rng)])
+    system = system_prompt(rng) if rng.random() < 0.3 else None
+    return chat(IMAGE + text, system, no_thoughts=rng.random() < 0.4)
 
 
 def rewrite_chat(scene: Scene, rng: random.Random, long: bool) -> str:

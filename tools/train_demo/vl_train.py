@@ -1,6 +1,7 @@
 """The training of the vision-language model: first the eyes alone, then eyes, states and voice together."""
 
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -11,13 +12,12 @@ from torch import Tensor, nn
 from transformers import Qwen3ForCausalLM, Qwen3VLForConditionalGeneration
 
 from .data import LatentPool, Latents, batch_captions, generator, seed_torch
-from .models import block_forward, encode_prompts, transformer_forward
+from .models import encode_prompts, transformer_forward
 from .optimizer import MuonAdam, RunningAverage, rate_factor
 from .scenes import HARD, Mix, Scene, random_scene
 from .stages import Progress, Threads, flow_loss, noise_levels
 from .tokenizer import PromptTokenizer
 from .vl_data import (
-    CHAT_ROWS,
     IGNORED,
     MASK_CELLS,
     PATCH_LABELS,
@@ -29,7 +29,7 @@ from .vl_data import (
     resampling,
     selected_rows,
 )
-from .vl_model import QUIET, VISION_WIDTH, language_forward, layer_forward, vision_forward
+from .vl_model import QUIET, STATES_LAYERS, VISION_WIDTH, speech_forward, states_forward, vision_forward
 from .vl_texts import IMAGE_TOKENS, canonical_caption
 
 HEAD_ROWS, TAIL_ROWS = 3, 5  # of the chat template, before and behind a prompt
@@ -58,24 +58,32 @@ class PatchHeads(nn.Module):
 class VLPhase:
     """One run with its own warm-up, hold and decay of the learning rate."""
 
-    name: str
+    name: str  # "eyes", "states" or "voice"
     steps: int
-    eyes_only: bool = False
     mix: Mix = HARD
     muon_rate: float = 0.02
     adam_rate: float = 1.5e-3
     decay: float = 0.6
-    pictures: int = 16
-    texts: int = 16
+    pictures: int = 24
+    texts: int = 24
     flow_pictures: int = 8  # of the pictures, those that the transformer draws
-    flow_from: float = 0.2  # share of the steps without the transformer: distillation alone is far cheaper
-    fresh: int = 6
-    capacity: int = 4000
-    average: float = 0.996
+    flow_from: float = 0.6  # share of the steps without the transformer: distillation alone is far cheaper
+    fresh: int = 2  # new pictures a step among those that are drawn
+    capacity: int = 1024
+    average: float = 0.99
     patch_weight: float = 0.2
-    distil_weight: float = 1.0
     flow_weight: float = 3.0
     least_alpha: float = 0.7  # from here on the picture should win over the text
+
+    def owns(self, parameter: str) -> bool:
+        """Whether the phase trains the parameter of that name. Token embeddings stay those of the text encoder."""
+        if "visual" in parameter:
+            return self.name != "voice"
+        speaks = parameter.endswith("language_model.norm.weight")
+        if match := re.search(r"language_model\.layers\.(\d+)\.", parameter):
+            speaks = int(match[1]) >= STATES_LAYERS
+            return self.name == ("voice" if speaks else "states")
+        return speaks and self.name == "voice"
 
 
 class VLRun:
@@ -84,28 +92,23 @@ class VLRun:
     def __init__(
         self,
         phase: VLPhase,
-        model: Qwen3VLForConditionalGeneration,
-        heads: PatchHeads,
+        networks: tuple[Qwen3VLForConditionalGeneration, PatchHeads],
         frozen: tuple,
         tokenizer: PromptTokenizer,
         seed: int,
         threads: Threads,
-        compile_blocks: bool = True,
     ) -> None:
         self.phase, self.seed, self.threads, self.tokenizer = phase, seed, threads, tokenizer
-        self.model, self.heads = model.train(), heads
+        self.model, self.heads = networks
         vae, self.encoder, self.transformer = frozen
-        named = [(n, p) for n, p in model.named_parameters() if "visual" in n or not phase.eyes_only]
-        self.optimizer = MuonAdam(named + list(heads.named_parameters()), phase.muon_rate, phase.adam_rate)
-        self.average = RunningAverage([model, heads], phase.average)
-        start = 0 if phase.eyes_only else 768
+        for name, weight in self.model.named_parameters():
+            weight.requires_grad_(phase.owns(name))
+        named = [(n, p) for n, p in self.model.named_parameters() if phase.owns(n)]
+        self.optimizer = MuonAdam(named + list(self.heads.named_parameters()), phase.muon_rate, phase.adam_rate)
+        self.average = RunningAverage(list(networks), phase.average)
+        start = 256 if phase.name == "states" else 0
         self.pool = LatentPool(vae, seed, phase.name, phase.mix, start, phase.fresh, phase.capacity)
         self.chats = ChatMaker(tokenizer, phase.mix)
-        self.block, self.layer = block_forward, layer_forward
-        if compile_blocks:
-            torch._dynamo.config.cache_size_limit = 64
-            self.block = torch.compile(block_forward, dynamic=False)
-            self.layer = torch.compile(layer_forward, dynamic=False)
         self.text_deviation = text_deviation(self.encoder, tokenizer)
         self.progress = Progress(f"{phase.name} loss", 25, 0.95)
         self.parts: dict[str, float] = {}
@@ -141,13 +144,13 @@ class VLRun:
         torch.save(state, partial)
         partial.replace(path)
 
-    def run(self, checkpoint: Path, save_every: int = 200) -> None:
+    def run(self, checkpoint: Path, save_every: int = 50) -> None:
         """Trains to the end of the phase."""
         first = self.step
         while self.step < self.phase.steps:
             self.threads.adapt()
             seed_torch(self.seed, self.phase.name, self.step)
-            losses = self._look() if self.phase.eyes_only else self._look_and_speak()
+            losses = {"eyes": self._look, "states": self._show, "voice": self._speak}[self.phase.name]()
             sum(losses.values()).backward()
             self.optimizer.step(rate_factor(self.step, self.phase.steps, self.phase.decay))
             self.average.update()
@@ -176,47 +179,58 @@ class VLRun:
         self._note(shapes_right=right)
         return {"patches": loss}
 
-    def _look_and_speak(self) -> dict[str, Tensor]:
+    def _show(self) -> dict[str, Tensor]:
+        """Eyes and the states of the chat, which the transformer should draw."""
         phase, rng = self.phase, generator(self.seed, self.phase.name, self.step)
-        self.pool.fill(self.step)
-        batch = self.pool.batch(phase.pictures, rng)
-        pairs = [self.chats.picture(scene, rng) for scene in batch.scenes]
-        long = self.step % 8 == 7  # rewriting behind a long system prompt
-        if not long:
-            pairs += [self.chats.rewrite(rng, False) for _ in range(phase.texts)]
-        chats = make_chats(pairs, self.tokenizer.pad, CHAT_ROWS)
-        vision = vision_forward(self.model, photograph(batch.scenes, rng))
-        layer = layer_forward if long else self.layer
-        states, last = language_forward(self.model, chats.ids, vision, layer)
-        caption_loss = self._speech(last[: phase.pictures], chats.targets[: phase.pictures], "caption")
-        if long:
-            more = make_chats([self.chats.rewrite(rng, True) for _ in range(4)], self.tokenizer.pad)
-            rewrite_loss = self._speech(language_forward(self.model, more.ids)[1], more.targets, "long")
-        else:
-            rewrite_loss = self._speech(last[phase.pictures :], chats.targets[phase.pictures :], "rewrite")
-        patch_loss, right = self.heads.loss(vision.patches, batch.scenes)
+        drawn, scenes, alone = None, [], self.step % 2 == 0
+        if self.step >= phase.flow_from * phase.steps:
+            self.pool.fill(self.step)
+            drawn = self.pool.batch(phase.flow_pictures, rng)
+            scenes += drawn.scenes
+        scenes += [random_scene(rng, phase.mix) for _ in range(phase.pictures - len(scenes))]
+        prompts = [self.chats.picture(scene, rng, alone)[0] for scene in scenes]
+        chats = make_chats([(prompt, []) for prompt in prompts], self.tokenizer.pad)
+        vision = vision_forward(self.model, photograph(scenes, rng))
+        states = states_forward(self.model, chats.ids, vision)
+        patch_loss, right = self.heads.loss(vision.patches, scenes)
         self._note(shapes_right=right)
-        losses = {"caption": caption_loss, "rewrite": rewrite_loss, "patches": phase.patch_weight * patch_loss}
-        prompts = [prompt for prompt, _ in pairs[: phase.pictures]]
-        return losses | {"distil": self._distil(batch, states, prompts)} | self._draw(batch, states, prompts, rng)
+        losses = {"patches": phase.patch_weight * patch_loss, "distil": self._distil(scenes, states, prompts)}
+        if drawn:
+            losses["flow"] = phase.flow_weight * self._draw(drawn, states, prompts, rng)
+        return losses
+
+    def _speak(self) -> dict[str, Tensor]:
+        """Captions and rewritten texts from states that stay as they are."""
+        phase, rng = self.phase, generator(self.seed, self.phase.name, self.step)
+        if self.step % 8 == 7:  # rewriting behind a long system prompt
+            pairs, vision = [self.chats.rewrite(rng, True) for _ in range(phase.texts // 4)], None
+        else:
+            scenes = [random_scene(rng, phase.mix) for _ in range(phase.pictures)]
+            pairs = [self.chats.picture(scene, rng, self.step % 2 == 0) for scene in scenes]
+            pairs += [self.chats.rewrite(rng, False) for _ in range(phase.texts)]
+            vision = vision_forward(self.model, photograph(scenes, rng))
+        chats = make_chats(pairs, self.tokenizer.pad)
+        known = chats.targets != IGNORED
+        last = speech_forward(self.model, chats.ids, states_forward(self.model, chats.ids, vision))
+        logits, targets = self.model.lm_head(last[known]), chats.targets[known]
+        right, row = (logits.argmax(1) == targets).float(), known.nonzero()[:, 0]
+        if vision is None:
+            self._note(long=right.mean().item())
+        else:
+            looked = row < phase.pictures
+            self._note(caption=right[looked].mean().item(), rewrite=right[~looked].mean().item())
+        return {"speech": F.cross_entropy(logits, targets)}
 
     def _image_rows(self, prompt: list[int]) -> tuple[int, int]:
         first = prompt.index(self.model.config.image_token_id)
         return first, first + IMAGE_TOKENS
 
-    def _speech(self, last: Tensor, targets: Tensor, name: str) -> Tensor:
-        known = targets != IGNORED
-        logits = self.model.lm_head(last[known])
-        loss = F.cross_entropy(logits, targets[known])
-        self._note(**{name: (logits.argmax(1) == targets[known]).float().mean().item()})
-        return loss
-
-    def _distil(self, batch: Latents, states: Tensor, prompts: list[list[int]]) -> Tensor:
+    def _distil(self, scenes: list[Scene], states: Tensor, prompts: list[list[int]]) -> Tensor:
         """How far states are from those that the text encoder has for the caption, turned down as its copy is.
 
         The caption is stretched over the rows of the picture. Rows of other text are free to become what they will.
         """
-        ids, lengths = self.tokenizer([canonical_caption(s) for s in batch.scenes])
+        ids, lengths = self.tokenizer([canonical_caption(s) for s in scenes])
         with torch.no_grad():
             wanted = encode_prompts(self.encoder, ids) / QUIET
         errors = []
@@ -229,13 +243,11 @@ class VLRun:
             errors.append((seen - right).square().mean(-1) / right.square().mean(-1))
         distil = torch.cat(errors).mean()
         self._note(distil=distil.item())
-        return self.phase.distil_weight * distil
+        return distil
 
-    def _draw(self, batch: Latents, states: Tensor, prompts: list[list[int]], rng: Random) -> dict[str, Tensor]:
+    def _draw(self, batch: Latents, states: Tensor, prompts: list[list[int]], rng: Random) -> Tensor:
         """Flow loss of what the transformer draws from states, scaled and blended into a text about something else."""
         phase, long = self.phase, self.step % 10 == 9
-        if self.step < phase.flow_from * phase.steps:
-            return {}
         size = phase.flow_pictures // 2 if long else phase.flow_pictures
         others = [random_scene(rng, phase.mix) for _ in range(size)]
         ids, lengths = batch_captions(others, rng, self.tokenizer, long)
@@ -250,16 +262,12 @@ class VLRun:
             mixed = alpha * scaled + (1 - alpha) * text[index, :length]
             blended.append(F.pad(mixed, (0, 0, 0, text.shape[1] - length)))
         part = Latents(batch.scenes[:size], batch.values[:size], batch.objects[:size])
-        loss = self._flow(part, torch.stack(blended), lengths, long)
+        sigma, noise = noise_levels(size), torch.randn_like(part.values)
+        noisy = (1 - sigma) * part.values + sigma * noise
+        output = transformer_forward(self.transformer, noisy, 1 - sigma.flatten(), torch.stack(blended), lengths)
+        loss = flow_loss(output, part, noise, 2.0)
         self._note(flow=loss.item())
-        return {"flow": phase.flow_weight * loss}
-
-    def _flow(self, batch: Latents, states: Tensor, lengths: Tensor, long: bool) -> Tensor:
-        sigma, noise = noise_levels(len(states)), torch.randn_like(batch.values)
-        noisy = (1 - sigma) * batch.values + sigma * noise
-        block = block_forward if long else self.block
-        output = transformer_forward(self.transformer, noisy, 1 - sigma.flatten(), states, lengths, block)
-        return flow_loss(output, batch, noise, 2.0)
+        return loss
 
 
 @torch.no_grad()
