@@ -67,7 +67,7 @@ class VLPhase:
     pictures: int = 24
     texts: int = 24
     flow_pictures: int = 8  # of the pictures, those that the transformer draws
-    flow_from: float = 0.9  # share of the steps without the transformer: distillation alone is far cheaper
+    flow_from: float = 0.6  # share of the steps without the transformer: distillation alone is far cheaper
     fresh: int = 2  # new pictures a step among those that are drawn
     capacity: int = 1024
     average: float = 0.99
