@@ -6,8 +6,8 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
-# Not hidden matrices in Muon's sense: look-up tables, modulations and outputs.
-_ADAM_NAMES = ("embed", "adaLN", "final_layer", "pad_token", "heads")
+# Not hidden matrices in Muon's sense: look-up tables, modulations and outputs; and large ones that it would be slow on.
+_ADAM_NAMES = ("embed", "adaLN", "final_layer", "pad_token", "heads", "merger")
 _MUON_DECAY = 0.02
 _MOMENTUM = 0.95
 
