@@ -16,7 +16,7 @@ demo: build
 
 test: build
 	ctest --test-dir $(BUILD) --output-on-failure --no-tests=error
-	$(PYTHON) -m pytest tests/python
+	$(PYTHON) -m pytest tests/python -n auto --maxprocesses 8 --dist loadfile
 
 # Malformed files against every reader; longer by hand: make fuzz FUZZ_SECONDS=3600
 FUZZ_SECONDS ?= 60

@@ -41,9 +41,11 @@ class ServeEncoderCommand {
   }
 
   void run() {
+    const RuntimeConfig settings = runtime_config(model_.config());
+    load_ = settings.load;
     load_flags_.apply(load_);
     options_.api_key = encoder_key(key_);
-    const ModelSources model(model_.resolve(console_), load_);
+    const ModelSources model(ModelChoice::resolve(settings, console_), load_);
     InterruptGuard interrupt([this] { console_.note("stopping"); });
     const EncoderServer server(ZImageTextEncoder::load(model, load_), options_);
     write_stdout(server.url() + "\n");
