@@ -33,7 +33,7 @@ struct EmbeddingCacheStats {
   uint64_t max_bytes = 0;
 
   /// Percent; 0 before the first look-up.
-  double hit_rate() const;
+  LLMDIT_EXPORT double hit_rate() const;
 };
 
 /// The embeddings of texts by keys that name all that they depend on: those used last in memory, all of them in a

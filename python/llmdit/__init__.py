@@ -123,8 +123,8 @@ from ._llmdit import (
     guidance_scale_at,
     inspect,
     layer_statistics,
-    load_embeddings,
     load_config,
+    load_embeddings,
     load_template,
     make_conversation,
     make_noise,
@@ -152,7 +152,7 @@ from ._llmdit import (
 from .pipeline import GenerateResult, ZImagePipeline
 from .tiled_vae import TiledVAEDecoder
 
-# The names that llm-dit-experiments gives the local and the remote encoder.
+# The usual names of the local and the remote encoder.
 TransformersBackend = ZImageTextEncoder
 APIBackend = RemoteTextEncoder
 
