@@ -81,7 +81,7 @@ def test_files_of_llm_dit_experiments(tmp_path):
     assert bare.prompts == [] and bare.metadata == {} and bare.token_counts == [4]
 
     header = {"count": "2", "prompts": json.dumps(["x", "y"]), "custom_metadata": json.dumps({"layer": -2})}
-    save_file({"embeddings_0": rows, "embeddings_1": rows[:2]}, tmp_path / "b.safetensors", metadata=header)
+    save_file({"embeddings_0": rows, "embeddings_1": rows[:2].clone()}, tmp_path / "b.safetensors", metadata=header)
     analysis = llmdit.load_embeddings(tmp_path / "b.safetensors")
     assert analysis.token_counts == [4, 2] and analysis.prompts == ["x", "y"] and analysis.metadata == {"layer": "-2"}
 
