@@ -113,13 +113,41 @@ std::map<const CLI::Option*, std::vector<std::string>>& choices_by_option() {
 
 /// Flags that few ever set.
 bool is_fine_point(const OptionField& field) {
-  constexpr std::string_view names[] = {
-      "sigmas",            "layer_weights",       "layer_spans",      "long_prompt_mode",    "max_text_tokens",
-      "clean_whitespace",  "outpaint",            "mask_feather",     "mask_composite",      "vae_tile_size",
-      "vae_tile_overlap",  "vae_tiling",          "vae_path",         "tokenizer_path",      "templates_dir",
-      "cfg_normalization", "text_encoder_device", "dit_device",       "vae_device",          "cfg_truncation",
-      "cache_size",        "cache_megabytes",     "api_layer_ids",    "api_folder",          "api_connect_timeout",
-      "api_read_timeout",  "api_timeout",         "api_retries"};
+  constexpr std::string_view names[] = {"sigmas",
+                                        "layer_weights",
+                                        "layer_spans",
+                                        "long_prompt_mode",
+                                        "max_text_tokens",
+                                        "clean_whitespace",
+                                        "outpaint",
+                                        "mask_feather",
+                                        "mask_composite",
+                                        "vae_tile_size",
+                                        "vae_tile_overlap",
+                                        "vae_tiling",
+                                        "vae_path",
+                                        "tokenizer_path",
+                                        "templates_dir",
+                                        "cfg_normalization",
+                                        "text_encoder_device",
+                                        "dit_device",
+                                        "vae_device",
+                                        "cfg_truncation",
+                                        "cache_size",
+                                        "cache_megabytes",
+                                        "api_layer_ids",
+                                        "api_folder",
+                                        "api_connect_timeout",
+                                        "api_read_timeout",
+                                        "api_timeout",
+                                        "api_retries",
+                                        "enable_cache",
+                                        "cache_folder",
+                                        "encoder_api",
+                                        "api_model",
+                                        "transformer_path",
+                                        "text_encoder_path",
+                                        "assistant_content"};
   return (field.section == "vl" && field.name != "vl_alpha") || std::ranges::find(names, field.name) != std::end(names);
 }
 

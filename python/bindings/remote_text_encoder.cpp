@@ -101,10 +101,13 @@ void bind_encoder_server(py::module_& m) {
       .def_property_readonly("url", &EncoderServer::url)
       .def("stop", &EncoderServer::stop, NoGil())
       .def("__enter__", [](const py::object& self) { return self; })
-      .def("__exit__", [](EncoderServer& self, const py::args&) {
-        py::gil_scoped_release released;
-        self.stop();
-      });
+      .def(
+          "__exit__",
+          [](EncoderServer& self, const py::object&, const py::object&, const py::object&) {
+            py::gil_scoped_release released;
+            self.stop();
+          },
+          py::arg("exc_type"), py::arg("exc_value"), py::arg("traceback"));
 }
 
 }  // namespace

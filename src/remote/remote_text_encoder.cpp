@@ -213,7 +213,8 @@ at::Tensor RemoteTextEncoder::encode_one(const std::string& text, const EncodeOp
     return LayerMix(base_weights(options), layer_spans, model_.num_hidden_layers, tokens);
   };
   std::vector<at::Tensor> states;
-  for (const int64_t layer : mix_of(ids ? static_cast<int64_t>(ids->size()) : unknown).layers()) {
+  const LayerMix wanted = mix_of(ids ? static_cast<int64_t>(ids->size()) : unknown);
+  for (const int64_t layer : wanted.layers()) {
     const remote::StatesRequest request{
         .text = text, .ids = ids, .layer = layer, .asked_layer = layer - model_.num_hidden_layers - 1};
     const remote::States answer = protocol_->fetch(request, stop);

@@ -168,7 +168,7 @@ def test_options_that_change_the_result_are_in_the_key(encoder):
             cached.encode(text, hidden_layer=layer)
     for mix in ({-2: 1.0, -3: 1.0}, {-2: 2.0, -3: 1.0}):
         cached.encode("a cat", layer_weights=mix)
-    for span in ("0:1=-3:1", "0:2=-3:1", "0:1=-3:1,1:1"):
+    for span in ("0:1=-3:1", "0:2=-3:1", "0:1=-3:1,2:1"):
         cached.encode("a cat", layer_spans=span)
     assert (cached.cache_stats().hits, cached.cache_stats().misses) == (0, 14)
 

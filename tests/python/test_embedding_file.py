@@ -81,11 +81,11 @@ def test_files_of_llm_dit_experiments(tmp_path):
     assert bare.prompts == [] and bare.metadata == {} and bare.token_counts == [4]
 
     header = {"count": "2", "prompts": json.dumps(["x", "y"]), "custom_metadata": json.dumps({"layer": -2})}
-    save_file({"embeddings_0": rows, "embeddings_1": rows[:2]}, tmp_path / "b.safetensors", metadata=header)
+    save_file({"embeddings_0": rows, "embeddings_1": rows[:2].clone()}, tmp_path / "b.safetensors", metadata=header)
     analysis = llmdit.load_embeddings(tmp_path / "b.safetensors")
     assert analysis.token_counts == [4, 2] and analysis.prompts == ["x", "y"] and analysis.metadata == {"layer": "-2"}
 
-    save_file({"embeddings": rows[None], "extra": rows}, tmp_path / "c.safetensors")
+    save_file({"embeddings": rows[None], "extra": rows.clone()}, tmp_path / "c.safetensors")
     odd = llmdit.load_embeddings(tmp_path / "c.safetensors")
     assert odd.embeddings[0].shape == (4, 8) and "1 tensors of other names" in odd.warnings[0]
 
