@@ -113,13 +113,34 @@ std::map<const CLI::Option*, std::vector<std::string>>& choices_by_option() {
 
 /// Flags that few ever set.
 bool is_fine_point(const OptionField& field) {
-  constexpr std::string_view names[] = {
-      "sigmas",            "layer_weights",       "layer_spans",      "long_prompt_mode",    "max_text_tokens",
-      "clean_whitespace",  "outpaint",            "mask_feather",     "mask_composite",      "vae_tile_size",
-      "vae_tile_overlap",  "vae_tiling",          "vae_path",         "tokenizer_path",      "templates_dir",
-      "cfg_normalization", "text_encoder_device", "dit_device",       "vae_device",          "cfg_truncation",
-      "cache_size",        "cache_megabytes",     "api_layer_ids",    "api_folder",          "api_connect_timeout",
-      "api_read_timeout",  "api_timeout",         "api_retries"};
+  constexpr std::string_view names[] = {"sigmas",
+                                        "layer_weights",
+                                        "layer_spans",
+                                        "long_prompt_mode",
+                                        "max_text_tokens",
+                                        "clean_whitespace",
+                                        "outpaint",
+                                        "mask_feather",
+                                        "mask_composite",
+                                        "vae_tile_size",
+                                        "vae_tile_overlap",
+                                        "vae_tiling",
+                                        "vae_path",
+                                        "tokenizer_path",
+                                        "templates_dir",
+                                        "cfg_normalization",
+                                        "text_encoder_device",
+                                        "dit_device",
+                                        "vae_device",
+                                        "cfg_truncation",
+                                        "cache_size",
+                                        "cache_megabytes",
+                                        "api_layer_ids",
+                                        "api_folder",
+                                        "api_connect_timeout",
+                                        "api_read_timeout",
+                                        "api_timeout",
+                                        "api_retries"};
   return (field.section == "vl" && field.name != "vl_alpha") || std::ranges::find(names, field.name) != std::end(names);
 }
 
@@ -132,7 +153,7 @@ OptionFlags::OptionFlags(CLI::App& app, const std::string& group, std::span<cons
     const std::string help = help_text(field, defaults);
     CLI::Option* option =
         field.kind == OptionKind::boolean ? add_switch(app, field, help) : add_value(app, field, help);
-    option->group(is_fine_point(field) ? kFinePoints : group);
+    option->group(!group.empty() && is_fine_point(field) ? kFinePoints : group);  // "" hides all of them
     if (!field.choices.empty()) choices_by_option()[option].assign(field.choices.begin(), field.choices.end());
     flags_.push_back({&field, option});
   }
