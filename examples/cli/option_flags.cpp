@@ -113,7 +113,15 @@ std::map<const CLI::Option*, std::vector<std::string>>& choices_by_option() {
 
 /// Flags that few ever set.
 bool is_fine_point(const OptionField& field) {
-  constexpr std::string_view names[] = {"sigmas",
+  constexpr std::string_view names[] = {"thinking_content",
+                                        "assistant_content",
+                                        "enable_cache",
+                                        "cache_folder",
+                                        "transformer_path",
+                                        "text_encoder_path",
+                                        "encoder_api",
+                                        "api_model",
+                                        "sigmas",
                                         "layer_weights",
                                         "layer_spans",
                                         "long_prompt_mode",
