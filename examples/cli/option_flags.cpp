@@ -113,7 +113,15 @@ std::map<const CLI::Option*, std::vector<std::string>>& choices_by_option() {
 
 /// Flags that few ever set.
 bool is_fine_point(const OptionField& field) {
-  constexpr std::string_view names[] = {"sigmas",
+  constexpr std::string_view names[] = {"thinking_content",
+                                        "assistant_content",
+                                        "enable_cache",
+                                        "cache_folder",
+                                        "transformer_path",
+                                        "text_encoder_path",
+                                        "encoder_api",
+                                        "api_model",
+                                        "sigmas",
                                         "layer_weights",
                                         "layer_spans",
                                         "long_prompt_mode",
@@ -140,14 +148,7 @@ bool is_fine_point(const OptionField& field) {
                                         "api_connect_timeout",
                                         "api_read_timeout",
                                         "api_timeout",
-                                        "api_retries",
-                                        "enable_cache",
-                                        "cache_folder",
-                                        "encoder_api",
-                                        "api_model",
-                                        "transformer_path",
-                                        "text_encoder_path",
-                                        "assistant_content"};
+                                        "api_retries"};
   return (field.section == "vl" && field.name != "vl_alpha") || std::ranges::find(names, field.name) != std::end(names);
 }
 
@@ -160,7 +161,7 @@ OptionFlags::OptionFlags(CLI::App& app, const std::string& group, std::span<cons
     const std::string help = help_text(field, defaults);
     CLI::Option* option =
         field.kind == OptionKind::boolean ? add_switch(app, field, help) : add_value(app, field, help);
-    option->group(is_fine_point(field) ? kFinePoints : group);
+    option->group(!group.empty() && is_fine_point(field) ? kFinePoints : group);  // "" hides all of them
     if (!field.choices.empty()) choices_by_option()[option].assign(field.choices.begin(), field.choices.end());
     flags_.push_back({&field, option});
   }

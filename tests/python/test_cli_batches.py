@@ -126,7 +126,7 @@ def test_events_are_json_lines(tmp_path):
     assert any(event["event"] == "warning" and "strength" in event["text"] for event in events)
     assert [event["path"] for event in events if event["event"] == "picture"] == done.stdout.split()
     refused = llmdit("generate", "a", "--progress", "json", "--width", "100", cwd=tmp_path)
-    assert json.loads(refused.stderr.splitlines()[-2])["event"] == "error"
+    assert json.loads(refused.stderr.splitlines()[-1])["event"] == "error"
 
 
 def test_ctrl_c_keeps_what_is_finished(tmp_path):
