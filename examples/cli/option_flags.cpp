@@ -167,19 +167,22 @@ OptionFlags::OptionFlags(CLI::App& app, const std::string& group, std::span<cons
   }
 }
 
+void OptionFlags::name_flag(const OptionField& field, const std::function<void()>& work) {
+  try {
+    work();
+  } catch (const Error& error) {
+    std::string_view text = error.what();
+    const std::string prefix = fmt::format("[{}] ", field.name);
+    if (text.starts_with(prefix)) text.remove_prefix(prefix.size());
+    throw UsageError(fmt::format("--{}: {}", field.flag, text));
+  }
+}
+
 std::vector<std::pair<const OptionField*, OptionValue>> OptionFlags::given() const {
   std::vector<std::pair<const OptionField*, OptionValue>> values;
   for (const auto& [field, option] : flags_) {
     if (option->count() == 0) continue;
-    try {
-      values.emplace_back(field, check_value(*field, value_of(*field, *option)));
-    } catch (const Error& error) {
-      // The library names the field, whoever typed a flag looks for the flag.
-      std::string_view text = error.what();
-      const std::string prefix = fmt::format("[{}] ", field->name);
-      if (text.starts_with(prefix)) text.remove_prefix(prefix.size());
-      throw UsageError(fmt::format("--{}: {}", field->flag, text));
-    }
+    name_flag(*field, [&] { values.emplace_back(field, check_value(*field, value_of(*field, *option))); });
   }
   return values;
 }

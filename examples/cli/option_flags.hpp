@@ -31,7 +31,7 @@ class OptionFlags {
   /// Sets the fields whose flags were given. Throws UsageError naming the flag.
   template <class Options>
   void apply(Options& options) const {
-    for (const auto& [field, value] : given()) field->set(&options, value);
+    for (const auto& [field, value] : given()) name_flag(*field, [&] { field->set(&options, value); });
   }
 
   /// The same on top of other settings, with the flag as what each came from.
@@ -45,6 +45,8 @@ class OptionFlags {
 
   OptionFlags(CLI::App& app, const std::string& group, std::span<const OptionField> fields, const void* defaults,
               const Filter& filter);
+  /// The library's errors name the field; whoever typed a flag looks for the flag.
+  static void name_flag(const OptionField& field, const std::function<void()>& work);
   /// The values of the flags that were given, checked.
   std::vector<std::pair<const OptionField*, OptionValue>> given() const;
 

@@ -145,7 +145,7 @@ class ZImagePipeline:
 
     @classmethod
     def from_config(cls, config: RuntimeConfig | None = None) -> "ZImagePipeline":
-        """Loads the model that settings name, by default those of RuntimeConfig(); without one, the demo model.
+        """Loads the model that settings name, by default those in force here; without a name, the demo model.
 
         Calls take the rest: pipe(prompt, options=config.generate).
         """

@@ -94,12 +94,12 @@ TEST_CASE("options clean all four parts, whitespace first", "[chat]") {
 
   options.strip_quotes = true;
   const Conversation quotes = make_conversation("\"P\"", options);
-  CHECK(quotes.messages ==
-        Messages{{Role::system, " Y ", ""}, {Role::user, "P", ""}, {Role::assistant, "\nA", "T  t"}});
+  CHECK((quotes.messages ==
+         Messages{{Role::system, " Y ", ""}, {Role::user, "P", ""}, {Role::assistant, "\nA", "T  t"}}));
 
   options.clean_whitespace = true;
   const Conversation both = make_conversation(" \"P\"\t", options);
-  CHECK(both.messages == Messages{{Role::system, "Y", ""}, {Role::user, "P", ""}, {Role::assistant, "A", "T t"}});
+  CHECK((both.messages == Messages{{Role::system, "Y", ""}, {Role::user, "P", ""}, {Role::assistant, "A", "T t"}}));
 
   options.strip_quotes = false;
   CHECK(make_conversation("P", options).messages[0].content == "\"Y\"");

@@ -24,12 +24,13 @@ OptionValue other_value(const OptionField& field, const OptionValue& current) {
     case OptionKind::number:
       return 0.5;
     case OptionKind::text:
-      return std::string("another");
+      return std::string(field.name == "layer_weights" ? "-3:1" : "another");
     case OptionKind::choice:
       return std::string(field.choices.back());
     case OptionKind::numbers:
       return std::vector<double>{1.0, 0.5};
     case OptionKind::texts:
+      if (field.name == "layer_spans") return std::vector<std::string>{"0:2=-3:1"};
       return std::vector<std::string>{"one", "an,other"};
   }
   return {};

@@ -205,7 +205,7 @@ TEST_CASE("requests that cannot be met are refused before any work", "[pipeline]
   }
 }
 
-TEST_CASE("the caption limit is the transformer's, and nothing is cut", "[pipeline]") {
+TEST_CASE("the caption limit is the transformer's, and nothing is cut silently", "[pipeline]") {
   const int64_t limit = max_caption_len(pipeline().transformer().config());
   CHECK(limit == 992);
   GenerateOptions options = quick();
@@ -213,10 +213,16 @@ TEST_CASE("the caption limit is the transformer's, and nothing is cut", "[pipeli
   options.prompt_embeds = std::vector<at::Tensor>{at::zeros({limit, 128})};
   CHECK(pipeline().generate(std::span<const std::string>(), options).token_counts == std::vector<int64_t>{limit});
   options.prompt_embeds = std::vector<at::Tensor>{at::zeros({limit + 1, 128})};
-  const auto error = thrown_by([&] { pipeline().generate(std::span<const std::string>(), options); });
+  const GenerateResult longer = pipeline().generate(std::span<const std::string>(), options);
+  CHECK(longer.token_counts == std::vector<int64_t>{limit + 1});
+  CHECK(longer.caption_lengths == std::vector<int64_t>{limit});
+  REQUIRE(longer.warnings.size() == 1);
+  CHECK(longer.warnings[0].find("993") != std::string::npos);
+  CHECK(longer.warnings[0].find("992") != std::string::npos);
+  // The transformer by itself compresses nothing.
+  const auto error = thrown_by([&] { pipeline().transformer().condition(*options.prompt_embeds); });
   CHECK(error.code == ErrorCode::invalid_argument);
-  CHECK(error.says("992"));
-  CHECK(error.says("993"));
+  CHECK((error.says("992") && error.says("993")));
 }
 
 TEST_CASE("options without effect are told", "[pipeline]") {

@@ -95,6 +95,8 @@ def test_encode(tmp_path):
 def test_encode_takes_its_settings():
     names = [
         "hidden_layer",
+        "layer_weights",
+        "layer_spans",
         "system_prompt",
         "thinking_content",
         "assistant_content",
@@ -105,7 +107,9 @@ def test_encode_takes_its_settings():
         "templates_dir",
     ]
     load = {
-        name: value for name, value in LOAD_SETTINGS.items() if name not in ("transformer_path", "vae_path", "lora")
+        name: value
+        for name, value in LOAD_SETTINGS.items()
+        if name not in ("transformer_path", "vae_path", "lora") and not name.startswith("vl_")
     }
     document = json.loads(llmdit("encode", "a", "--json", *typed(GENERATE_SETTINGS, names), *typed(load)).stdout)
     assert document["settings"] == {name: GENERATE_SETTINGS[name][1] for name in names}
