@@ -15,7 +15,7 @@ demo: build
 	$(BUILD)/bin/llmdit generate "$$PROMPT" --seed $(SEED) --steps 8 -o out/demo.png
 
 test: build
-	ctest --test-dir $(BUILD) --output-on-failure --no-tests=error
+	ctest --test-dir $(BUILD) --output-on-failure --no-tests=error -j 2
 	$(PYTHON) -m pytest tests/python -n auto --maxprocesses 8 --dist loadfile
 
 # Malformed files against every reader; longer by hand: make fuzz FUZZ_SECONDS=3600

@@ -184,8 +184,8 @@ class GenerateCommand {
     for (size_t i = 0; i < result.images.size(); ++i) {
       PictureName name = planned.pictures[i];
       if (i < result.seeds.size()) name.seed = result.seeds[i];
-      written.push_back(output_.write(result.images[i], picture_parameters(prompt_of(planned, i), options, result, i), name,
-                                      picture_count_, console_));
+      written.push_back(output_.write(result.images[i], picture_parameters(prompt_of(planned, i), options, result, i),
+                                      name, picture_count_, console_));
       print_event({{"event", "picture"}, {"path", written.back().path}, {"seed", result.seeds[i]}});
       if (!output_.json() && !output_.to_stdout()) write_stdout(written.back().path + "\n");
     }

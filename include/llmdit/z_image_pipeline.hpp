@@ -46,7 +46,7 @@ struct GenerateResult {
   std::vector<int64_t> caption_lengths;    ///< rows the transformer was given, one a prompt
   std::vector<double> compression_ratios;  ///< rows before over rows after compression; 1 for a prompt that fits
   std::vector<std::string> formatted_prompts;  ///< the exact chat texts; empty for prompt_embeds of the caller
-  std::optional<VLExtraction> vl;  ///< what was read of the reference picture and blended in
+  std::optional<VLExtraction> vl;              ///< what was read of the reference picture and blended in
   std::vector<std::string> warnings;
   std::string model;                        ///< name of the model's folder or file
   std::vector<Lora> loras;                  ///< that were loaded
