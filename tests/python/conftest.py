@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -147,6 +148,24 @@ def model_copy(folders: Callable[..., Path], tmp_path: Path) -> Callable[..., Pa
         return Path(shutil.copytree(folders(name, dtype), tmp_path / name))
 
     return get
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A worker of pytest-xdist hands what it measured to the process that prints it."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["measured"] = {check: asdict(entry) for check, entry in parity.TABLE.items()}
+
+
+class MeasuredInWorkers:
+    """Registered where pytest-xdist is installed, as only then there is such a hook."""
+
+    def pytest_testnodedown(self, node: Any) -> None:
+        parity.merge(getattr(node, "workeroutput", {}).get("measured", {}))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.pluginmanager.hasplugin("xdist"):
+        config.pluginmanager.register(MeasuredInWorkers())
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

@@ -1,6 +1,7 @@
 """How the tests compare numbers, and the table of what they measured."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -47,6 +48,17 @@ def assert_close(
     got_shape, want_shape = tuple(got.shape), tuple(want.shape)
     assert got_shape == want_shape, f"{check} ({where}): shape {got_shape}, expected {want_shape}"
     record(check, relative_error(got, want), bound=bound, where=where)
+
+
+def merge(tables: dict[str, dict[str, Any]]) -> None:
+    """Adds what another process measured."""
+    for check, values in tables.items():
+        other = Measured(**values)
+        entry = TABLE.setdefault(check, Measured(other.bound))
+        count = entry.count + other.count
+        if other.worst > entry.worst:
+            entry = TABLE[check] = other
+        entry.count = count
 
 
 def table_lines() -> list[str]:
