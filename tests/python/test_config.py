@@ -95,6 +95,8 @@ REFUSED = {
     "mixed list": ('[default]\nscheduler.sigmas = [1, "a"]', "expected a value, got a list of other things"),
     "key twice": ("[default]\na = 1\na = 2", "3:5: "),
     "no TOML": ("[default\nwidth", "config.toml:1:9"),
+    # U+00A1 to U+0499 were undefined behaviour in toml++ 3.3.
+    "a letter outside of strings": ("[default]\nsigma\u024c = 1", "config.toml:2:"),
     "unknown base": (
         '[default]\nextends = "defualt"\n',
         "2:1: [default] extends: there is no profile 'defualt'; did you mean default?",
