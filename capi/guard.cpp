@@ -8,6 +8,11 @@
 namespace llmdit::capi {
 namespace {
 
+// libtorch's CPU allocator reports exhaustion as a plain error with this text.
+bool is_allocation_failure(std::string_view text) {
+  return text.find("can't allocate memory") != text.npos || text.find("not enough memory") != text.npos;
+}
+
 constexpr const char* no_memory = "[llmdit] the system has no memory left";
 
 struct LastError {
@@ -46,7 +51,7 @@ llmdit_status record_exception() noexcept {
     return LLMDIT_OUT_OF_MEMORY;
   } catch (const c10::Error& error) {
     record_error(error.what_without_backtrace());
-    return LLMDIT_INTERNAL;
+    return is_allocation_failure(error.what_without_backtrace()) ? LLMDIT_OUT_OF_MEMORY : LLMDIT_INTERNAL;
   } catch (const std::exception& error) {
     record_error(error.what());
     return LLMDIT_INTERNAL;

@@ -13,6 +13,7 @@ struct Entry {
 
 struct Table {
   std::shared_mutex mutex;
+  uintptr_t last = 0;
   std::unordered_map<const void*, Entry> entries;
 };
 
@@ -23,10 +24,12 @@ Table& table() {
 
 }  // namespace
 
-void keep_handle(std::shared_ptr<void> object, std::type_index type) {
+void* keep_handle(std::shared_ptr<void> object, std::type_index type) {
   const std::unique_lock lock(table().mutex);
-  const void* handle = object.get();
-  table().entries.insert_or_assign(handle, Entry{std::move(object), type});
+  table().last += 2;  // odd numbers from 3 on: never an object's address
+  void* handle = reinterpret_cast<void*>(table().last + 1);
+  table().entries.emplace(handle, Entry{std::move(object), type});
+  return handle;
 }
 
 std::shared_ptr<void> find_handle(const void* handle, std::type_index type) {

@@ -63,20 +63,17 @@ struct llmdit_lora_report {
 namespace llmdit::capi {
 
 // Note [Live handles]
-// A handle is the address of an object that this table owns. Every call looks it up, so that a stale handle or one of
-// another kind is an error and not a crash, and holds the object while it runs, so that another thread may free the
-// handle meanwhile.
-void keep_handle(std::shared_ptr<void> object, std::type_index type);
+// A handle is no address but a number that is never given twice, under which a table owns the object. Every call looks
+// it up, so that a stale handle or one of another kind is an error and not a crash, and holds the object while it runs,
+// so that another thread may free the handle meanwhile.
+void* keep_handle(std::shared_ptr<void> object, std::type_index type);
 std::shared_ptr<void> find_handle(const void* handle, std::type_index type);  // null when there is none
 std::shared_ptr<void> drop_handle(const void* handle, std::type_index type);  // null when there was none
 
 /// A new handle for the caller.
 template <class Handle>
 Handle* make_handle(Handle object) {
-  auto shared = std::make_shared<Handle>(std::move(object));
-  Handle* handle = shared.get();
-  keep_handle(std::move(shared), typeid(Handle));
-  return handle;
+  return static_cast<Handle*>(keep_handle(std::make_shared<Handle>(std::move(object)), typeid(Handle)));
 }
 
 /// A new tensor handle; what is given out lies row-major.

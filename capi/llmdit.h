@@ -92,7 +92,8 @@ typedef enum llmdit_dtype {
 /* A tensor with a copy of `data`, row-major; at most 8 dimensions. */
 LLMDIT_CHECKED llmdit_status llmdit_tensor_from_buffer(llmdit_tensor **tensor, const void *data, llmdit_dtype dtype,
                                                        const int64_t *shape, size_t dimensions);
-/* The same numbers, not copied. `managed` is a DLManagedTensor of DLPack 0.8 or older, which now belongs to the tensor. */
+/* The same numbers, not copied. `managed` is a DLManagedTensor of DLPack 0.8 or older, which now belongs to the
+ * tensor; after a failure it is still the caller's. */
 LLMDIT_CHECKED llmdit_status llmdit_tensor_from_dlpack(llmdit_tensor **tensor, void *managed);
 /* A DLManagedTensor on the same numbers, whose deleter the caller runs when done; the tensor may be freed before. */
 LLMDIT_CHECKED llmdit_status llmdit_tensor_to_dlpack(void **managed, const llmdit_tensor *tensor);
@@ -161,7 +162,7 @@ typedef struct llmdit_load_options {
 } llmdit_load_options;
 
 /* For other languages: `struct_size` is the size of the struct the caller knows. */
-LLMDIT_API llmdit_status llmdit_load_options_init_sized(llmdit_load_options *options, size_t struct_size);
+LLMDIT_CHECKED llmdit_status llmdit_load_options_init_sized(llmdit_load_options *options, size_t struct_size);
 static inline llmdit_status llmdit_load_options_init(llmdit_load_options *options) {
   return llmdit_load_options_init_sized(options, sizeof(*options));
 }
@@ -241,7 +242,7 @@ typedef struct llmdit_generate_options {
 } llmdit_generate_options;
 
 /* For other languages: `struct_size` is the size of the struct the caller knows. */
-LLMDIT_API llmdit_status llmdit_generate_options_init_sized(llmdit_generate_options *options, size_t struct_size);
+LLMDIT_CHECKED llmdit_status llmdit_generate_options_init_sized(llmdit_generate_options *options, size_t struct_size);
 static inline llmdit_status llmdit_generate_options_init(llmdit_generate_options *options) {
   return llmdit_generate_options_init_sized(options, sizeof(*options));
 }
@@ -273,7 +274,7 @@ LLMDIT_CHECKED llmdit_status llmdit_pipeline_load(llmdit_pipeline **pipeline, co
 /* With options->prompt_embeds, `prompt` is NULL. */
 LLMDIT_CHECKED llmdit_status llmdit_pipeline_generate(llmdit_result **result, const llmdit_pipeline *pipeline, const char *prompt,
                                                       size_t prompt_length, const llmdit_generate_options *options);
-/* Several prompts, NUL-terminated, in one batch. */
+/* Several prompts, NUL-terminated, in one batch; NULL with options->prompt_embeds. */
 LLMDIT_CHECKED llmdit_status llmdit_pipeline_generate_batch(llmdit_result **result, const llmdit_pipeline *pipeline,
                                                             const llmdit_texts *prompts, const llmdit_generate_options *options);
 /* The text side alone; of the options those of the chat text and the encoder play a role. */

@@ -8,13 +8,24 @@ using namespace llmdit::capi;
 
 namespace {
 
+/// What the settings in a picture need to know of the inputs is whether they were given; the rest is the caller's.
+void forget_inputs(GenerateOptions& options) {
+  options.on_step = nullptr;
+  options.stop = {};
+  if (options.image) options.image = Image{};
+  if (options.mask_image) options.mask_image = Image{};
+  if (options.vl_image) options.vl_image = Image{};
+  if (options.latents) options.latents = at::Tensor();
+  if (options.prompt_embeds) options.prompt_embeds->clear();
+  if (options.negative_prompt_embeds) options.negative_prompt_embeds->clear();
+}
+
 /// Prompts of a call; none where it brings their embeddings.
 llmdit_result* generate(const llmdit_pipeline* pipeline, std::vector<std::string> prompts, GenerateOptions options,
                         std::string_view operation) {
   const auto held = borrow(pipeline, operation);
   auto result = std::make_shared<const GenerateResult>(held->value.generate(prompts, options));
-  options.on_step = nullptr;  // neither is the caller's any longer when pictures are written
-  options.stop = {};
+  forget_inputs(options);
   return make_handle(llmdit_result{std::move(result), std::move(prompts), std::move(options)});
 }
 
@@ -46,8 +57,10 @@ llmdit_status llmdit_pipeline_generate_batch(llmdit_result** result, const llmdi
   return guarded([&] {
     const char* operation = "pipeline_generate_batch";
     llmdit_result*& place = output(result, operation);
-    check(prompts != nullptr, operation, "expected prompts, got NULL");
-    place = generate(pipeline, read_texts(*prompts, operation), read_options(options, operation), operation);
+    GenerateOptions read = read_options(options, operation);
+    check(prompts || read.prompt_embeds, operation, "expected prompts, got NULL");
+    place = generate(pipeline, prompts ? read_texts(*prompts, operation) : std::vector<std::string>(), std::move(read),
+                     operation);
   });
 }
 

@@ -11,6 +11,7 @@
 #include "console.hpp"
 #include "exit_codes.hpp"
 #include "json_output.hpp"
+#include "llmdit/remote_text_encoder.hpp"
 #include "model_choice.hpp"
 #include "option_flags.hpp"
 
@@ -87,7 +88,8 @@ class ConfigCommand {
         model_(app),
         // Flags of generate are understood, so that a run can be asked about; its help has them.
         load_flags_(OptionFlags::of<LoadOptions>(app, "")),
-        generate_flags_(OptionFlags::of<GenerateOptions>(app, "", is_setting_field)) {
+        generate_flags_(OptionFlags::of<GenerateOptions>(app, "", is_setting_field)),
+        encoder_flags_(OptionFlags::of<RemoteEncoderOptions>(app, "")) {
     constexpr const char* group = "What to do";
     app.add_flag("--print", print_, "every setting, its value, and what gave it that value")->group(group);
     add_text_flag(app, "--check", checked_, "FILE", "tell every mistake of a file, with line and column")->group(group);
@@ -111,6 +113,7 @@ class ConfigCommand {
     Config config = model_.config();
     load_flags_.overlay(config);
     generate_flags_.overlay(config);
+    encoder_flags_.overlay(config);
     const std::vector<InForce> list = in_force(config);
     json_.given() ? print_json(document(list)) : write_stdout(listing(list));
   }
@@ -137,6 +140,7 @@ class ConfigCommand {
   ModelChoice model_;
   OptionFlags load_flags_;
   OptionFlags generate_flags_;
+  OptionFlags encoder_flags_;
   bool print_ = false, example_ = false;
   std::string checked_;
 };

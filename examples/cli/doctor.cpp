@@ -90,11 +90,10 @@ std::string environment_text() {
   return found.empty() ? "nothing that counts is set" : fmt::format("{}", fmt::join(found, " "));
 }
 
-std::string settings_text(const Config& config) {
+std::string settings_text(const Config& config, const std::optional<std::filesystem::path>& file) {
   std::vector<std::string> lines;
   for (const ConfigEntry& entry : config.entries())
     lines.push_back(fmt::format("{} = {} by {}", entry.key, to_toml(entry.value), entry.origin));
-  const auto file = find_config();
   return fmt::format("{}; {}", file ? fmt::format("file {}", file->string()) : "no file",
                      lines.empty() ? "everything built in" : fmt::format("{}", fmt::join(lines, " | ")));
 }
@@ -103,8 +102,13 @@ std::string settings_text(const Config& config) {
 std::string model_text(const RuntimeConfig& settings) {
   const std::filesystem::path path = settings.model.empty() ? demo_model_path() : std::filesystem::path(settings.model);
   const ModelSources sources(path, settings.load);
-  std::vector<std::string> parts = {sources.tokenizer().string()};
-  for (const auto& part : {sources.text_encoder(), sources.transformer(), sources.vae()}) {
+  std::vector<std::filesystem::path> files = {sources.transformer(), sources.vae()};
+  std::vector<std::string> parts;
+  if (settings.encoder.server.url.empty()) {  // else another machine has them
+    parts.push_back(sources.tokenizer().string());
+    files.insert(files.begin(), sources.text_encoder());
+  }
+  for (const std::filesystem::path& part : files) {
     parts.push_back(part.string());
     for (const ComponentInfo& load : inspect(part).loads) {
       if (!load.problems.empty())
@@ -164,7 +168,7 @@ class DoctorCommand {
     look("settings", [this] {
       const Config config = model_.config();
       settings_ = runtime_config(config);
-      return settings_text(config);
+      return settings_text(config, model_.config_file());
     });
     look("model", [this] { return model_text(settings_); });
     look("encoder", [this] { return encoder_text(settings_); });

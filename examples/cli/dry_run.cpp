@@ -16,30 +16,34 @@ struct Part {
   std::filesystem::path path;
 };
 
-std::vector<Part> parts_of(const ModelSources& sources) {
-  return {{"tokenizer", sources.tokenizer()},
-          {"text_encoder", sources.text_encoder()},
-          {"transformer", sources.transformer()},
-          {"vae", sources.vae()},
-          {"scheduler", sources.scheduler()}};
+/// Those that the run loads.
+std::vector<Part> parts_of(const DryRun& plan, const ModelSources& sources) {
+  std::vector<Part> parts;
+  if (plan.encodes_here) parts = {{"tokenizer", sources.tokenizer()}, {"text_encoder", sources.text_encoder()}};
+  parts.push_back({"transformer", sources.transformer()});
+  parts.push_back({"vae", sources.vae()});
+  parts.push_back({"scheduler", sources.scheduler()});
+  return parts;
 }
 
 /// A run with what the text side would make of its prompt.
 struct Encoded {
   const PlannedRun* run;
-  std::string text;
-  size_t tokens;
+  std::optional<std::string> text;  // nothing where embeddings take its place
+  std::optional<size_t> tokens;     // nothing where another machine counts them
   std::vector<std::string> paths;
 };
 
 std::vector<Encoded> encoded_runs(const DryRun& plan, const ModelSources& sources) {
-  const Tokenizer tokenizer = Tokenizer::load(sources.tokenizer());
+  std::optional<Tokenizer> tokenizer;
+  if (plan.encodes_here && plan.has_prompts) tokenizer = Tokenizer::load(sources.tokenizer());
   const ChatOptions chat = resolve_template(plan.options.chat);
   std::vector<Encoded> list;
   size_t picture = 0;
   for (const PlannedRun& run : plan.runs) {
-    Encoded encoded{.run = &run, .text = format_prompt(run.prompt, chat), .tokens = 0, .paths = {}};
-    encoded.tokens = tokenizer.encode(encoded.text).size();
+    Encoded encoded{.run = &run, .text = {}, .tokens = {}, .paths = {}};
+    if (plan.has_prompts) encoded.text = format_prompt(run.prompt, chat);
+    if (tokenizer) encoded.tokens = tokenizer->encode(*encoded.text).size();
     for (size_t i = 0; i < run.pictures.size(); ++i, ++picture) {
       encoded.paths.push_back(plan.paths[std::min(picture, plan.paths.size() - 1)].string());
     }
@@ -48,29 +52,51 @@ std::vector<Encoded> encoded_runs(const DryRun& plan, const ModelSources& source
   return list;
 }
 
-std::string origin_of(const DryRun& plan, const Setting& setting) {
-  const ConfigEntry* entry = plan.config.find(setting.key);
-  return entry ? entry->origin : "built-in";
-}
+/// What gave each setting its value.
+class Origins {
+ public:
+  explicit Origins(const DryRun& plan) : config_(plan.config), configured_(runtime_config(plan.config)) {
+    in_force_.model = plan.model.string();
+    in_force_.load = plan.load;
+    in_force_.generate = plan.options;
+    in_force_.encoder = plan.encoder;
+    in_force_.rewrite = configured_.rewrite;  // of no use here
+  }
+
+  OptionValue value(const Setting& setting) const { return setting.get(in_force_); }
+
+  std::string of(const Setting& setting) const {
+    if (setting.key != "model_path" && value(setting) != setting.get(configured_))
+      return "the picture of --from, or a flag's older name";
+    const ConfigEntry* entry = config_.find(setting.key);
+    return entry ? entry->origin : "built-in";
+  }
+
+ private:
+  const Config& config_;
+  RuntimeConfig configured_, in_force_;
+};
 
 }  // namespace
 
 std::string listing(const DryRun& plan) {
   const ModelSources sources(plan.model, plan.load);
   std::string out = fmt::format("model {}\n", sources.model().string());
-  for (const Part& part : parts_of(sources))
+  for (const Part& part : parts_of(plan, sources))
     out += fmt::format("  {:<13} {}\n", part.name, part.path.empty() ? "built-in" : part.path.string());
   const RuntimeConfig defaults;
-  RuntimeConfig in_force{.model = plan.model.string(), .load = plan.load, .generate = plan.options};
+  const Origins origins(plan);
   out += "settings that are not built in\n";
   for (const Setting& setting : settings()) {
-    const OptionValue value = setting.get(in_force);
+    const OptionValue value = origins.value(setting);
     if (setting.key != "model_path" && value != setting.get(defaults))
-      out += fmt::format("  {} = {}    {}\n", setting.key, to_toml(value), origin_of(plan, setting));
+      out += fmt::format("  {} = {}    {}\n", setting.key, to_toml(value), origins.of(setting));
   }
   for (const Encoded& encoded : encoded_runs(plan, sources)) {
     const std::string seed = encoded.run->seed ? std::to_string(*encoded.run->seed) : "drawn";
-    out += fmt::format("run: {} tokens, seed {}: {}\n", encoded.tokens, seed, json_text(encoded.run->prompt));
+    const std::string length = encoded.tokens ? fmt::format("{} tokens, ", *encoded.tokens) : "";
+    const std::string what = plan.has_prompts ? json_text(encoded.run->prompt) : "embeddings of a file";
+    out += fmt::format("run: {}seed {}: {}\n", length, seed, what);
     for (const std::string& path : encoded.paths) out += fmt::format("  {}\n", path);
   }
   return out;
@@ -78,16 +104,18 @@ std::string listing(const DryRun& plan) {
 
 Json document(const DryRun& plan) {
   const ModelSources sources(plan.model, plan.load);
+  const Origins origins_of(plan);
   Json parts = Json::object(), runs = Json::array(), origins = Json::object();
-  for (const Part& part : parts_of(sources)) parts[part.name] = part.path.empty() ? Json() : Json(part.path.string());
+  for (const Part& part : parts_of(plan, sources))
+    parts[part.name] = part.path.empty() ? Json() : Json(part.path.string());
   for (const Encoded& encoded : encoded_runs(plan, sources)) {
     runs.push_back({{"prompt", encoded.run->prompt},
-                    {"formatted_prompt", encoded.text},
-                    {"token_count", encoded.tokens},
+                    {"formatted_prompt", encoded.text ? Json(*encoded.text) : Json()},
+                    {"token_count", encoded.tokens ? Json(*encoded.tokens) : Json()},
                     {"seed", encoded.run->seed ? Json(*encoded.run->seed) : Json()},
                     {"pictures", encoded.paths}});
   }
-  for (const Setting& setting : settings()) origins[setting.key] = origin_of(plan, setting);
+  for (const Setting& setting : settings()) origins[setting.key] = origins_of.of(setting);
   return {{"dry_run", true},
           {"model", sources.model().string()},
           {"parts", parts},

@@ -8,6 +8,7 @@
 
 #include "json_output.hpp"
 #include "llmdit/config.hpp"
+#include "llmdit/remote_text_encoder.hpp"
 #include "name_pattern.hpp"
 
 namespace llmdit::cli {
@@ -24,9 +25,12 @@ struct DryRun {
   std::filesystem::path model;
   const LoadOptions& load;
   const GenerateOptions& options;
+  const RemoteEncoderOptions& encoder;
   const Config& config;  ///< tells what gave each setting
   const std::vector<PlannedRun>& runs;
   const std::vector<std::filesystem::path>& paths;  ///< of the pictures, in the order of the runs
+  bool has_prompts;                                 ///< embeddings may stand in their place
+  bool encodes_here;                                ///< by the model's own text encoder
 };
 
 // Both look for the parts of the model and count the tokens of each prompt; throw not_found for what is not there.

@@ -147,7 +147,7 @@ class EncodeCommand {
     if (!check_url_.empty()) return compare(model, text, encoding);
     std::optional<ZImageTextEncoder> own;
     std::shared_ptr<const TextEncoder> other;
-    if (encoder_.is_remote()) {
+    if (encoder_.is_remote() && !every_layer_) {  // which are those of the encoder here
       other = encoder_.connect(model, encoding.stop);
     } else {
       own = ZImageTextEncoder::load(model, load_);
@@ -173,9 +173,9 @@ class EncodeCommand {
   void check_combination() const {
     if (!check_url_.empty() && !output_.empty())
       throw UsageError("--output has no effect with --check-remote, which only compares");
-    if (every_layer_ && (encoder_.is_remote() || !check_url_.empty()))
+    if (every_layer_ && (encoder_.is_asked_for() || !check_url_.empty()))
       throw UsageError("--layer-statistics are those of the encoder here; leave the server out");
-    if (statistics_.is_wanted() && (encoder_.is_remote() || !check_url_.empty() || !output_.empty()))
+    if (statistics_.is_wanted() && (encoder_.is_asked_for() || !check_url_.empty() || !output_.empty()))
       throw UsageError("--statistics are those of the encoder here, in a file of their own; leave the other flags out");
     if (sidecar_ && output_.empty()) throw UsageError("--sidecar has no effect without --output");
   }

@@ -8,6 +8,11 @@
 #include "help.hpp"
 
 namespace llmdit::cli {
+namespace {
+
+constexpr std::string_view kUrlFlag = "encoder-url";
+
+}  // namespace
 
 EncoderChoice::EncoderChoice(CLI::App& app) : flags_(OptionFlags::of<RemoteEncoderOptions>(app, "Model")) {
   add_text_flag(app, "--encoder-api-key", key_, "KEY", "key of the encoder's server; default LLMDIT_ENCODER_API_KEY")
@@ -18,9 +23,10 @@ void EncoderChoice::apply(const RuntimeConfig& settings, bool has_other_server) 
   options_ = settings.encoder;
   flags_.apply(options_);
   for (const OptionField& field : option_fields<RemoteEncoderOptions>()) {
-    if (is_remote() || has_other_server || field.get(&options_) == field.get(&settings.encoder)) continue;
-    throw UsageError(fmt::format("--{} has no effect without --encoder-url", field.flag));
+    if (is_remote() || has_other_server || field.flag == kUrlFlag || !flags_.is_given(field)) continue;
+    throw UsageError(fmt::format("--{} has no effect without --{}", field.flag, kUrlFlag));
   }
+  is_flag_given_ = is_remote() && flags_.is_given(kUrlFlag);
   options_.server.api_key = encoder_key(key_);
 }
 

@@ -24,7 +24,13 @@ class EncoderChoice {
   /// apart.
   void apply(const RuntimeConfig& settings, bool has_other_server = false);
 
+  /// The same for settings that stand over others, with the flag as what each came from.
+  void overlay(Config& config) const { flags_.overlay(config); }
+
   bool is_remote() const { return !options_.server.url.empty(); }
+  /// Whether a flag names the server, which then has to have an effect, and not a profile or the environment.
+  bool is_asked_for() const { return is_flag_given_; }
+  const RemoteEncoderOptions& options() const { return options_; }
 
   /// The encoder that the flags name, or that of `url`.
   std::shared_ptr<const TextEncoder> connect(const ModelSources& model, const std::stop_token& stop,
@@ -37,6 +43,7 @@ class EncoderChoice {
   OptionFlags flags_;
   std::string key_;
   RemoteEncoderOptions options_;
+  bool is_flag_given_ = false;
 };
 
 /// The flag's, else the environment's LLMDIT_ENCODER_API_KEY, else LLMDIT_API_KEY, else "".

@@ -1,5 +1,6 @@
 #include "field_filters.hpp"
 
+#include <algorithm>
 #include <string>
 
 #include "llmdit/error.hpp"
@@ -55,7 +56,8 @@ bool is_encode_field(const OptionField& field) {
 bool is_picture_field(const OptionField& field) { return !writes_to(field, &GenerateOptions::output_type); }
 
 bool is_encoder_load_field(const OptionField& field) {
-  return field.name != "transformer_path" && field.name != "vae_path" && field.name != "lora" && field.section != "vl";
+  constexpr std::string_view others[] = {"transformer_path", "vae_path", "dit_device", "vae_device", "lora"};
+  return std::ranges::find(others, field.name) == std::end(others) && field.section != "vl";
 }
 
 bool is_rewriter_load_field(const OptionField& field) {

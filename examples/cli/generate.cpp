@@ -95,6 +95,7 @@ class GenerateCommand {
     config_ = model_.config();
     load_flags_.overlay(config_);
     generate_flags_.overlay(config_);
+    encoder_.overlay(config_);
     const RuntimeConfig settings = runtime_config(config_);
     load_ = settings.load;
     options_ = settings.generate;
@@ -106,6 +107,8 @@ class GenerateCommand {
     inputs_.apply(options_, load_);
     encoder_.apply(settings);
     embeddings_.apply(options_, console_);
+    if (encoder_.is_asked_for() && !embeddings_.needs_encoder(options_))
+      throw UsageError("--encoder-url has no effect: nothing is left to encode; leave one of the flags out");
     rerun_.check_inputs(options_);
     return ModelChoice::resolve(settings, console_);
   }
@@ -127,13 +130,9 @@ class GenerateCommand {
   }
 
   ZImagePipeline load(const std::filesystem::path& model, const std::stop_token& stop) const {
-    if (encoder_.is_remote()) {
-      if (!embeddings_.needs_encoder(options_))
-        throw UsageError("--encoder-url has no effect: nothing is left to encode; leave one of the flags out");
-      return ZImagePipeline::load(model, load_, encoder_.connect(ModelSources(model, load_), stop));
-    }
-    if (embeddings_.needs_encoder(options_)) return ZImagePipeline::load(model, load_);
-    return ZImagePipeline::load(model, load_, nullptr);
+    if (!embeddings_.needs_encoder(options_)) return ZImagePipeline::load(model, load_, nullptr);
+    if (!encoder_.is_remote()) return ZImagePipeline::load(model, load_);
+    return ZImagePipeline::load(model, load_, encoder_.connect(ModelSources(model, load_), stop));
   }
 
   void plan_runs() {
@@ -166,8 +165,15 @@ class GenerateCommand {
   }
 
   void tell_plan(const std::filesystem::path& model) const {
-    const DryRun plan{
-        .model = model, .load = load_, .options = options_, .config = config_, .runs = runs_, .paths = paths_};
+    const DryRun plan{.model = model,
+                      .load = load_,
+                      .options = options_,
+                      .encoder = encoder_.options(),
+                      .config = config_,
+                      .runs = runs_,
+                      .paths = paths_,
+                      .has_prompts = !embeddings_.is_given(),
+                      .encodes_here = embeddings_.needs_encoder(options_) && !encoder_.is_remote()};
     output_.json() ? print_json(document(plan)) : write_stdout(listing(plan));
   }
 
@@ -176,7 +182,7 @@ class GenerateCommand {
                std::stop_token stop) {
     GenerateOptions options = options_;
     options.seed = planned.seed;
-    print_event({{"event", "run"}, {"prompt", planned.prompt}, {"steps", options.num_inference_steps}});
+    print_event({{"event", "run"}, {"prompt", planned.prompt}, {"steps", schedule_steps(options)}});
     const GenerateResult result = generate(pipeline, planned, options, terminal, stop);
     embeddings_.compare_model(result.model, console_);
     for (const std::string& warning : result.warnings) console_.warn(warning);
@@ -196,7 +202,7 @@ class GenerateCommand {
 
   GenerateResult generate(const ZImagePipeline& pipeline, const PlannedRun& planned, GenerateOptions options,
                           const Terminal& terminal, std::stop_token stop) const {
-    ProgressBar bar(terminal, options.num_inference_steps);
+    ProgressBar bar(terminal, schedule_steps(options));
     options.stop = stop;
     const AutoencoderKL vae = pipeline.vae();
     options.on_step = [&](const StepInfo& info) {

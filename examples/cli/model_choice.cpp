@@ -24,6 +24,10 @@ Config ConfigFlags::config() const {
   return config;
 }
 
+std::optional<std::filesystem::path> ConfigFlags::file() const {
+  return config_.empty() ? find_config() : std::optional<std::filesystem::path>(config_);
+}
+
 ModelChoice::ModelChoice(CLI::App& app)
     : model_flag_(add_text_flag(app, "--model-path", model_, "PATH",
                                 "folder, file or cached hub id; default LLMDIT_MODEL, the profile's, the demo model")),

@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 #include <filesystem>
+#include <optional>
 #include <string>
 
 #include "console.hpp"
@@ -19,6 +20,9 @@ class ConfigFlags {
   /// What the profile gives, and over it the environment.
   Config config() const;
 
+  /// The file it reads; nothing without one.
+  std::optional<std::filesystem::path> file() const;
+
  private:
   std::string config_, profile_;
 };
@@ -32,6 +36,7 @@ class ModelChoice {
 
   /// What the profile gives, and over it the environment and --model-path.
   Config config() const;
+  std::optional<std::filesystem::path> config_file() const { return flags_.file(); }
 
   /// The model of these settings; says so on the console when it is the demo model.
   static std::filesystem::path resolve(const RuntimeConfig& settings, const Console& console);

@@ -138,27 +138,30 @@ OptionFlags::OptionFlags(CLI::App& app, const std::string& group, std::span<cons
     CLI::Option* option =
         field.kind == OptionKind::boolean ? add_switch(app, field, help) : add_value(app, field, help);
     option->group(!group.empty() && is_fine_point(field) ? kFinePoints : group);  // "" hides all of them
-    if (!field.choices.empty()) choices_by_option()[option].assign(field.choices.begin(), field.choices.end());
+    choices_by_option()[option].assign(field.choices.begin(), field.choices.end());
     flags_.push_back({&field, option});
   }
 }
 
-void OptionFlags::name_flag(const OptionField& field, const std::function<void()>& work) {
-  try {
-    work();
-  } catch (const Error& error) {
-    std::string_view text = error.what();
-    const std::string prefix = fmt::format("[{}] ", field.name);
-    if (text.starts_with(prefix)) text.remove_prefix(prefix.size());
-    throw UsageError(fmt::format("--{}: {}", field.flag, text));
-  }
+bool OptionFlags::is_given(std::string_view flag) const {
+  return std::ranges::any_of(flags_,
+                             [&](const Flag& known) { return known.field->flag == flag && known.option->count() > 0; });
 }
 
 std::vector<std::pair<const OptionField*, OptionValue>> OptionFlags::given() const {
   std::vector<std::pair<const OptionField*, OptionValue>> values;
   for (const auto& [field, option] : flags_) {
     if (option->count() == 0) continue;
-    name_flag(*field, [&] { values.emplace_back(field, check_value(*field, value_of(*field, *option))); });
+    try {
+      values.emplace_back(field, check_value(*field, value_of(*field, *option)));
+      try_set_(*field, values.back().second);
+    } catch (const Error& error) {
+      // The library names the field, whoever typed a flag looks for the flag.
+      std::string_view text = error.what();
+      const std::string prefix = fmt::format("[{}] ", field->name);
+      if (text.starts_with(prefix)) text.remove_prefix(prefix.size());
+      throw UsageError(fmt::format("--{}: {}", field->flag, text));
+    }
   }
   return values;
 }
@@ -177,7 +180,7 @@ CLI::Option* add_text_flag(CLI::App& app, const std::string& names, std::string&
                            const std::string& help) {
   return app.add_option(names, value, help)
       ->type_name(value_name)
-      ->check([](const std::string& given) { return given.empty() ? "expected a path, got an empty text" : ""; }, "")
+      ->check([](const std::string& given) { return given.empty() ? "expected a value, got an empty text" : ""; }, "")
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
 }
 

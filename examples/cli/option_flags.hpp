@@ -25,17 +25,25 @@ class OptionFlags {
   template <class Options>
   static OptionFlags of(CLI::App& app, const std::string& group, const Filter& filter = every_field) {
     const Options defaults;
-    return OptionFlags(app, group, option_fields<Options>(), &defaults, filter);
+    OptionFlags flags(app, group, option_fields<Options>(), &defaults, filter);
+    flags.try_set_ = [](const OptionField& field, const OptionValue& value) {
+      Options scratch;
+      field.set(&scratch, value);
+    };
+    return flags;
   }
 
   /// Sets the fields whose flags were given. Throws UsageError naming the flag.
   template <class Options>
   void apply(Options& options) const {
-    for (const auto& [field, value] : given()) name_flag(*field, [&] { field->set(&options, value); });
+    for (const auto& [field, value] : given()) field->set(&options, value);
   }
 
   /// The same on top of other settings, with the flag as what each came from.
   void overlay(Config& config) const;
+
+  bool is_given(const OptionField& field) const { return is_given(field.flag); }
+  bool is_given(std::string_view flag) const;
 
  private:
   struct Flag {
@@ -45,12 +53,11 @@ class OptionFlags {
 
   OptionFlags(CLI::App& app, const std::string& group, std::span<const OptionField> fields, const void* defaults,
               const Filter& filter);
-  /// The library's errors name the field; whoever typed a flag looks for the flag.
-  static void name_flag(const OptionField& field, const std::function<void()>& work);
-  /// The values of the flags that were given, checked.
+  /// The values of the flags that were given, checked. Throws UsageError naming the flag.
   std::vector<std::pair<const OptionField*, OptionValue>> given() const;
 
   std::vector<Flag> flags_;
+  std::function<void(const OptionField&, const OptionValue&)> try_set_;  // for texts with a form of their own
 };
 
 /// A flag that takes a text; the last one counts.

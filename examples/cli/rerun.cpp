@@ -13,17 +13,21 @@
 namespace llmdit::cli {
 namespace {
 
-bool is_given(const GenerateOptions& options, const std::string& input) {
-  return (input == "image" && options.image) || (input == "mask_image" && options.mask_image) ||
-         (input == "vl_image" && options.vl_image);
-}
+/// An input that a picture cannot hold, and the flag that gives it again.
+struct Input {
+  std::string_view name;
+  std::string_view flag;
+  bool (*is_given)(const GenerateOptions& options);
+};
 
-/// The flag that gives an input; nothing for what only a program can give.
-std::string_view flag_of(const std::string& input) {
-  if (input == "image") return "--image";
-  if (input == "mask_image") return "--mask";
-  return input == "vl_image" ? "--vl-image" : "";
-}
+constexpr Input inputs[] = {
+    {"image", "--image", [](const GenerateOptions& options) { return options.image.has_value(); }},
+    {"mask_image", "--mask", [](const GenerateOptions& options) { return options.mask_image.has_value(); }},
+    {"vl_image", "--vl-image", [](const GenerateOptions& options) { return options.vl_image.has_value(); }},
+    {"prompt_embeds", "--embeddings", [](const GenerateOptions& options) { return options.prompt_embeds.has_value(); }},
+    {"negative_prompt_embeds", "--negative-embeddings",
+     [](const GenerateOptions& options) { return options.negative_prompt_embeds.has_value(); }},
+};
 
 /// As --lora takes it.
 std::string lora_text(const Lora& lora) {
@@ -49,11 +53,11 @@ void Rerun::read(LoadOptions& load, GenerateOptions& options) {
 
 void Rerun::check_inputs(const GenerateOptions& options) const {
   for (const std::string& input : settings_.unrecorded) {
-    if (is_given(options, input)) continue;
-    const std::string_view flag = flag_of(input);
-    throw UsageError(fmt::format(
-        "--from: {} was made with {}, which it cannot hold; {}", path_, input,
-        flag.empty() ? "it can be made again from C++ or Python only" : fmt::format("give it by {}", flag)));
+    const auto known = std::ranges::find(inputs, input, &Input::name);
+    if (known != std::end(inputs) && known->is_given(options)) continue;
+    throw UsageError(fmt::format("--from: {} was made with {}, which it cannot hold; {}", path_, input,
+                                 known == std::end(inputs) ? "it can be made again from C++ or Python only"
+                                                           : fmt::format("give it by {}", known->flag)));
   }
 }
 

@@ -67,9 +67,9 @@ class RewriteCommand {
     url_flag_ = add_text_flag(app, "--url", remote_.url, "URL", "server of OpenAI's chat API instead of a model here");
     url_flag_->group("Server");
     add_text_flag(app, "--api-model", api_model_, "NAME", "model of the server; default its only one")->group("Server");
-    app.add_option("--timeout", remote_.timeout, "seconds for an answer (default 600)")
-        ->type_name("SECONDS")
-        ->group("Server");
+    timeout_flag_ = app.add_option("--timeout", remote_.timeout,
+                                   fmt::format("seconds for an answer (default {})", remote_.timeout));
+    timeout_flag_->type_name("SECONDS")->multi_option_policy(CLI::MultiOptionPolicy::TakeLast)->group("Server");
     app.footer(kExamples);
   }
 
@@ -81,7 +81,9 @@ class RewriteCommand {
     rewrite_flags_.apply(options_);
     const std::string prompt = prompt_.is_given() || image_.empty() ? prompt_.read() : "";
     if (!image_.empty()) options_.image = read_image(image_);
-    if (!api_model_.empty() && url_flag_->count() == 0) throw UsageError("--api-model needs --url");
+    if (url_flag_->count() == 0 && !api_model_.empty()) throw UsageError("--api-model has no effect without --url");
+    if (url_flag_->count() == 0 && timeout_flag_->count() > 0)
+      throw UsageError("--timeout has no effect without --url");
 
     InterruptGuard interrupt([this] { console_.note("stopping; Ctrl-C again quits at once"); });
     options_.stop = interrupt.token();
@@ -137,7 +139,7 @@ class RewriteCommand {
   OptionFlags load_flags_;
   OptionFlags rewrite_flags_;
   std::string image_, api_model_;
-  CLI::Option* url_flag_;
+  CLI::Option *url_flag_, *timeout_flag_;
   RemoteOptions remote_;
   RuntimeConfig settings_;
   LoadOptions load_;

@@ -34,6 +34,7 @@ class ServeEncoderCommand {
     app.add_option("--port", options_.port, fmt::format("0 is any free one (default {})", options_.port))
         ->type_name("N")
         ->check(CLI::Range(0, 65535).description(""))
+        ->multi_option_policy(CLI::MultiOptionPolicy::TakeLast)
         ->group(group);
     add_text_flag(app, "--api-key", key_, "KEY", "that clients have to send; default LLMDIT_ENCODER_API_KEY")
         ->group(group);

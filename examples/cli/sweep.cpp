@@ -53,6 +53,7 @@ struct SweptOption {
     } catch (const Error& error) {
       throw UsageError(fmt::format("--over: {}", error.what()));
     }
+    if (!is_picture_field(*field)) throw UsageError(fmt::format("--over: {} makes no pictures", field->flag));
     std::string_view rest = std::string_view(text).substr(equals + 1);
     const char separator = rest.find(';') == rest.npos ? ',' : ';';
     for (bool more = true; more;) {
@@ -131,7 +132,7 @@ class SweepCommand {
     std::vector<GenerateOptions> runs(over.values.size(), options_);
     for (size_t i = 0; i < runs.size(); ++i) over.set(runs[i], over.values[i]);
     const std::string prompt = prompt_.read();
-    const PictureName name{.index = 1, .seed = options_.seed, .prompt = prompt};
+    PictureName name{.index = 1, .seed = options_.seed, .prompt = prompt};
     output_.check({&name, 1}, {});
 
     const std::filesystem::path model = ModelChoice::resolve(settings, console_);
@@ -150,6 +151,7 @@ class SweepCommand {
                          {"warnings", result.warnings}});
       columns.push_back(std::move(result.images));
     }
+    name.seed = seed_ ? seed_ : options_.seed;
     const Image whole = sheet(columns);
     tell(over, output_.write(whole, {}, name, 1, console_), entries);
   }

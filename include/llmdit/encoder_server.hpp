@@ -14,10 +14,12 @@ struct EncoderServerOptions {
   int64_t port = 8765;             ///< 0: any free one
   std::string api_key{};           ///< that clients have to send as a bearer token; "": none
   int64_t max_text = 1 << 20;      ///< bytes of a text
+  int64_t max_tokens = 8192;       ///< tokens of a text; each costs hidden_size numbers of the answer
 };
 
 /// Serves an encoder over HTTP, without TLS: POST /v1/hidden_states with the fields of heylookitsanllm and
 /// layer_convention "hf" or "block", GET /v1/encoder and GET /health. Texts are encoded one after another.
+/// An address that strangers reach belongs behind a proxy, which limits connections and what comes before the key.
 class LLMDIT_EXPORT EncoderServer {
  public:
   /// Listens from now on, on threads of its own. Throws invalid_argument for an open address without a key, not_found

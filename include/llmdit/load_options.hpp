@@ -35,7 +35,7 @@ struct LoadOptions {
   int64_t cache_size = 100;                     ///< prompts kept at most
   int64_t cache_megabytes = 1024;               ///< memory they take at most
   std::optional<std::string> cache_folder{};    ///< keep them as files in this folder, too; UTF-8
-  std::vector<std::string> lora{};              ///< adapters fused at load, each "path" or "path:scale"
+  std::vector<std::string> lora{};              ///< adapters fused at load, each "path" or "path:scale", see parse_lora
 };
 
 template <>

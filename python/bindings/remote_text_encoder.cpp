@@ -26,32 +26,34 @@ RemoteEncoderOptions remote_options(const std::string& url, const std::string& a
 
 void bind_remote_encoder(py::module_& m) {
   const RemoteOptions defaults;
-  const RemoteEncoderModel unknown;
   py::class_<RemoteTextEncoder, TextEncoder, std::shared_ptr<RemoteTextEncoder>>(
       m, "RemoteTextEncoder",
       "A text encoder on another machine. Every answer is checked: rows against tokens, width, layer, finite numbers.")
       .def(py::init([](const std::string& url, const std::string& api, const std::string& model,
                        const std::string& api_key, const OptionalPath& model_path,
-                       const std::optional<Tokenizer>& tokenizer, int64_t hidden_size, int64_t num_hidden_layers,
-                       const std::vector<double>& layer_ids, const OptionalPath& folder, double connect_timeout,
-                       double read_timeout, double timeout, int64_t retries) {
+                       const std::optional<Tokenizer>& tokenizer, std::optional<int64_t> hidden_size,
+                       std::optional<int64_t> num_hidden_layers, const std::vector<double>& layer_ids,
+                       const OptionalPath& folder, double connect_timeout, double read_timeout, double timeout,
+                       int64_t retries) {
              RemoteEncoderOptions options = remote_options(url, api, model, api_key, layer_ids, folder);
              options.server.connect_timeout = connect_timeout;
              options.server.read_timeout = read_timeout;
              options.server.timeout = timeout;
              options.server.retries = retries;
              py::gil_scoped_release released;
-             RemoteEncoderModel known{.hidden_size = hidden_size, .num_hidden_layers = num_hidden_layers};
+             RemoteEncoderModel known;
              if (model_path) known = RemoteEncoderModel::of(ModelSources(*model_path));
+             known.hidden_size = hidden_size.value_or(known.hidden_size);
+             known.num_hidden_layers = num_hidden_layers.value_or(known.num_hidden_layers);
              if (tokenizer) known.tokenizer = tokenizer;
              return std::make_shared<RemoteTextEncoder>(options, known);
            }),
            py::arg("url"), py::kw_only(), py::arg("api") = "llmdit", py::arg("model") = "", py::arg("api_key") = "",
-           py::arg("model_path") = py::none(), py::arg("tokenizer") = py::none(),
-           py::arg("hidden_size") = unknown.hidden_size, py::arg("num_hidden_layers") = unknown.num_hidden_layers,
-           py::arg("layer_ids") = std::vector<double>(), py::arg("folder") = py::none(),
-           py::arg("connect_timeout") = defaults.connect_timeout, py::arg("read_timeout") = defaults.read_timeout,
-           py::arg("timeout") = defaults.timeout, py::arg("retries") = defaults.retries,
+           py::arg("model_path") = py::none(), py::arg("tokenizer") = py::none(), py::arg("hidden_size") = py::none(),
+           py::arg("num_hidden_layers") = py::none(), py::arg("layer_ids") = std::vector<double>(),
+           py::arg("folder") = py::none(), py::arg("connect_timeout") = defaults.connect_timeout,
+           py::arg("read_timeout") = defaults.read_timeout, py::arg("timeout") = defaults.timeout,
+           py::arg("retries") = defaults.retries,
            "api: llmdit, heylook, sglang or vllm-file. model: its name there. model_path: a model here, for its "
            "tokenizer\n"
            "and sizes; its weights need not be there. layer_ids: those that sglang or vllm-file was started with.\n"

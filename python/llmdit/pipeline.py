@@ -43,7 +43,7 @@ _DEFAULT_OUTPUT = {"image": "pil", "tensor": "pt", "latent": "latent"}
 _NEGATIVE_CHAT = ("force_think_block", "strip_quotes", "clean_whitespace")
 _TEMPLATE = ("template", "templates_dir", "prompt_template")
 
-_LAYERS = ("hidden_layer", "layer_weights", "layer_spans")
+_LAYERS = ("hidden_layer", "layer_weights")  # layer_spans are those of the prompt's own tokens
 
 
 @dataclass(frozen=True, eq=False)
@@ -344,6 +344,10 @@ class ZImagePipeline:
                 setattr(settings, name, value)
         if negatives is not None and settings.guidance_scale == 0:
             settings.negative_prompt = negatives[0]  # which the result says has no effect
+        elif negatives is not None and settings.negative_prompt_embeds is not None:
+            raise ValueError("give negative_prompt or negative_prompt_embeds, not both")
+        elif negatives is not None and len(set(negatives)) == 1 and len(negatives) in (1, prompt_count):
+            settings.negative_prompt = negatives[0]
         elif negatives is not None:
             chat = ChatOptions(**{name: getattr(settings, name) for name in (*_NEGATIVE_CHAT, *_TEMPLATE)})
             chat = {name: getattr(resolve_template(chat), name) for name in _NEGATIVE_CHAT}

@@ -68,6 +68,8 @@ std::vector<std::string> warnings_of(const at::Tensor& vl, const at::Tensor& tex
   if (options.mode != BlendMode::style_delta && options.neutral.defined()) {
     warnings.push_back(fmt::format("a neutral picture plays no role in blend mode {}", name));
   }
+  if (options.mode == BlendMode::graduated && n == 1 && options.alpha > 0)
+    warnings.emplace_back("blend mode graduated begins with the prompt alone, and the prompt has one row");
   return warnings;
 }
 

@@ -217,7 +217,12 @@ std::vector<ConfigEntry> ProfileBuilder::finish() {
     auto& files = std::get<std::vector<std::string>>(paths->value);
     check(files.size() == scales_.size(), "config", "expected one of lora.scales for each of {} lora.paths, got {}",
           files.size(), scales_.size());
-    for (size_t i = 0; i < files.size(); ++i) files[i] += fmt::format(":{}", scales_[i]);
+    constexpr std::string_view encoder_mark = ":te";  // stands last, see parse_lora
+    for (size_t i = 0; i < files.size(); ++i) {
+      const bool is_marked = files[i].ends_with(encoder_mark);
+      if (is_marked) files[i].resize(files[i].size() - encoder_mark.size());
+      files[i] += fmt::format(":{}{}", scales_[i], is_marked ? encoder_mark : "");
+    }
   }
   return std::move(entries_);
 }

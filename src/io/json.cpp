@@ -48,6 +48,20 @@ class StrictParse {
   std::vector<std::unordered_set<std::string>> keys_;  // of the objects that are open
 };
 
+}  // namespace
+
+nlohmann::json parse_foreign_json(std::string_view text) {
+  bool is_deep = false;
+  const auto shallow = [&](int depth, nlohmann::json::parse_event_t, const nlohmann::json&) {
+    is_deep = is_deep || depth > max_depth;
+    return !is_deep;  // what is deeper is left out as it is read
+  };
+  auto parsed = nlohmann::json::parse(text, shallow, /*allow_exceptions=*/false);
+  return is_deep ? nlohmann::json(nlohmann::json::value_t::discarded) : parsed;
+}
+
+namespace {
+
 nlohmann::json parse_strictly(const std::filesystem::path& path, const std::string& text) {
   // The parser takes a NUL for the end of the text and would pass over what follows.
   if (text.find('\0') != std::string::npos) fail_json(path, "expected JSON text, found a NUL byte");

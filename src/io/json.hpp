@@ -10,6 +10,10 @@
 
 namespace llmdit::io {
 
+/// JSON of another machine: a discarded value where it is none, or nests deeper than anything that is meant to be read
+/// here. What is left may be copied and written, which recurses.
+nlohmann::json parse_foreign_json(std::string_view text);
+
 /// A JSON object read from a file whose getters name the file and key in every error.
 class JsonObject {
  public:

@@ -42,7 +42,8 @@ class ZipReader {
   ZipReader(const std::filesystem::path& path, size_t max_bytes)
       : file_(MappedFile::open(path)),
         bytes_(reinterpret_cast<const char*>(file_->bytes().data()), file_->bytes().size()),
-        left_(max_bytes) {}
+        left_(max_bytes),
+        unread_(bytes_.size()) {}
 
   std::vector<ZipMember> read() {
     std::vector<ZipMember> members;
@@ -117,6 +118,8 @@ class ZipReader {
     const std::string_view packed = part(entry.offset + before, entry.packed);
     if (entry.unpacked > left_) damaged("the members are too large");
     left_ -= entry.unpacked;
+    if (entry.packed > unread_) damaged("members share their bytes");
+    unread_ -= entry.packed;
 
     std::vector<std::byte> bytes(entry.unpacked);
     if (entry.method == stored) {
@@ -148,7 +151,8 @@ class ZipReader {
 
   std::shared_ptr<const MappedFile> file_;
   std::string_view bytes_;
-  size_t left_;
+  size_t left_;    // bytes that members may still have
+  size_t unread_;  // bytes of the file that no member has been unpacked from
 };
 
 class ZipWriter {

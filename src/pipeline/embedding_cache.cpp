@@ -74,6 +74,12 @@ std::vector<fs::path> folders_with_entries(const fs::path& root) {
   return found;
 }
 
+/// Whether an entry is the embedding of this text, as far as it tells.
+bool is_of(const EncodingOutput& entry, const std::string& text) {
+  if (entry.embeddings.size() != 1) return false;
+  return entry.formatted_prompts.empty() || entry.formatted_prompts == std::vector<std::string>{text};
+}
+
 }  // namespace
 
 double EmbeddingCacheStats::hit_rate() const {
@@ -209,6 +215,10 @@ EncodingOutput EmbeddingCache::encode(std::string_view fingerprint, std::span<co
       const std::string key = embedding_key(fingerprint, text, options);
       std::string damage;
       std::optional<EncodingOutput> entry = impl_->get(key, damage);
+      if (entry && !is_of(*entry, text)) {
+        damage = "its file holds another text";
+        entry.reset();
+      }
       if (!entry) {
         entry = encode(text);
         put(key, *entry);

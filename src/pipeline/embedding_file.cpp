@@ -93,7 +93,7 @@ json sidecar_json(const EncodingOutput& output) {
           {"embedding_dim", embeddings.size(1)},
           {"dtype", torch_name(embeddings.scalar_type())},
           {"created_at", local_time()},
-          {"encoder_device", value_or(output, "device", kUnknown)},
+          {"encoder_device", kUnknown},
           {"model_path", value_or(output, "encoder", kUnknown)}};
 }
 
@@ -212,15 +212,18 @@ EncodingOutput read_file(const fs::path& path) {
 
 }  // namespace
 
-void describe_encoding(EncodingOutput& output, std::span<const std::string> prompts, const ChatOptions& chat) {
+void describe_encoding(EncodingOutput& output, std::span<const std::string> prompts, const ChatOptions& given) {
+  const std::optional<Template> used = template_of(given);
+  const ChatOptions chat = resolve_template(given);
   output.prompts.assign(prompts.begin(), prompts.end());
   const auto note = [&](const char* key, const std::string& text) {
     if (!text.empty()) output.metadata[key] = text;
   };
+  if (used) note("template", used->name);
   note("system_prompt", chat.system_prompt);
   note("thinking_content", chat.thinking_content);
   note("assistant_content", chat.assistant_content);
-  if (chat.force_think_block) note("force_think_block", "true");
+  if (chat.force_think_block.value_or(false)) note("force_think_block", "true");
   if (chat.strip_quotes) note("strip_quotes", "true");
   if (chat.clean_whitespace) note("clean_whitespace", "true");
 }

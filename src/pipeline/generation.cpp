@@ -135,11 +135,11 @@ class Generation {
       for (const at::Tensor& embeds : prompts.positive)
         result_.token_counts.push_back(embeds.dim() > 0 ? embeds.size(0) : 0);
     } else {
-      EncodingOutput output = long_prompts.encode(parts_.prompt_encoder(), parts_.tokenizer(), texts_, chat, "prompt");
+      EncodingOutput output =
+          long_prompts.encode(parts_.prompt_encoder(), parts_.tokenizer(), texts_, chat, prompt_side);
       prompts.positive = std::move(output.embeddings);
       result_.token_counts = std::move(output.token_counts);
       result_.formatted_prompts = std::move(output.formatted_prompts);
-      std::ranges::move(output.warnings, std::back_inserter(result_.warnings));
     }
     condition_on_vl_image(prompts.positive);
     if (options_.guidance_scale > 0) prompts.negative = encode_negative(chat, long_prompts);
@@ -175,13 +175,13 @@ class Generation {
                            .strip_quotes = of_prompt.strip_quotes,
                            .clean_whitespace = of_prompt.clean_whitespace};
     const std::span prompt(&options_.negative_prompt, 1);
-    return long_prompts.encode(parts_.prompt_encoder(), parts_.tokenizer(), prompt, chat, "negative prompt").embeddings;
+    return long_prompts.encode(parts_.prompt_encoder(), parts_.tokenizer(), prompt, chat, negative_side).embeddings;
   }
 
   /// The last word on length, and the only stage that knows the transformer's limit.
   Prompts compress(Prompts prompts, LongPrompts& long_prompts) {
     const std::vector<at::Tensor> before = prompts.positive;
-    prompts.positive = long_prompts.compress(before, "prompt");
+    prompts.positive = long_prompts.compress(before, prompt_side.name);
     for (size_t i = 0; i < before.size(); ++i) {
       const bool has_rows = before[i].dim() > 0 && before[i].size(0) > 0;
       result_.caption_lengths.push_back(has_rows ? prompts.positive[i].size(0) : 0);
@@ -189,7 +189,7 @@ class Generation {
           has_rows ? static_cast<double>(before[i].size(0)) / static_cast<double>(prompts.positive[i].size(0)) : 1.0);
     }
     auto& negative = prompts.negative;
-    negative = long_prompts.compress(std::move(negative), "negative prompt");
+    negative = long_prompts.compress(std::move(negative), negative_side.name);
     if (negative.size() == 1) negative.resize(prompt_count_, negative.front());
     check(options_.guidance_scale == 0 || negative.size() == prompt_count_, "negative_prompt_embeds",
           "expected 1 or {} tensors, got {}", prompt_count_, negative.size());

@@ -61,32 +61,46 @@ LongPrompts::LongPrompts(const ZImageTransformerConfig& transformer, const Gener
 
 EncodingOutput LongPrompts::encode(const TextEncoder& encoder, const Tokenizer* tokenizer,
                                    std::span<const std::string> prompts, const ChatOptions& chat,
-                                   std::string_view name) {
+                                   const PromptSide& side) {
+  EncodeOptions encoding = encode_options(options_);
+  if (!side.has_layer_spans) encoding.layer_spans.clear();
   std::vector<Conversation> conversations;
   std::vector<std::string> texts;
   for (const std::string& prompt : prompts) {
     conversations.push_back(make_conversation(prompt, chat));
     texts.push_back(render(conversations.back()));
   }
-  if (options_.long_prompt_mode != LongPromptMode::segments) return encoder.encode(texts, encode_options(options_));
+  if (options_.long_prompt_mode != LongPromptMode::segments) {
+    EncodingOutput output = encoder.encode(texts, encoding);
+    std::ranges::copy(output.warnings, std::back_inserter(warnings_));
+    return output;
+  }
   check(tokenizer != nullptr, "long_prompt_mode",
         "expected the model's own text encoder, with whose tokenizer segments are counted, got another one or none");
   EncodingOutput output{.embeddings = {}, .token_counts = {}, .formatted_prompts = texts};
   for (size_t i = 0; i < texts.size(); ++i) {
     output.token_counts.push_back(static_cast<int64_t>(tokenizer->encode(texts[i]).size()));
     const bool is_long = output.token_counts.back() > limit_;
-    output.embeddings.push_back(is_long ? encode_segments(encoder, *tokenizer, conversations[i],
-                                                          output.token_counts.back(), who(name, i, texts.size()))
-                                        : encoder.encode({&texts[i], 1}, encode_options(options_)).embeddings.front());
+    output.embeddings.push_back(
+        is_long ? encode_segments(encoder, *tokenizer, conversations[i], encoding, who(side.name, i, texts.size()))
+                : encode_texts(encoder, {&texts[i], 1}, encoding).front());
   }
   return output;
 }
 
+std::vector<at::Tensor> LongPrompts::encode_texts(const TextEncoder& encoder, std::span<const std::string> texts,
+                                                  const EncodeOptions& encoding) {
+  EncodingOutput output = encoder.encode(texts, encoding);
+  std::ranges::move(output.warnings, std::back_inserter(warnings_));
+  return std::move(output.embeddings);
+}
+
 at::Tensor LongPrompts::encode_segments(const TextEncoder& encoder, const Tokenizer& tokenizer,
-                                        const Conversation& conversation, int64_t tokens, const std::string& who) {
+                                        const Conversation& conversation, const EncodeOptions& encoding,
+                                        const std::string& who) {
   const auto ids_of = [&](std::string_view text) { return tokenizer.encode(text); };
   const auto ids_with = [&](std::string_view text) { return ids_of(render(with_user_text(conversation, text))); };
-  check(options_.layer_spans.empty(), "layer_spans",
+  check(encoding.layer_spans.empty(), "layer_spans",
         "expected no layer_spans for a text that is encoded in segments, each of which has tokens of its own");
   const Ids empty = ids_with("");
   const int64_t room = limit_ - static_cast<int64_t>(empty.size());
@@ -104,7 +118,7 @@ at::Tensor LongPrompts::encode_segments(const TextEncoder& encoder, const Tokeni
     const bool is_last = i + 1 == groups.size();
     texts.push_back(render(with_user_text(conversation, is_last ? groups[i] : without_blanks_at_the_end(groups[i]))));
   }
-  std::vector<at::Tensor> rows = encoder.encode(texts, encode_options(options_)).embeddings;
+  std::vector<at::Tensor> rows = encode_texts(encoder, texts, encoding);
   // The chat text around the groups is kept once: where the first begins, and where the last ends.
   for (size_t i = 0; i < groups.size(); ++i) {
     const Frame frame(ids_of(texts[i]), empty);
@@ -114,7 +128,7 @@ at::Tensor LongPrompts::encode_segments(const TextEncoder& encoder, const Tokeni
   warnings_.push_back(
       fmt::format("{} has {} tokens and the transformer takes {}: encoded in {} segments of up to {} "
                   "tokens, which join to {} rows",
-                  who, tokens, limit_, groups.size(), limit_, joined.size(0)));
+                  who, ids_of(render(conversation)).size(), limit_, groups.size(), limit_, joined.size(0)));
   return joined;
 }
 

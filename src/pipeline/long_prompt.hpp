@@ -15,6 +15,13 @@
 
 namespace llmdit {
 
+/// Which of a call's prompts; token spans are those of the prompt alone.
+struct PromptSide {
+  std::string_view name;  ///< in warnings
+  bool has_layer_spans;
+};
+inline constexpr PromptSide prompt_side{"prompt", true}, negative_side{"negative prompt", false};
+
 /// What one call makes of prompts that are longer than the transformer's limit, and what it says of them.
 class LongPrompts {
  public:
@@ -22,21 +29,23 @@ class LongPrompts {
   LongPrompts(const ZImageTransformerConfig& transformer, const GenerateOptions& options);
 
   /// The chat texts of the prompts, encoded; with LongPromptMode::segments those that are too long in groups of
-  /// sentences, which the tokenizer counts; null where there is none. `name` is what warnings call a prompt.
+  /// sentences, which the tokenizer counts; null where there is none.
   EncodingOutput encode(const TextEncoder& encoder, const Tokenizer* tokenizer, std::span<const std::string> prompts,
-                        const ChatOptions& chat, std::string_view name);
+                        const ChatOptions& chat, const PromptSide& side);
 
   /// Embeddings as the transformer takes them.
   std::vector<at::Tensor> compress(std::vector<at::Tensor> embeds, std::string_view name);
 
   bool extrapolates() const { return options_.long_prompt_mode == LongPromptMode::extrapolate; }
 
-  /// One for each text or tensor that is changed.
+  /// One for each text or tensor that is changed, and what the encoder had to say.
   const std::vector<std::string>& warnings() const { return warnings_; }
 
  private:
+  std::vector<at::Tensor> encode_texts(const TextEncoder& encoder, std::span<const std::string> texts,
+                                       const EncodeOptions& encoding);
   at::Tensor encode_segments(const TextEncoder& encoder, const Tokenizer& tokenizer, const Conversation& conversation,
-                             int64_t tokens, const std::string& who);
+                             const EncodeOptions& encoding, const std::string& who);
 
   const GenerateOptions& options_;
   int64_t limit_;

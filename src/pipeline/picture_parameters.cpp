@@ -35,11 +35,11 @@ std::vector<std::string> unrecorded_inputs(const GenerateOptions& options) {
   std::vector<std::string> names;
   if (options.latents) names.push_back("latents");
   if (options.prompt_embeds) names.push_back("prompt_embeds");
-  if (options.negative_prompt_embeds) names.push_back("negative_prompt_embeds");
+  if (options.negative_prompt_embeds && options.guidance_scale > 0) names.push_back("negative_prompt_embeds");
   if (!options.generators.empty()) names.push_back("generator");
   if (options.image) names.push_back("image");
   if (options.mask_image) names.push_back("mask_image");
-  if (options.vl_image) names.push_back("vl_image");
+  if (options.vl_image && options.vl.alpha > 0) names.push_back("vl_image");
   return names;
 }
 

@@ -89,9 +89,11 @@ struct ZImageTextEncoder::Impl {
   const std::string& fingerprint() const {
     std::call_once(fingerprinted, [&] {
       io::Sha256 hash;
-      for (const std::string& part : {std::string(version()), kind, adapters, io::content_digest(store.table()),
-                                      fmt::format("{} {} {}", config.rms_norm_eps, config.rope_theta, config.head_dim),
-                                      tokenizer_digest(tokenizer)}) {
+      for (const std::string& part :
+           {std::string(version()), kind, adapters, io::content_digest(store.table()),
+            fmt::format("{} {} {} {} {} {}", config.rms_norm_eps, config.rope_theta, config.head_dim,
+                        config.num_hidden_layers, config.num_attention_heads, config.num_key_value_heads),
+            tokenizer_digest(tokenizer)}) {
         hash.update(part + "\n");
       }
       digest = hash.hex();

@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 #include <c10/core/GradMode.h>
+#include <c10/util/ScopeExit.h>
 
 #include <algorithm>
 #include <list>
@@ -184,6 +185,13 @@ struct VLEmbeddingExtractor::Impl {
     return loaded;
   }
 
+  /// Frees the weights at the end of a call that may leave by an exception, where auto_unload says so.
+  auto unload_afterwards() {
+    return c10::make_scope_exit([this] {
+      if (settings.auto_unload) free(/*for_good=*/false);
+    });
+  }
+
   void free(bool for_good) {
     const std::lock_guard lock(mutex);
     loaded.reset();
@@ -265,6 +273,7 @@ GeneratedText VLEmbeddingExtractor::generate(const Image* image, std::string_vie
                                              std::string_view system_prompt) const {
   return translate_errors("generate", [&] {
     const c10::NoGradGuard guard;
+    const auto unloading = impl_->unload_afterwards();
     const auto loaded = impl_->model();
     std::optional<models::VLPicture> picture;
     int64_t image_tokens = 0;
@@ -278,9 +287,7 @@ GeneratedText VLEmbeddingExtractor::generate(const Image* image, std::string_vie
     const models::VLSequence sequence = loaded->model.sequence(prompt.ids, picture ? &*picture : nullptr);
     prompt.input = sequence.input();
     prompt.next_position = sequence.next_position();
-    GeneratedText written = generate_text(loaded->model.language(), impl_->tokenizer, prompt, options);
-    if (impl_->settings.auto_unload) impl_->free(/*for_good=*/false);
-    return written;
+    return generate_text(loaded->model.language(), impl_->tokenizer, prompt, options);
   });
 }
 
@@ -291,13 +298,16 @@ PixelValues VLEmbeddingExtractor::preprocess(const Image& image) const {
 VLImageFeatures VLEmbeddingExtractor::image_features(const PixelValues& pixels, const std::stop_token& stop) const {
   return translate_errors(operation, [&] {
     const c10::NoGradGuard guard;
+    const auto unloading = impl_->unload_afterwards();
     return impl_->model()->model.look_at(pixels, stop).features;
   });
 }
 
 at::Tensor VLEmbeddingExtractor::position_ids(std::span<const int64_t> input_ids, const PixelValues* pixels) const {
-  return translate_errors(
-      operation, [&] { return impl_->model()->model.position_ids(input_ids, pixels ? &pixels->grid_thw : nullptr); });
+  return translate_errors(operation, [&] {
+    const auto unloading = impl_->unload_afterwards();
+    return impl_->model()->model.position_ids(input_ids, pixels ? &pixels->grid_thw : nullptr);
+  });
 }
 
 std::vector<at::Tensor> VLEmbeddingExtractor::hidden_states(std::span<const int64_t> input_ids,
@@ -305,13 +315,13 @@ std::vector<at::Tensor> VLEmbeddingExtractor::hidden_states(std::span<const int6
                                                             const std::stop_token& stop) const {
   return translate_errors(operation, [&] {
     const c10::NoGradGuard guard;
+    const auto unloading = impl_->unload_afterwards();
     const auto loaded = impl_->model();
     std::optional<models::VLPicture> picture;
     if (pixels) picture = loaded->model.look_at(*pixels, stop);
     const models::VLSequence sequence = loaded->model.sequence(input_ids, picture ? &*picture : nullptr);
     const auto states = loaded->model.language().hidden_states(sequence.input(), layers, stop);
     for (size_t i = 0; i < states.size(); ++i) check_finite(states[i], layers[i], impl_->path);
-    if (impl_->settings.auto_unload) impl_->free(/*for_good=*/false);
     return states;
   });
 }

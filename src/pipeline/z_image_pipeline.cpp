@@ -73,8 +73,9 @@ std::vector<std::string> load_warnings(const ModelSources& sources, const Pipeli
   }
   warn_unused(warnings, "transformer", parts.transformer.unused_weights());
   warn_unused(warnings, "vae", parts.vae.unused_weights());
-  if (options.enable_cache && !parts.text_encoder && (!parts.encoder || parts.encoder->fingerprint().empty())) {
-    warnings.emplace_back("enable_cache has no effect: the text encoder does not say what its embeddings depend on");
+  if ((options.enable_cache || options.cache_folder) && !parts.text_encoder &&
+      (!parts.encoder || parts.encoder->fingerprint().empty())) {
+    warnings.emplace_back("a cache has no effect: the text encoder does not say what its embeddings depend on");
   }
   const LoadOptions defaults;
   if (!options.enable_cache && !options.cache_folder &&
@@ -229,7 +230,7 @@ EncodingOutput ZImagePipeline::encode_prompt(std::span<const std::string> prompt
   std::vector<std::string> formatted;
   for (const std::string& prompt : prompts) formatted.push_back(format_prompt(prompt, resolved));
   EncodingOutput output = impl_->parts()->prompt_encoder().encode(formatted, options);
-  describe_encoding(output, prompts, resolved);
+  describe_encoding(output, prompts, chat);
   output.metadata["model"] = impl_->parts()->name;
   return output;
 }

@@ -38,7 +38,7 @@ EncoderDifference compare_encoders(const ZImageTextEncoder& expected, const Text
     difference.lowest_cosine = cosines.min().item<double>();
     difference.max_error = error.abs().max().item<double>();
     difference.relative_error = error.norm().item<double>() / a.norm().item<double>();
-    if (difference.agrees() || !options.layer_weights.empty()) return difference;
+    if (difference.agrees() || !options.layer_weights.empty() || !options.layer_spans.empty()) return difference;
     const int64_t count = expected.config().num_hidden_layers;
     const int64_t asked = options.hidden_layer < 0 ? count + 1 + options.hidden_layer : options.hidden_layer;
     const int64_t nearest = nearest_layer(expected, text, b, options.stop);

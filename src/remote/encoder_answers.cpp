@@ -29,11 +29,13 @@ at::Tensor rows_of_lists(const HttpClient& client, const nlohmann::json& lists) 
   const auto rows = static_cast<int64_t>(lists.size()), width = static_cast<int64_t>(lists.front().size());
   if (width < 1 || width > kWidest)
     client.fail(0, fmt::format("expected rows of numbers, got {} of them in a row", width));
+  for (const nlohmann::json& row : lists) {  // before memory is taken for them
+    if (!row.is_array() || static_cast<int64_t>(row.size()) != width)
+      client.fail(0, fmt::format("expected rows of {} numbers each, got one of another length", width));
+  }
   at::Tensor tensor = at::empty({rows, width}, at::kFloat);
   float* out = tensor.mutable_data_ptr<float>();
   for (const nlohmann::json& row : lists) {
-    if (!row.is_array() || static_cast<int64_t>(row.size()) != width)
-      client.fail(0, fmt::format("expected rows of {} numbers each, got one of another length", width));
     for (const nlohmann::json& number : row) {
       if (!number.is_number()) client.fail(0, fmt::format("expected numbers in the rows, got {}", number.type_name()));
       *out++ = static_cast<float>(number.get<double>());

@@ -16,6 +16,7 @@
 #include "base/translate.hpp"
 #include "io/base64.hpp"
 #include "io/encoding.hpp"
+#include "io/json.hpp"
 #include "llmdit/version.hpp"
 #include "remote/server_address.hpp"
 
@@ -77,7 +78,7 @@ struct Request {
 };
 
 Request parse(const std::string& body) {
-  const json document = json::parse(body, nullptr, /*allow_exceptions=*/false);
+  const json document = io::parse_foreign_json(body);
   check(document.is_object(), kOperation, "expected a JSON object, got something else");
   Request request;
   for (const auto& [key, value] : document.items()) {
@@ -105,7 +106,11 @@ Request parse(const std::string& body) {
     } else if (key == "max_length") {
       request.max_length = integer();
       check(request.max_length > 0, key, "expected at least 1, got {}", request.max_length);
-    } else if (key != "model" && key != "return_attention_mask" && key != "dtype") {
+    } else if (key == "dtype") {
+      choice("float32", "auto");
+    } else if (key == "return_attention_mask") {
+      check(value == false, key, "expected false: every row that is given is a token's, got {}", value.type_name());
+    } else if (key != "model") {  // which names the client's own; this server has one
       fail(ErrorCode::invalid_argument, kOperation, "does not know the field \"{}\"", io::printable(key));
     }
   }
@@ -160,6 +165,8 @@ struct EncoderServer::Impl {
     const std::vector<int64_t> ids = encoder.tokenizer().encode(request.text);
     check(request.max_length == 0 || static_cast<int64_t>(ids.size()) <= request.max_length, "max_length",
           "expected a text of at most {} tokens, got {}; nothing is cut here", request.max_length, ids.size());
+    check(static_cast<int64_t>(ids.size()) <= options.max_tokens, "input",
+          "expected a text of at most {} tokens, got {}", options.max_tokens, ids.size());
     const std::lock_guard one_at_a_time(encoding);
     const EncodeOptions encode_options{.hidden_layer = hidden_layer(request), .stop = stopping.get_token()};
     const at::Tensor rows = encoder.encode(std::span(&request.text, 1), encode_options)
@@ -178,11 +185,7 @@ struct EncoderServer::Impl {
 
   /// Answers with what `work` gives, or why it failed.
   template <class Work>
-  void serve(const httplib::Request& request, httplib::Response& response, const Work& work) {
-    if (!is_allowed(request)) {
-      response.set_header("WWW-Authenticate", "Bearer");
-      return refuse(response, 401, "expected this server's key as a bearer token");
-    }
+  void serve(httplib::Response& response, const Work& work) {
     try {
       answer(response, 200, work());
     } catch (const Error& error) {
@@ -192,15 +195,32 @@ struct EncoderServer::Impl {
     }
   }
 
+  /// Before a body is read, whose limit holds only for one that tells its size, and as it comes.
+  httplib::Server::HandlerResponse admit(const httplib::Request& request, httplib::Response& response) const {
+    const bool has_key = is_allowed(request) || request.path == "/health";
+    if (has_key && !request.has_header("Transfer-Encoding") && !request.has_header("Content-Encoding"))
+      return httplib::Server::HandlerResponse::Unhandled;
+    response.set_header("Connection", "close");  // its body would be taken for the next request
+    if (!has_key) {
+      response.set_header("WWW-Authenticate", "Bearer");
+      refuse(response, 401, "expected this server's key as a bearer token");
+    } else {
+      refuse(response, 411, "expected a plain body with its Content-Length");
+    }
+    return httplib::Server::HandlerResponse::Handled;
+  }
+
   void add_routes() {
+    server->set_pre_routing_handler(
+        [this](const httplib::Request& request, httplib::Response& response) { return admit(request, response); });
     server->Get("/health", [](const httplib::Request&, httplib::Response& response) {
       answer(response, 200, {{"status", "ok"}});
     });
-    server->Get("/v1/encoder", [this](const httplib::Request& request, httplib::Response& response) {
-      serve(request, response, [&] { return describe(); });
+    server->Get("/v1/encoder", [this](const httplib::Request&, httplib::Response& response) {
+      serve(response, [&] { return describe(); });
     });
     server->Post("/v1/hidden_states", [this](const httplib::Request& request, httplib::Response& response) {
-      serve(request, response, [&] { return encode(request.body); });
+      serve(response, [&] { return encode(request.body); });
     });
     server->set_error_handler([](const httplib::Request&, httplib::Response& response) {
       if (response.body.empty()) refuse(response, response.status, fmt::format("status {}", response.status));
@@ -211,6 +231,7 @@ struct EncoderServer::Impl {
     server->new_task_queue = [] { return new httplib::ThreadPool(kThreads); };
     server->set_payload_max_length(static_cast<size_t>(options.max_text) * 6 + (64 << 10));  // escaped as JSON
     server->set_read_timeout(10);
+    server->set_keep_alive_max_count(1);
     server->set_write_timeout(60);
     server->set_tcp_nodelay(true);
     // Two servers on one port would each get some of the requests.
@@ -236,6 +257,7 @@ struct EncoderServer::Impl {
 
   void stop() {
     stopping.request_stop();
+    const std::lock_guard one_stop(ending);
     while (thread.joinable() && !server->is_running() && !has_ended) std::this_thread::yield();
     server->stop();
     if (thread.joinable()) thread.join();
@@ -246,6 +268,7 @@ struct EncoderServer::Impl {
   std::unique_ptr<httplib::Server> server;
   std::stop_source stopping;
   std::mutex encoding;
+  std::mutex ending;
   std::thread thread;
   std::atomic<bool> has_ended = false;
   int port = -1;
@@ -260,6 +283,7 @@ EncoderServer::EncoderServer(const ZImageTextEncoder& encoder, const EncoderServ
           "expected an API key without blanks and control characters");
     check(options.port >= 0 && options.port <= 65535, kOperation, "expected a port from 0 to 65535, got {}",
           options.port);
+    check(options.max_tokens >= 1, kOperation, "expected max_tokens of at least 1, got {}", options.max_tokens);
     check(options.max_text >= 1 && options.max_text <= (1 << 28), kOperation,
           "expected max_text from 1 to {} bytes, got {}", 1 << 28, options.max_text);
     impl_ = std::make_unique<Impl>(encoder, options);

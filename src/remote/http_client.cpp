@@ -11,6 +11,7 @@
 #include "base/check.hpp"
 #include "base/stop.hpp"
 #include "io/encoding.hpp"
+#include "io/json.hpp"
 
 namespace llmdit {
 
@@ -36,7 +37,7 @@ std::string text_at(const nlohmann::json& object, const char* key) {
 
 /// What a server says of a failure: the texts that OpenAI's and FastAPI's error bodies carry, else the body itself.
 std::string failure_text(const std::string& body) {
-  const auto json = nlohmann::json::parse(body, nullptr, /*allow_exceptions=*/false);
+  const auto json = io::parse_foreign_json(body);
   if (json.is_object()) {
     const nlohmann::json error = json.value("error", nlohmann::json());
     for (const std::string& text :
@@ -122,7 +123,7 @@ nlohmann::json HttpClient::post_json(const std::string& path, const nlohmann::js
     llmdit::fail(ErrorCode::invalid_argument, server_.operation, std::string_view("expected texts in valid UTF-8"));
   }
   const HttpResponse response = send(request, stop);
-  nlohmann::json answer = nlohmann::json::parse(response.body, nullptr, /*allow_exceptions=*/false);
+  nlohmann::json answer = io::parse_foreign_json(response.body);
   if (answer.is_discarded()) {
     fail(0, fmt::format("expected JSON from {}, got {}", path, io::printable(response.body)));
   }

@@ -15,9 +15,10 @@ class LineSplitter {
   explicit LineSplitter(const LineSink& sink) : sink_(sink) {}
 
   bool take(std::string_view bytes) {
+    const size_t known = rest_.size();  // without an end of a line, as it was searched before
     rest_ += bytes;
     size_t start = 0;
-    for (size_t end = rest_.find('\n'); end != std::string::npos; end = rest_.find('\n', start)) {
+    for (size_t end = rest_.find('\n', known); end != std::string::npos; end = rest_.find('\n', start)) {
       if (pass(std::string_view(rest_).substr(start, end - start))) return true;
       start = end + 1;
     }

@@ -1,5 +1,6 @@
 #include "base/check.hpp"
 #include "io/encoding.hpp"
+#include "io/json.hpp"
 #include "remote/encoder_protocol.hpp"
 
 namespace llmdit::remote {
@@ -47,7 +48,7 @@ std::shared_ptr<const EncoderProtocol> make_llmdit_protocol(ProtocolParts parts,
                                                             const std::stop_token& stop) {
   const HttpClient& client = *parts.client;
   const HttpResponse response = client.send({.method = "GET", .path = "/v1/encoder"}, stop);
-  const auto told = nlohmann::json::parse(response.body, nullptr, /*allow_exceptions=*/false);
+  const auto told = io::parse_foreign_json(response.body);
   const auto integer_at = [&](const char* key) {
     const auto found = told.is_object() ? told.find(key) : told.end();
     if (!told.is_object() || found == told.end() || !found->is_number_integer() || *found < 1 || *found > (1 << 20))

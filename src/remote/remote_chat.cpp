@@ -3,6 +3,7 @@
 #include "base/check.hpp"
 #include "io/base64.hpp"
 #include "io/encoding.hpp"
+#include "io/json.hpp"
 #include "llmdit/chat_backend.hpp"
 #include "remote/http_client.hpp"
 
@@ -11,7 +12,6 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr uint64_t most_lines = 64;           // of an answer that is no stream, kept to be read as a whole
 constexpr uint64_t longest_answer = 1 << 24;  // bytes
 
 std::string data_url(const Image& image) {
@@ -70,7 +70,8 @@ class Answer {
   bool take_line(std::string_view line) {
     constexpr std::string_view field = "data:";
     if (!line.starts_with(field)) {
-      if (!is_stream_ && lines_++ < most_lines) plain_.append(line);
+      // An answer that is no stream, or a comment within one.
+      if (!is_stream_ && plain_.size() + line.size() <= longest_answer) plain_.append(line);
       return false;
     }
     is_stream_ = true;
@@ -94,7 +95,7 @@ class Answer {
 
  private:
   Json parse(std::string_view text) const {
-    Json json = Json::parse(text, nullptr, /*allow_exceptions=*/false);
+    Json json = io::parse_foreign_json(text);
     if (!json.is_object()) {
       http_.fail(0, fmt::format("expected a JSON object from /v1/chat/completions, got {}", io::printable(text)));
     }
@@ -125,9 +126,11 @@ class Answer {
     std::string reasoning = text_at(message, "reasoning_content");
     if (reasoning.empty()) reasoning = text_at(message, "reasoning");
     const std::string text = text_at(message, "content");
-    if (!reasoning.empty()) reply_.reasoning = reply_.reasoning.value_or("") + reasoning;
+    if (!reasoning.empty() && !reply_.reasoning) reply_.reasoning.emplace();
+    if (reply_.reasoning) *reply_.reasoning += reasoning;
     reply_.text += text;
-    if (reply_.text.size() > longest_answer) http_.fail(0, "expected an answer of at most 16 MiB, got a longer one");
+    if (reply_.text.size() + (reply_.reasoning ? reply_.reasoning->size() : 0) > longest_answer)
+      http_.fail(0, "expected an answer of at most 16 MiB, got a longer one");
     const std::string& piece = text.empty() ? reasoning : text;
     if (piece.empty() || !request_.on_token) return;
     if (request_.on_token({.step = step_++, .id = -1, .text = piece})) {
@@ -146,7 +149,6 @@ class Answer {
   const ChatRequest& request_;
   ChatReply& reply_;
   std::string plain_;
-  uint64_t lines_ = 0;
   int64_t step_ = 0;
   bool is_stream_ = false, has_choice_ = false, is_whole_ = false, is_ended_ = false;
 };
@@ -175,7 +177,7 @@ struct RemoteChatBackend::Impl {
   /// The server's only model.
   std::string find_model(const std::stop_token& stop) const {
     const auto response = streaming.send({.method = "GET", .path = prefix + "/models"}, stop);
-    const Json json = Json::parse(response.body, nullptr, /*allow_exceptions=*/false);
+    const Json json = io::parse_foreign_json(response.body);
     std::vector<std::string> names;
     if (json.is_object() && json.contains("data") && json["data"].is_array()) {
       for (const Json& entry : json["data"]) names.push_back(text_at(entry, "id"));

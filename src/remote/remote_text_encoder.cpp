@@ -138,6 +138,9 @@ void check_states(const RemoteEncoderOptions& options, const RemoteEncoderModel&
       fail_states(options,
                   "its token ids are others than those of the tokenizer here; they belong to different models");
   }
+  if (!states.ids.empty() && rows != static_cast<int64_t>(states.ids.size()))
+    fail_states(options, fmt::format("expected {} rows, one for each token it read, got {}: {}", states.ids.size(),
+                                     rows, states.why_short));
   if (model.hidden_size > 0 && width != model.hidden_size)
     fail_states(options,
                 fmt::format("expected rows of width {}, got {}; it runs another model", model.hidden_size, width));
@@ -220,6 +223,8 @@ at::Tensor RemoteTextEncoder::encode_one(const std::string& text, const EncodeOp
     const remote::States answer = protocol_->fetch(request, stop);
     check_states(options_, model_, request, answer);
     states.push_back(answer.rows);
+    if (answer.rows.sizes() != states.front().sizes())
+      fail_states(options_, "its layers are of several sizes for one text");
   }
   return mix_of(states.front().size(0))(states);
 }

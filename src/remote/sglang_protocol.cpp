@@ -29,7 +29,8 @@ class SglangProtocol final : public EncoderProtocol {
   /// The rows of the prompt: one list of rows for each chunk of it come first, then one row for each new token.
   at::Tensor read_prompt(const nlohmann::json& answer) const {
     const HttpClient& client = *parts_.client;
-    const nlohmann::json meta = answer.is_object() ? answer.value("meta_info", nlohmann::json()) : nlohmann::json();
+    static const nlohmann::json none;
+    const nlohmann::json& meta = answer.is_object() && answer.contains("meta_info") ? answer["meta_info"] : none;
     const auto states = meta.is_object() ? meta.find("hidden_states") : meta.end();
     if (!meta.is_object() || states == meta.end() || !states->is_array() || states->empty()) {
       client.fail(

@@ -61,8 +61,9 @@ class VllmFileProtocol final : public EncoderProtocol {
 
  private:
   fs::path place_of(const nlohmann::json& answer) const {
-    const nlohmann::json transfer =
-        answer.is_object() ? answer.value("kv_transfer_params", nlohmann::json()) : nlohmann::json();
+    static const nlohmann::json none;
+    const bool has_transfer = answer.is_object() && answer.contains("kv_transfer_params");
+    const nlohmann::json& transfer = has_transfer ? answer["kv_transfer_params"] : none;
     const auto told = transfer.is_object() ? transfer.find("hidden_states_path") : transfer.end();
     if (!transfer.is_object() || told == transfer.end() || !told->is_string()) {
       parts_.client->fail(
@@ -113,6 +114,10 @@ class VllmFileProtocol final : public EncoderProtocol {
       parts_.client->fail(0, fmt::format("expected one layer, got {}; tell the ids that it was started with by "
                                          "--encoder-layer-ids (layer_ids)",
                                          states->shape[1]));
+    }
+    if (!one.options.layer_ids.empty() && states->shape[1] != static_cast<int64_t>(one.options.layer_ids.size())) {
+      parts_.client->fail(0, fmt::format("expected {} layers, as many as --encoder-layer-ids (layer_ids) names, got {}",
+                                         one.options.layer_ids.size(), states->shape[1]));
     }
     return {.rows = columns_of_layer(one, rows, request.layer, kLayerFlag),
             .ids = {first, first + told.numel()},

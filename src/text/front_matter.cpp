@@ -3,6 +3,7 @@
 #include <yaml-cpp/yaml.h>
 
 #include <algorithm>
+#include <set>
 
 #include "base/check.hpp"
 #include "io/encoding.hpp"
@@ -34,7 +35,7 @@ std::string_view take_line(std::string_view& text) {
 
 class Reader {
  public:
-  explicit Reader(const std::filesystem::path& path) : path_(path) {}
+  Reader(const std::filesystem::path& path, size_t file_bytes) : path_(path), file_bytes_(file_bytes) {}
 
   std::vector<FrontMatterValue> read(const std::string& yaml) const {
     try {
@@ -58,13 +59,14 @@ class Reader {
 
   std::vector<FrontMatterValue> values(const YAML::Node& root) const {
     std::vector<FrontMatterValue> list;
+    std::set<std::string> keys;
     if (root.IsNull()) return list;
     if (!root.IsMap()) refuse(root.Mark(), "expected lines of the form `key: value`");
     for (const auto& entry : root) {
       const YAML::Node &key = entry.first, &value = entry.second;
       if (!key.IsScalar()) refuse(key.Mark(), "expected a text as the key");
-      const bool is_known = std::ranges::find(list, key.Scalar(), &FrontMatterValue::key) != list.end();
-      if (is_known) refuse(key.Mark(), fmt::format("the key `{}` is given twice", io::printable(key.Scalar())));
+      if (!keys.insert(key.Scalar()).second)
+        refuse(key.Mark(), fmt::format("the key `{}` is given twice", io::printable(key.Scalar())));
       list.push_back({key.Scalar(), text_of(key.Scalar(), value), line_of(key.Mark())});
     }
     return list;
@@ -79,17 +81,20 @@ class Reader {
       if (!item.IsScalar()) refuse(item.Mark(), fmt::format("`{}`: expected a list of texts", io::printable(key)));
       if (!text.empty()) text += ", ";
       text += item.Scalar();
+      // Only aliases make it longer than the file they stand in.
+      if (text.size() > file_bytes_) refuse(item.Mark(), fmt::format("`{}`: too long a list", io::printable(key)));
     }
     return text;
   }
 
   const std::filesystem::path& path_;
+  size_t file_bytes_;
 };
 
 }  // namespace
 
 FrontMatterFile parse_front_matter(std::string_view raw, const std::filesystem::path& path) {
-  const Reader reader(path);
+  const Reader reader(path, raw.size());
   const std::string text = normalized(raw);
   std::string_view rest = text;
   if (!io::is_utf8(rest)) {

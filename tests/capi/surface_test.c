@@ -43,6 +43,10 @@ static void test_handles(void) {
   llmdit_image_free(image);
   llmdit_image_free(image);
   EXPECT(llmdit_image_pixels(image) == NULL);
+  llmdit_image *other = NULL;
+  EXPECT_OK(llmdit_image_from_pixels(&other, pixels, 1, 1));
+  EXPECT(other != image && llmdit_image_width(image) == 0); /* a number is never given twice */
+  llmdit_image_free(other);
   llmdit_image_free(NULL);
   llmdit_text_free(NULL);
   llmdit_pipeline_free(NULL);

@@ -149,6 +149,7 @@ OLDER = {
     "pytorch.tile_size = 256": ("vae_tile_size", 256),
     "pytorch.tile_overlap = 16": ("vae_tile_overlap", 16),
     "lora.paths = ['a', 'b']\nlora.scales = [0.5, -1]": ("lora", ["a:0.5", "b:-1"]),
+    "lora.paths = ['a:te']\nlora.scales = [0.5]": ("lora", ["a:0.5:te"]),
     "encoder.device = 'cpu'": ("text_encoder_device", "cpu"),
     "templates_dir = 'own'": ("templates_dir", "own"),
     "generation.default_template = 'charcoal'": ("template", "charcoal"),

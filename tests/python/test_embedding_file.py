@@ -56,6 +56,11 @@ def test_a_sidecar_has_the_keys_others_read(pipe, tmp_path):
     assert [sidecar["sequence_length"], sidecar["embedding_dim"]] == list(output.embeddings[0].shape)
     assert sidecar["dtype"] == "torch.float32" and sidecar["created_at"] and sidecar["model_path"]
     assert set(load_file(path)) == {"embeddings"}
+    plain = pipe.encode_prompt("a cat", template="riso-two-ink")
+    path = llmdit.save_embeddings(tmp_path / "plain", plain, sidecar=True)
+    sidecar = json.loads(path.with_suffix(".json").read_text())
+    assert sidecar["template"] == "riso-two-ink" and not sidecar["enable_thinking"]
+    assert sidecar["system_prompt"] and sidecar["system_prompt"] in plain.formatted_prompts[0]
     both = pipe.encode_prompt(["a", "b"])
     with pytest.raises(ValueError, match="one text"):
         llmdit.save_embeddings(tmp_path / "two", both, sidecar=True)
@@ -203,3 +208,44 @@ def test_mismatches_are_told(tmp_path):
         "generate", "--embeddings", tmp_path / "cat.safetensors", "--model-path", other, *command.FAST, cwd=tmp_path
     )
     assert done.returncode == 0 and "made for the model demo_model, this is another_model" in done.stderr
+
+
+def test_a_picture_of_embeddings_is_made_again_with_them(tmp_path):
+    file, first = tmp_path / "circle.safetensors", tmp_path / "first.png"
+    assert command.llmdit("encode", "a red circle", "-o", file).returncode == 0
+    assert command.llmdit("generate", "--embeddings", file, "--steps", 2, "--seed", 3, "-o", first).returncode == 0
+    done = command.llmdit("generate", "--from", first, "-o", tmp_path / "again.png")
+    assert done.returncode == command.USAGE and "give it by --embeddings" in done.stderr
+    done = command.llmdit("generate", "--from", first, "--embeddings", file, "--json", "-o", tmp_path / "again.png")
+    assert json.loads(done.stdout)["rerun"]["identical"]
+
+
+def test_a_dry_run_asks_for_no_more_than_the_run(tmp_path, model_copy):
+    """Neither embeddings nor a server elsewhere need the encoder's files here."""
+    file = tmp_path / "circle.safetensors"
+    assert command.llmdit("encode", "a red circle", "-o", file).returncode == 0
+    folder = model_copy()
+    for part in ("text_encoder", "tokenizer"):
+        shutil.rmtree(folder / part)
+    common = ["generate", "--model-path", folder, "--dry-run", "--json"]
+    plan = json.loads(command.llmdit(*common, "--embeddings", file).stdout)
+    assert set(plan["parts"]) == {"transformer", "vae", "scheduler"}
+    assert plan["runs"][0]["token_count"] is None and plan["runs"][0]["formatted_prompt"] is None
+    url = "http://127.0.0.1:9"
+    plan = json.loads(command.llmdit(*common, "a red circle", "--encoder-url", url).stdout)
+    assert plan["runs"][0]["formatted_prompt"] and plan["origins"]["api.url"] == "flag --encoder-url"
+    assert command.llmdit(*common, "a red circle").returncode == command.NOT_FOUND
+
+
+def test_a_server_of_the_settings_steps_back_where_nothing_is_encoded(tmp_path):
+    """What stands in a profile or the environment is no flag that has to have an effect, and a flag takes it back."""
+    server = {"LLMDIT_API_URL": "http://127.0.0.1:9"}
+    file = tmp_path / "circle.safetensors"
+    assert command.llmdit("encode", "a red circle", "--encoder-url", "", "-o", file, env=server).returncode == 0
+    assert command.llmdit("encode", "a red circle", "--layer-statistics", env=server).returncode == 0
+    run = ["generate", "--embeddings", file, "--steps", 1, "-o", tmp_path / "a.png"]
+    assert command.llmdit(*run, env=server).returncode == 0
+    done = command.llmdit(*run, "--encoder-url", "http://127.0.0.1:9")
+    assert done.returncode == command.USAGE and "has no effect" in done.stderr
+    done = command.llmdit("generate", "a", "--encoder-api", "sglang", "-o", tmp_path / "a.png")
+    assert done.returncode == command.USAGE and "--encoder-api has no effect without --encoder-url" in done.stderr

@@ -85,6 +85,16 @@ def test_spans_take_a_mix_of_their_own(pipe):
     assert torch.equal(got, states[3])
 
 
+def test_spans_are_those_of_the_prompt_alone(pipe):
+    """A negative prompt has tokens of its own."""
+    small = {"width": 32, "height": 32, "num_inference_steps": 1, "seed": 3, "guidance_scale": 1.0}
+    spans = pipe(TEXT, layer_spans="9:11=-1:1", **small)
+    without = pipe(TEXT, negative_prompt_embeds=pipe.encode_prompt("").embeddings, layer_spans="9:11=-1:1", **small)
+    assert torch.equal(spans.latents, without.latents)
+    lists = pipe(TEXT, negative_prompt=[""], layer_spans="9:11=-1:1", **small)
+    assert torch.equal(lists.latents, spans.latents)
+
+
 def test_spans_of_several_texts_are_those_of_each(pipe):
     texts = ["a red circle", TEXT]
     spans = ["2:-2=-1:1"]
@@ -195,3 +205,17 @@ def test_the_command_mixes_and_describes_layers():
     assert "layers" not in json.loads(run("encode", TEXT, "--json").stdout)
     refused = run("encode", TEXT, "--layer-weights", "-2:0")
     assert refused.returncode == USAGE and "--layer-weights: expected weights whose sum" in refused.stderr
+
+
+def test_mistakes_in_a_mix_are_told_by_the_flag(tmp_path):
+    for command in (["generate", "-o", tmp_path / "a.png", "a"], ["encode", "a"], ["config", "--print"]):
+        done = run(*command, "--layer-weights", "-2:0")
+        assert done.returncode == USAGE and "llmdit: --layer-weights: expected" in done.stderr
+
+
+def test_a_sweep_names_the_seed_it_drew(tmp_path):
+    done = run("sweep", "a", "--over", "hidden-layer=-2,-3", "--steps", 1, "-o", "{seed}.png", "--json", cwd=tmp_path)
+    document = json.loads(done.stdout)
+    assert document["path"] == f"{document['columns'][0]['seeds'][0]}.png" and (tmp_path / document["path"]).exists()
+    done = run("sweep", "a", "--over", "output-type=image,latent", "-o", "b.png", cwd=tmp_path)
+    assert done.returncode == USAGE and "output-type" in done.stderr

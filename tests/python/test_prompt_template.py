@@ -94,6 +94,10 @@ def test_a_hostile_front_matter_ends(write):
     bomb = "---\na: &a [x,x]\n" + "".join(f"b{i}: &b{i} [*a,*a]\n" for i in range(40)) + "---\n"
     with pytest.raises(llmdit.Unsupported):
         load_template(write(bomb))
+    text = "x" * 10_000
+    aliases = f"---\na: &a {text}\nb: [" + "*a," * 100_000 + "]\n---\n"
+    with pytest.raises(llmdit.Unsupported, match="too long a list"):
+        load_template(write(aliases))
     with pytest.raises(llmdit.Unsupported):
         load_template(write("---\na: " + "[" * 20000 + "\n---\n"))
     with pytest.raises(llmdit.Unsupported, match="at most 1048576 bytes"):

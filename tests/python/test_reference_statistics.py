@@ -239,6 +239,23 @@ def zip_file(members, *, method=0, flags=0, size=None, count=None):
     return body + directory + b"PK\x05\x06" + struct.pack("<HHHHIIH", 0, 0, total, total, len(directory), len(body), 0)
 
 
+def test_members_may_not_share_their_bytes(tmp_path):
+    """Else a small file of many entries is unpacked for hours."""
+    packed = b"\x00\x00\x00\xff\xff" * 20_000 + b"\x03\x00"  # empty blocks
+    fields = (20, 0, 8, 0, 33, 0, len(packed), 0)
+    member = b"PK\x03\x04" + struct.pack("<HHHHHIIIHH", *fields, 1, 0) + b"m" + packed
+    directory = b""
+    for i in range(1000):
+        name = f"{i}.npy".encode()
+        common = struct.pack("<HHHHHIIIHH", *fields, len(name), 0)
+        directory += b"PK\x01\x02" + struct.pack("<H", 20) + common + struct.pack("<HHHII", 0, 0, 0, 0, 0) + name
+    end = b"PK\x05\x06" + struct.pack("<HHHHIIH", 0, 0, 1000, 1000, len(directory), len(member), 0)
+    path = tmp_path / "x.npz"
+    path.write_bytes(member + directory + end)
+    with pytest.raises(llmdit.Unsupported, match="share their bytes"):
+        vl.ReferenceStatistics.load(path)
+
+
 @pytest.mark.parametrize(
     "content, message",
     [

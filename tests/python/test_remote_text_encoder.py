@@ -1,6 +1,7 @@
 """Encoders on other machines: equal to the local one, and every way in which they are not is told."""
 
 import json
+import socket
 import ssl
 import subprocess
 import threading
@@ -102,6 +103,8 @@ ODD_ANSWERS = {
     "garbage": (b"<html>proxy</html>", "JSON.*<html>"),
     "nan": (b'{"hidden_states": [[NaN]]}', "NaN"),
     "nesting": (b"[" * 100_000, "JSON"),
+    "deep layer": (b'{"hidden_states": "", "layer":' + b"[" * 200_000 + b"]" * 200_000 + b"}", "JSON"),
+    "deep error": ((500, b'{"error":' + b"[" * 30_000 + b"]" * 30_000 + b"}"), "500"),
     "nothing": (b"", "JSON"),
     "not utf-8": (b'{"hidden_states": "\xff"}', "JSON"),
 }
@@ -380,7 +383,11 @@ def test_our_server_refuses_with_words(server):
         ({"input": TEXT, "max_length": 3}, 400, "nothing is cut"),
         ({"input": TEXT, "encoding_format": "hex"}, 400, "encoding_format"),
         ({"input": TEXT, "speed": 1}, 400, "speed"),
+        ({"input": TEXT, "dtype": "float16"}, 400, "dtype"),
+        ({"input": TEXT, "return_attention_mask": True}, 400, "return_attention_mask"),
+        ({"input": "a " * 9000}, 400, "at most 8192 tokens"),
         (b"{", 400, "JSON"),
+        (b"[" * 100_000 + b"]" * 100_000, 400, "JSON"),
         (b"x" * (8 << 20), 413, "413"),
     ):
         told, answer = post(server, document)
@@ -399,6 +406,31 @@ def test_our_server_guards_itself(local, remote, server):
         remote(server, api="llmdit", api_key="wrong")
     with serving(lambda *_: {"hello": 1}) as other, pytest.raises(llmdit.RemoteError, match="serve-encoder"):
         remote(other, api="llmdit")
+
+
+def raw(server, request: bytes) -> bytes:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
+        connection.sendall(request)
+        return connection.recv(1 << 16)
+
+
+def test_nothing_is_read_before_the_key(server):
+    """A body that never ends, or that is larger than it looks, is refused at its header."""
+    start = b"POST /v1/hidden_states HTTP/1.1\r\nHost: here\r\n"
+    key = b"Authorization: Bearer secret\r\n"
+    assert b" 401 " in raw(server, start + b"Content-Length: 5000000\r\n\r\n")
+    assert b" 411 " in raw(server, start + key + b"Transfer-Encoding: chunked\r\n\r\n")
+    assert b" 411 " in raw(server, start + key + b"Content-Encoding: gzip\r\nContent-Length: 50\r\n\r\n")
+    assert post(server, {"input": TEXT})[0] == 200
+
+
+def test_a_server_may_be_stopped_from_several_threads(local):
+    server = llmdit.EncoderServer(local, port=0)
+    threads = [threading.Thread(target=server.stop) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
 
 
 def test_many_clients_at_once(local, remote, server):
