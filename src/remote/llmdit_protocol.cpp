@@ -63,8 +63,10 @@ std::shared_ptr<const EncoderProtocol> make_llmdit_protocol(ProtocolParts parts,
   model.num_hidden_layers = integer_at("num_hidden_layers");
   parts.model = model;
   const nlohmann::json fingerprint = told.value("fingerprint", nlohmann::json());
-  return std::make_shared<const LlmditProtocol>(
-      std::move(parts), fingerprint.is_string() ? fingerprint.get<std::string>() : std::string());
+  const std::string digest = fingerprint.is_string() ? fingerprint.get<std::string>() : std::string();
+  const bool is_digest = digest.size() == 64 && digest.find_first_not_of("0123456789abcdef") == digest.npos;
+  if (!is_digest) client.fail(0, "expected the 64 hexadecimal digits of its encoder's fingerprint, got something else");
+  return std::make_shared<const LlmditProtocol>(std::move(parts), digest);
 }
 
 }  // namespace llmdit::remote

@@ -1,5 +1,6 @@
 #include "remote/watchdog.hpp"
 
+#include <fcntl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -24,7 +25,7 @@ Watchdog::~Watchdog() {
 void Watchdog::watch(int socket) {
   const std::lock_guard lock(mutex_);
   release();
-  socket_ = dup(socket);
+  socket_ = fcntl(socket, F_DUPFD_CLOEXEC, 0);  // a child of this process must not inherit it
   if (has_fired_) shutdown(socket_, SHUT_RDWR);
 }
 
