@@ -23,7 +23,7 @@ int main(void) {
   float *mixed = malloc((size_t)(shape[0] * shape[1]) * sizeof(float));
   if (mixed == NULL || from == NULL || to == NULL || llmdit_tensor_size(night, 0) != shape[0]) return 1;
   for (int share = 0; share <= 2; ++share) {
-    for (int64_t i = 0; i < shape[0] * shape[1]; ++i) mixed[i] = from[i] + (to[i] - from[i]) * (float)share / 2;
+    for (int64_t i = 0; i < shape[0] * shape[1]; ++i) mixed[i] = from[i] * (1 - share / 2.0f) + to[i] * (share / 2.0f);
     llmdit_tensor *embeds = NULL;
     llmdit_result *result = NULL;
     must(llmdit_tensor_from_buffer(&embeds, mixed, LLMDIT_FLOAT32, shape, 2));

@@ -34,10 +34,11 @@ def relative_error(got: torch.Tensor, want: torch.Tensor) -> float:
 
 def record(check: str, value: float, *, bound: float, where: str = "") -> None:
     """Enters a measured error into the table, and fails when it is past its bound."""
-    entry = TABLE.setdefault(check, Measured(bound))
+    value = float(value)  # numpy's numbers do not travel between the processes of a parallel run
+    entry = TABLE.setdefault(check, Measured(float(bound)))
     entry.count += 1
     if value > entry.worst:
-        entry.worst, entry.where, entry.bound = value, where, bound
+        entry.worst, entry.where, entry.bound = value, str(where), float(bound)
     assert value <= bound, f"{check} ({where}): error {value:.3g} is past the bound {bound:.3g}"
 
 

