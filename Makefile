@@ -1,5 +1,5 @@
 # The two commands of the README. Each does all set-up, and is quick when nothing changed.
-.PHONY: demo test fuzz setup build format lint clean
+.PHONY: demo test fuzz asan leaks overhead wheel-check setup build format lint clean
 
 BUILD := build
 PYTHON := .venv/bin/python
@@ -25,6 +25,26 @@ fuzz: setup
 	cmake --preset fuzz
 	cmake --build --preset fuzz
 	$(PYTHON) tests/fuzz/run.py $(BUILD)/fuzz --seconds $(FUZZ_SECONDS)
+
+# The C tests under the address, leak and undefined-behaviour sanitizers: a second build of the library.
+asan: setup
+	cmake --preset sanitize -DLLMDIT_BUILD_EXAMPLES=OFF
+	cmake --build $(BUILD)/sanitize --target llmdit_c_tests
+	ctest --test-dir $(BUILD)/sanitize -R '^c_' --output-on-failure --no-tests=error
+
+# A thousand cycles of generating and freeing, through C and through Python.
+leaks: build
+	$(BUILD)/bin/llmdit_c_cycles_test 1000
+	LLMDIT_TEST_CYCLES=1000 $(PYTHON) -m pytest tests/python/test_leaks.py -q
+
+# What a call through C and Python costs over one through C++, and what the import costs.
+overhead: build
+	cmake --build $(BUILD) --target llmdit_overhead
+	$(BUILD)/bin/llmdit_overhead
+	$(PYTHON) tools/overhead/overhead.py
+
+wheel-check: setup
+	tools/wheel_check.sh $(PYTHON)
 
 setup:
 	tools/setup.sh

@@ -8,8 +8,12 @@ find_package(Python 3.10 COMPONENTS Interpreter OPTIONAL_COMPONENTS Development.
 
 if(Python_Interpreter_FOUND)
   execute_process(
-    COMMAND "${Python_EXECUTABLE}" -c "import os, torch; print(os.path.dirname(torch.__file__))"
-    OUTPUT_VARIABLE TORCH_INSTALL_PREFIX OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
+    COMMAND "${Python_EXECUTABLE}" -c "import os, torch; print(os.path.dirname(torch.__file__), torch.__version__, sep=';')"
+    OUTPUT_VARIABLE torch_found OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
+  if(torch_found)
+    list(GET torch_found 0 TORCH_INSTALL_PREFIX)
+    list(GET torch_found 1 TORCH_VERSION)
+  endif()
 endif()
 
 add_library(llmdit_torch INTERFACE)
@@ -31,6 +35,7 @@ else()
                         "(-DPython_EXECUTABLE=...; the set-up script makes .venv), or point CMAKE_PREFIX_PATH at a libtorch")
   endif()
   target_link_libraries(llmdit_torch INTERFACE torch)
+  set(TORCH_VERSION "${Torch_VERSION}")
 endif()
 target_include_directories(llmdit_torch SYSTEM INTERFACE ${TORCH_INCLUDE_DIRS})
 get_filename_component(LLMDIT_TORCH_LIB_DIR "${TORCH_INSTALL_PREFIX}/lib" ABSOLUTE)

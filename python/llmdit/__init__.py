@@ -7,14 +7,28 @@ Every part of the pipeline is usable alone, with tensors in and out: `pipe.token
 `pipe.transformer`, `pipe.scheduler`, `pipe.vae`.
 """
 
+import re
+
 import torch  # loads the libtorch that the extension module is linked against
+
+try:
+    from ._torch_version import BUILT_FOR
+except ImportError as error:
+    raise ImportError("llmdit was not built: this is its source folder; pip install it, or make build") from error
+
+# libtorch keeps no binary interface between versions: beside another the module may load and then misread its tensors.
+if re.match(r"[0-9.]*", torch.__version__)[0] != BUILT_FOR:
+    raise ImportError(
+        f"llmdit was built for torch {BUILT_FOR}, and this is torch {torch.__version__}: "
+        f"pip install torch=={BUILT_FOR}, or build llmdit from source beside this torch"
+    )
 
 try:
     from . import _llmdit  # noqa: F401
 except ImportError as error:
     raise ImportError(
-        f"the compiled part of llmdit does not load beside torch {torch.__version__}: it was built against another "
-        f"libtorch, or its own library is missing; build it again against this torch ({error})"
+        f"the compiled part of llmdit does not load beside torch {torch.__version__}, for which it was built; "
+        f"a library that it needs is missing ({error})"
     ) from error
 
 from . import vl  # noqa: F401

@@ -13,7 +13,7 @@ std::filesystem::path library_folder() {
 
 std::array<std::filesystem::path, 2> library_data_folders() {
   const std::filesystem::path folder = library_folder();
-  return {(folder / "../share/llmdit").lexically_normal(), (folder / "share/llmdit").lexically_normal()};
+  return {(folder / LLMDIT_DATA_FOLDER).lexically_normal(), (folder / "../share/llmdit").lexically_normal()};
 }
 
 }  // namespace llmdit

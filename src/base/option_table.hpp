@@ -67,7 +67,7 @@ inline constexpr auto dashed = [] {
 }();
 
 template <class E>
-inline constexpr auto enum_choices = [] {
+[[gnu::visibility("hidden")]] inline constexpr auto enum_choices = [] {
   // Second spellings of a value are understood, but not listed.
   constexpr auto& names = EnumTable<E>::names;
   std::array<std::string_view, std::size(names)> choices{};

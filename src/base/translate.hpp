@@ -3,6 +3,8 @@
 #include <string_view>
 #include <utility>
 
+#include "base/fork.hpp"
+
 namespace llmdit {
 
 /// Rethrows the exception in flight as Error: libtorch's and the standard library's own kinds get a code and the
@@ -13,6 +15,7 @@ namespace llmdit {
 template <class Work>
 auto translate_errors(std::string_view operation, Work&& work) {
   try {
+    compute_alone_after_fork();
     return std::forward<Work>(work)();
   } catch (...) {
     rethrow_as_error(operation);

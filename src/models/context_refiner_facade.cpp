@@ -19,7 +19,7 @@ namespace llmdit {
 using models::PackedRows;
 using models::RefinerBlock;
 
-struct ContextRefiner::Impl {
+struct [[gnu::visibility("hidden")]] ContextRefiner::Impl {
   Impl(ContextRefinerConfig resolved, c10::Device device, c10::ScalarType compute,
        const models::ParameterSource& source);
 

@@ -3,14 +3,14 @@
 
 #include "check.h"
 
-enum { thread_count = 8, pictures_each = 3, picture_bytes = 128 * 128 * 3 };
+enum { thread_count = 8, pictures_each = 20, picture_bytes = 128 * 128 * 3 };
 
 static llmdit_pipeline *pipeline;
 
 static llmdit_image *draw(uint64_t seed) {
   llmdit_generate_options options;
   EXPECT_OK(llmdit_generate_options_init(&options));
-  options.num_inference_steps = 2;
+  options.num_inference_steps = 1;
   options.seed = &seed;
   llmdit_result *result = NULL;
   EXPECT_OK(llmdit_pipeline_generate(&result, pipeline, "a blue square", LLMDIT_NUL_TERMINATED, &options));
