@@ -1,5 +1,5 @@
 # The two commands of the README. Each does all set-up, and is quick when nothing changed.
-.PHONY: demo test fuzz asan leaks overhead wheel-check setup build format lint clean
+.PHONY: demo test fuzz asan tsan leaks overhead wheel-check setup build format lint clean
 
 BUILD := build
 PYTHON := .venv/bin/python
@@ -31,6 +31,13 @@ asan: setup
 	cmake --preset sanitize -DLLMDIT_BUILD_EXAMPLES=OFF
 	cmake --build $(BUILD)/sanitize --target llmdit_c_tests
 	ctest --test-dir $(BUILD)/sanitize -R '^c_' --output-on-failure --no-tests=error
+
+# One pipeline from eight threads under the thread sanitizer. libtorch is not built for it: what its own code does is left out, and its pool
+# of threads, whose barriers the sanitizer does not know, is not used.
+tsan: setup
+	cmake --preset threads
+	cmake --build $(BUILD)/threads --target llmdit_c_threads_test
+	OMP_NUM_THREADS=1 TSAN_OPTIONS="ignore_noninstrumented_modules=1 suppressions=$(CURDIR)/tests/capi/tsan.supp" $(BUILD)/threads/bin/llmdit_c_threads_test
 
 # A thousand cycles of generating and freeing, through C and through Python.
 leaks: build
