@@ -23,7 +23,9 @@ def path_of(symbol: str) -> list[str]:
         if shorter == name:
             break
         name = shorter
-    return name.split("(")[0].split("::")
+    name = name.split("(")[0]
+    # Of a template the type that it returns is told before its name.
+    return name[name.rfind(" llmdit::") + 1 :].split("::")
 
 
 def main(headers: Path, library: Path) -> int:

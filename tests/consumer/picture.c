@@ -12,7 +12,7 @@ int main(int argc, char **argv) {
   if (argc != 2 || llmdit_generate_options_init(&options) != LLMDIT_OK) return 2;
   options.num_inference_steps = 4;
   options.seed = &seed;
-  options.template_name = "3d/low-poly-facets";
+  options.template_name = "low-poly-facets";
   const int failed = llmdit_pipeline_load(&pipeline, NULL, NULL) != LLMDIT_OK ||
                      llmdit_pipeline_generate(&result, pipeline, "a red circle", LLMDIT_NUL_TERMINATED, &options) != LLMDIT_OK ||
                      llmdit_result_image(&image, result, 0) != LLMDIT_OK || llmdit_image_write_png(image, argv[1]) != LLMDIT_OK ||

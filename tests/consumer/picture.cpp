@@ -6,7 +6,7 @@ int main(int, char** argv) {
   try {
     auto pipe = llmdit::ZImagePipeline::load(llmdit::demo_model_path());
     auto result = pipe.generate("a red circle",
-                                {.num_inference_steps = 4, .seed = 1, .chat = {.template_name = "3d/low-poly-facets"}});
+                                {.num_inference_steps = 4, .seed = 1, .chat = {.template_name = "low-poly-facets"}});
     llmdit::write_png(argv[1], result.images[0]);
     std::cout << llmdit::demo_model_path().string() << '\n';
   } catch (const llmdit::Error& error) {

@@ -60,7 +60,7 @@ def plain_c(prefix: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("plain")
     search = {"PKG_CONFIG_PATH": str(prefix / "lib/pkgconfig")}
     flags = run(["pkg-config", "--cflags", "--libs", "llmdit-c"], folder, **search)
-    library = run(["pkg-config", "--variable=libdir", "llmdit-c"], folder, **search).strip()
+    library = run(["pkg-config", "--variable=libdir", "llmdit-c"], folder, **search).strip().replace("\\ ", " ")
     command = f'cc -std=c99 -Wall -Werror "{CONSUMER}/picture.c" {flags.strip()} -Wl,-rpath,"{library}" -o picture'
     run(["sh", "-c", command], folder)
     return folder / "picture"
@@ -86,7 +86,7 @@ def test_programs_draw_the_same_with_data_of_the_installation(
         "--seed",
         1,
         "--template",
-        "3d/low-poly-facets",
+        "low-poly-facets",
         "-o",
         "cli.png",
     ]

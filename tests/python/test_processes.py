@@ -43,7 +43,7 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.parametrize("kind", ["fork", "spawn", "forkserver"])
+@pytest.mark.parametrize("kind", ["fork", "spawn"])
 def test_workers_draw_the_same(kind, tmp_path):
     program = tmp_path / "workers.py"
     program.write_text(textwrap.dedent(PROGRAM))
