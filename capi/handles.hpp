@@ -38,9 +38,16 @@ struct llmdit_tokenizer {
   llmdit::Tokenizer value;
 };
 
+struct llmdit_text_encoder {
+  static constexpr const char* kind = "llmdit_text_encoder";
+  std::shared_ptr<const llmdit::TextEncoder> value;
+  std::shared_ptr<llmdit::EmbeddingCache> cache;  // null without one
+};
+
 struct llmdit_pipeline {
   static constexpr const char* kind = "llmdit_pipeline";
   llmdit::ZImagePipeline value;
+  std::shared_ptr<const llmdit_text_encoder> encoder{};  // that it was loaded with, in the place of its own
 };
 
 struct llmdit_result {
@@ -58,6 +65,52 @@ struct llmdit_encoding {
 struct llmdit_lora_report {
   static constexpr const char* kind = "llmdit_lora_report";
   llmdit::LoraReport value;
+};
+
+struct llmdit_templates {
+  static constexpr const char* kind = "llmdit_templates";
+  struct Entry {
+    const llmdit::Template* value;
+    std::vector<const char*> metadata_keys, metadata_values;
+  };
+  llmdit::TemplateRegistry value;
+  std::vector<Entry> entries{};  // of `value`, in its order
+};
+
+struct llmdit_generated_text {
+  static constexpr const char* kind = "llmdit_generated_text";
+  llmdit::GeneratedText value;
+};
+
+struct llmdit_encoder_server {
+  static constexpr const char* kind = "llmdit_encoder_server";
+  std::unique_ptr<llmdit::EncoderServer> value;
+  std::string url;
+};
+
+struct llmdit_vl_encoder {
+  static constexpr const char* kind = "llmdit_vl_encoder";
+  llmdit::VLEmbeddingExtractor value;
+};
+
+struct llmdit_vl_extraction {
+  static constexpr const char* kind = "llmdit_vl_extraction";
+  std::shared_ptr<const llmdit::VLExtraction> value;
+};
+
+struct llmdit_chat {
+  static constexpr const char* kind = "llmdit_chat";
+  std::shared_ptr<const llmdit::ChatBackend> value;
+};
+
+struct llmdit_answer {
+  static constexpr const char* kind = "llmdit_answer";
+  llmdit::RewrittenPrompt value;
+};
+
+struct llmdit_statistics {
+  static constexpr const char* kind = "llmdit_statistics";
+  llmdit::ReferenceStatistics value;
 };
 
 namespace llmdit::capi {
@@ -78,6 +131,21 @@ Handle* make_handle(Handle object) {
 
 /// A new tensor handle; what is given out lies row-major.
 inline llmdit_tensor* make_tensor(const at::Tensor& tensor) { return make_handle(llmdit_tensor{tensor.contiguous()}); }
+
+/// A call that makes one tensor, by `work`, which is given the operation's name.
+template <class Work>
+llmdit_status give_tensor(llmdit_tensor** tensor, const char* operation, Work&& work) noexcept {
+  return guarded([&] {
+    llmdit_tensor*& place = output(tensor, operation);
+    place = make_tensor(work(operation));
+  });
+}
+
+inline llmdit_text* make_text(std::string text) { return make_handle(llmdit_text{std::move(text)}); }
+
+inline llmdit_image* make_image(llmdit::Image image, llmdit::ImageText text = {}) {
+  return make_handle(llmdit_image{std::make_shared<const llmdit::Image>(std::move(image)), std::move(text)});
+}
 
 /// The object behind a handle, held for as long as the call needs it.
 template <class Handle>

@@ -1,20 +1,18 @@
 #include <utility>
 
-#include "capi/handles.hpp"
+#include "capi/read.hpp"
 
 using namespace llmdit;
 using namespace llmdit::capi;
 
 namespace {
 
-llmdit_image* make_image(Image image) {
-  return make_handle(llmdit_image{std::make_shared<const Image>(std::move(image)), {}});
-}
-
-/// NULL would be another path for the library: the empty one.
-std::filesystem::path read_path(const char* path, std::string_view operation) {
-  check(path != nullptr, operation, "expected a path, got NULL");
-  return path;
+llmdit_text* find_text(const ImageText& texts, const char* keyword, std::string_view operation) {
+  const std::string_view wanted = read_text(keyword, LLMDIT_NUL_TERMINATED, operation);
+  const auto found = std::ranges::find(texts, wanted, &ImageText::value_type::first);
+  if (found == texts.end())
+    throw Error(ErrorCode::not_found, fmt::format("[{}] the picture has no text '{}'", operation, wanted));
+  return make_text(found->second);
 }
 
 }  // namespace
@@ -75,6 +73,36 @@ llmdit_status llmdit_image_write_png(const llmdit_image* image, const char* path
   return guarded([&] {
     const auto source = borrow(image, "image_write_png");
     write_png(read_path(path, "image_write_png"), *source->value);
+  });
+}
+
+llmdit_status llmdit_image_encode(llmdit_text** bytes, const llmdit_image* image, const char* format,
+                                  const int64_t* quality) {
+  return guarded([&] {
+    const char* operation = "image_encode";
+    llmdit_text*& place = output(bytes, operation);
+    const auto source = borrow(image, operation);
+    const ImageFormat kind = parse_image_format(read_text(format, LLMDIT_NUL_TERMINATED, operation));
+    check(!quality || (*quality >= 1 && *quality <= 100), operation, "expected a quality of 1 to 100, got {}",
+          quality ? *quality : 0);
+    const std::vector<uint8_t> encoded = encode_image(
+        *source->value, kind, source->text, quality ? std::optional(static_cast<int>(*quality)) : std::nullopt);
+    place = make_text({encoded.begin(), encoded.end()});
+  });
+}
+
+llmdit_status llmdit_image_metadata(llmdit_text** text, const llmdit_image* image, const char* keyword) {
+  return guarded([&] {
+    llmdit_text*& place = output(text, "image_metadata");
+    place = find_text(borrow(image, "image_metadata")->text, keyword, "image_metadata");
+  });
+}
+
+llmdit_status llmdit_image_read_metadata(llmdit_text** text, const char* path, const char* keyword) {
+  return guarded([&] {
+    const char* operation = "image_read_metadata";
+    llmdit_text*& place = output(text, operation);
+    place = find_text(read_image_info(read_path(path, operation)).text, keyword, operation);
   });
 }
 

@@ -1,7 +1,8 @@
 #include <ATen/ATen.h>
 
-#include "capi/handles.hpp"
+#include "capi/lists.hpp"
 #include "capi/options.hpp"
+#include "capi/read.hpp"
 
 using namespace llmdit;
 using namespace llmdit::capi;
@@ -18,6 +19,10 @@ void forget_inputs(GenerateOptions& options) {
   if (options.latents) options.latents = at::Tensor();
   if (options.prompt_embeds) options.prompt_embeds->clear();
   if (options.negative_prompt_embeds) options.negative_prompt_embeds->clear();
+}
+
+TilingOptions tiling_of(const GenerateOptions& options) {
+  return {options.vae_tiling, options.vae_tile_size, options.vae_tile_overlap};
 }
 
 /// Prompts of a call; none where it brings their embeddings.
@@ -69,14 +74,10 @@ llmdit_status llmdit_pipeline_encode(llmdit_encoding** encoding, const llmdit_pi
   return guarded([&] {
     const char* operation = "pipeline_encode";
     llmdit_encoding*& place = output(encoding, operation);
-    check(prompts != nullptr, operation, "expected prompts, got NULL");
     const GenerateOptions read = read_options(options, operation);
     const auto held = borrow(pipeline, operation);
-    place = make_handle(llmdit_encoding{held->value.encode_prompt(read_texts(*prompts, operation), read.chat,
-                                                                  {.hidden_layer = read.hidden_layer,
-                                                                   .layer_weights = read.layer_weights,
-                                                                   .layer_spans = read.layer_spans,
-                                                                   .stop = read.stop})});
+    place = make_handle(
+        llmdit_encoding{held->value.encode_prompt(read_texts(prompts, operation), read.chat, encode_options(read))});
   });
 }
 
@@ -86,11 +87,35 @@ llmdit_status llmdit_pipeline_decode(llmdit_tensor** pixels, const llmdit_pipeli
     const char* operation = "pipeline_decode";
     llmdit_tensor*& place = output(pixels, operation);
     const GenerateOptions read = read_options(options, operation);
-    const TilingOptions tiling{read.vae_tiling, read.vae_tile_size, read.vae_tile_overlap};
     const AutoencoderKL vae = borrow(pipeline, operation)->value.vae();
-    const at::Tensor decoded = vae.decode(vae.unscale(borrow(latents, operation)->value), read.stop, tiling);
+    const at::Tensor decoded = vae.decode(vae.unscale(borrow(latents, operation)->value), read.stop, tiling_of(read));
     place = make_tensor((decoded.to(at::kCPU, at::kFloat) * 0.5 + 0.5).clamp(0, 1));
   });
+}
+
+llmdit_status llmdit_pipeline_encode_image(llmdit_tensor** latents, const llmdit_pipeline* pipeline,
+                                           const llmdit_image* image, const llmdit_generate_options* options) {
+  return guarded([&] {
+    const char* operation = "pipeline_encode_image";
+    llmdit_tensor*& place = output(latents, operation);
+    const GenerateOptions read = read_options(options, operation);
+    const AutoencoderKL vae = borrow(pipeline, operation)->value.vae();
+    const auto picture = borrow(image, operation);
+    const Image& source = *picture->value;
+    const at::Tensor bytes =
+        at::from_blob(const_cast<uint8_t*>(source.pixels.data()), {source.height, source.width, 3}, at::kByte);
+    const at::Tensor pixels = bytes.permute({2, 0, 1}).unsqueeze(0).to(at::kFloat) / 127.5 - 1;
+    place = make_tensor(vae.scale(vae.encode(pixels, read.stop, tiling_of(read)).mean).to(at::kCPU, at::kFloat));
+  });
+}
+
+int64_t llmdit_pipeline_size_multiple(const llmdit_pipeline* pipeline) {
+  return guarded_value<int64_t>(0, [&] { return borrow(pipeline, "pipeline_size_multiple")->value.size_multiple(); });
+}
+
+int64_t llmdit_pipeline_max_text_tokens(const llmdit_pipeline* pipeline) {
+  return guarded_value<int64_t>(
+      0, [&] { return max_caption_len(borrow(pipeline, "pipeline_max_text_tokens")->value.transformer().config()); });
 }
 
 llmdit_status llmdit_pipeline_preview(llmdit_image** image, const llmdit_pipeline* pipeline,
@@ -99,7 +124,7 @@ llmdit_status llmdit_pipeline_preview(llmdit_image** image, const llmdit_pipelin
     const char* operation = "pipeline_preview";
     llmdit_image*& place = output(image, operation);
     Image preview = borrow(pipeline, operation)->value.vae().preview(borrow(latents, operation)->value, scale);
-    place = make_handle(llmdit_image{std::make_shared<const Image>(std::move(preview)), {}});
+    place = make_image(std::move(preview));
   });
 }
 
@@ -108,9 +133,33 @@ llmdit_status llmdit_pipeline_load_lora(llmdit_lora_report** report, llmdit_pipe
   return guarded([&] {
     const char* operation = "pipeline_load_lora";
     if (report) *report = nullptr;
-    check(path != nullptr, operation, "expected a path, got NULL");
-    LoraReport changes = borrow(pipeline, operation)->value.load_lora(path, scale, {.strict = strict});
+    const auto held = borrow(pipeline, operation);
+    LoraReport changes =
+        held->value.load_lora(read_path(path, operation), scale, {.strict = read_bool(strict, "strict")});
     if (report) *report = make_handle(llmdit_lora_report{std::move(changes)});
+  });
+}
+
+llmdit_status llmdit_pipeline_load_loras(llmdit_lora_report** report, llmdit_pipeline* pipeline,
+                                         const llmdit_texts* loras, bool strict) {
+  return guarded([&] {
+    const char* operation = "pipeline_load_loras";
+    if (report) *report = nullptr;
+    const auto held = borrow(pipeline, operation);
+    std::vector<Lora> adapters;
+    for (const std::string& lora : read_texts(loras, operation)) adapters.push_back(parse_lora(lora));
+    LoraReport changes = held->value.load_loras(adapters, {.strict = read_bool(strict, "strict")});
+    if (report) *report = make_handle(llmdit_lora_report{std::move(changes)});
+  });
+}
+
+llmdit_status llmdit_pipeline_loras(llmdit_text** loras, const llmdit_pipeline* pipeline) {
+  return guarded([&] {
+    llmdit_text*& place = output(loras, "pipeline_loras");
+    std::vector<std::string> texts;
+    for (const Lora& lora : borrow(pipeline, "pipeline_loras")->value.loras())
+      texts.push_back(fmt::format("{}:{}{}", lora.path.string(), lora.scale, lora.text_encoder ? ":te" : ""));
+    place = make_text(lines_of(texts));
   });
 }
 

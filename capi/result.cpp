@@ -1,26 +1,9 @@
-#include "capi/handles.hpp"
+#include "capi/lists.hpp"
 
 using namespace llmdit;
 using namespace llmdit::capi;
 
 namespace {
-
-/// An item of a handle's list of texts; NULL, with the reason as last error, where there is none.
-template <class Handle, class Pick>
-const char* text_at(const Handle* handle, size_t index, std::string_view operation, Pick pick) {
-  return guarded_value<const char*>(nullptr, [&] {
-    const auto held = borrow(handle, operation);
-    const size_t count = pick.count(*held);
-    check(index < count, operation, "expected an index below {}, got {}", count, index);
-    return pick.item(*held, index).c_str();
-  });
-}
-
-template <class Count, class Item>
-struct Pick {
-  Count count;
-  Item item;
-};
 
 /// The picture's settings, as the command line stores them.
 ImageText settings_of(const llmdit_result& result, size_t index) {
@@ -29,10 +12,15 @@ ImageText settings_of(const llmdit_result& result, size_t index) {
                             index);
 }
 
+const auto warnings_of_result = [](const llmdit_result& held) -> const auto& { return held.value->warnings; };
+const auto warnings_of_report = [](const llmdit_lora_report& held) -> const auto& { return held.value.warnings; };
+const auto applied = [](const llmdit_lora_report& held) -> const auto& { return held.value.applied; };
+const auto unused = [](const llmdit_lora_report& held) -> const auto& { return held.value.unused; };
+
 }  // namespace
 
 size_t llmdit_result_image_count(const llmdit_result* result) {
-  return guarded_value<size_t>(0, [&] { return borrow(result, "result_image_count")->value->images.size(); });
+  return count_of(result, "result_image_count", [](const auto& held) -> const auto& { return held.value->images; });
 }
 
 llmdit_status llmdit_result_image(llmdit_image** image, const llmdit_result* result, size_t index) {
@@ -41,7 +29,7 @@ llmdit_status llmdit_result_image(llmdit_image** image, const llmdit_result* res
     llmdit_image*& place = output(image, operation);
     const auto held = borrow(result, operation);
     const auto& images = held->value->images;
-    check(index < images.size(), operation, "expected an index below {}, got {}", images.size(), index);
+    check_index(index, images.size(), operation);
     place =
         make_handle(llmdit_image{std::shared_ptr<const Image>(held->value, &images[index]), settings_of(*held, index)});
   });
@@ -71,20 +59,17 @@ llmdit_status llmdit_result_seed(uint64_t* seed, const llmdit_result* result, si
     const auto held = borrow(result, operation);
     const auto& seeds = held->value->seeds;
     if (seeds.empty()) throw Error(ErrorCode::not_found, "[result_seed] the pictures were not drawn from seeds");
-    check(index < seeds.size(), operation, "expected an index below {}, got {}", seeds.size(), index);
+    check_index(index, seeds.size(), operation);
     place = seeds[index];
   });
 }
 
 size_t llmdit_result_warning_count(const llmdit_result* result) {
-  return guarded_value<size_t>(0, [&] { return borrow(result, "result_warning_count")->value->warnings.size(); });
+  return count_of(result, "result_warning_count", warnings_of_result);
 }
 
 const char* llmdit_result_warning(const llmdit_result* result, size_t index) {
-  return text_at(
-      result, index, "result_warning",
-      Pick{[](const llmdit_result& held) { return held.value->warnings.size(); },
-           [](const llmdit_result& held, size_t i) -> const std::string& { return held.value->warnings[i]; }});
+  return text_at(result, index, "result_warning", warnings_of_result);
 }
 
 llmdit_status llmdit_result_timings(llmdit_timings* timings, const llmdit_result* result) {
@@ -101,60 +86,68 @@ llmdit_status llmdit_result_timings(llmdit_timings* timings, const llmdit_result
   });
 }
 
-void llmdit_result_free(llmdit_result* result) { free_handle(result); }
-
-size_t llmdit_encoding_count(const llmdit_encoding* encoding) {
-  return guarded_value<size_t>(0, [&] { return borrow(encoding, "encoding_count")->value.embeddings.size(); });
-}
-
-llmdit_status llmdit_encoding_embeddings(llmdit_tensor** embeddings, const llmdit_encoding* encoding, size_t index) {
+llmdit_status llmdit_result_describe(llmdit_result_info* info, const llmdit_result* result) {
   return guarded([&] {
-    const char* operation = "encoding_embeddings";
-    llmdit_tensor*& place = output(embeddings, operation);
-    const auto held = borrow(encoding, operation);
-    const auto& all = held->value.embeddings;
-    check(index < all.size(), operation, "expected an index below {}, got {}", all.size(), index);
-    place = make_tensor(all[index]);
+    const auto held = borrow(result, "result_describe");
+    const GenerateResult& value = *held->value;
+    copy_struct(info,
+                llmdit_result_info{.struct_size = 0,
+                                   .model = value.model.c_str(),
+                                   .prompt_count = value.token_counts.size(),
+                                   .sigmas = value.sigmas.data(),
+                                   .sigma_count = value.sigmas.size(),
+                                   .step_seconds = value.timings.steps.data(),
+                                   .step_count = value.timings.steps.size(),
+                                   .vae_tiled = value.vae_tiled},
+                "result_describe");
   });
 }
 
-const char* llmdit_encoding_formatted_prompt(const llmdit_encoding* encoding, size_t index) {
-  return text_at(encoding, index, "encoding_formatted_prompt",
-                 Pick{[](const llmdit_encoding& held) { return held.value.formatted_prompts.size(); },
-                      [](const llmdit_encoding& held, size_t i) -> const std::string& {
-                        return held.value.formatted_prompts[i];
-                      }});
+llmdit_status llmdit_result_describe_prompt(llmdit_prompt_info* info, const llmdit_result* result, size_t index) {
+  return guarded([&] {
+    const char* operation = "result_describe_prompt";
+    const auto held = borrow(result, operation);
+    const GenerateResult& value = *held->value;
+    check_index(index, value.token_counts.size(), operation);
+    const bool has_text = index < value.formatted_prompts.size();
+    copy_struct(info,
+                llmdit_prompt_info{.struct_size = 0,
+                                   .token_count = value.token_counts[index],
+                                   .caption_length = value.caption_lengths.at(index),
+                                   .compression_ratio = value.compression_ratios.at(index),
+                                   .formatted_prompt = has_text ? value.formatted_prompts[index].c_str() : nullptr},
+                operation);
+  });
 }
 
-void llmdit_encoding_free(llmdit_encoding* encoding) { free_handle(encoding); }
+void llmdit_result_free(llmdit_result* result) { free_handle(result); }
 
 size_t llmdit_lora_report_applied_count(const llmdit_lora_report* report) {
-  return guarded_value<size_t>(0, [&] { return borrow(report, "lora_report_applied_count")->value.applied.size(); });
+  return count_of(report, "lora_report_applied_count", applied);
 }
 
 const char* llmdit_lora_report_applied(const llmdit_lora_report* report, size_t index) {
-  return text_at(
-      report, index, "lora_report_applied",
-      Pick{[](const llmdit_lora_report& held) { return held.value.applied.size(); },
-           [](const llmdit_lora_report& held, size_t i) -> const std::string& { return held.value.applied[i]; }});
+  return text_at(report, index, "lora_report_applied", applied);
 }
 
 size_t llmdit_lora_report_unused_count(const llmdit_lora_report* report) {
-  return guarded_value<size_t>(0, [&] { return borrow(report, "lora_report_unused_count")->value.unused.size(); });
+  return count_of(report, "lora_report_unused_count", unused);
 }
 
 const char* llmdit_lora_report_unused_key(const llmdit_lora_report* report, size_t index) {
-  return text_at(
-      report, index, "lora_report_unused_key",
-      Pick{[](const llmdit_lora_report& held) { return held.value.unused.size(); },
-           [](const llmdit_lora_report& held, size_t i) -> const std::string& { return held.value.unused[i].key; }});
+  return text_at(report, index, "lora_report_unused_key", unused, &UnusedLoraKey::key);
 }
 
 const char* llmdit_lora_report_unused_reason(const llmdit_lora_report* report, size_t index) {
-  return text_at(
-      report, index, "lora_report_unused_reason",
-      Pick{[](const llmdit_lora_report& held) { return held.value.unused.size(); },
-           [](const llmdit_lora_report& held, size_t i) -> const std::string& { return held.value.unused[i].reason; }});
+  return text_at(report, index, "lora_report_unused_reason", unused, &UnusedLoraKey::reason);
+}
+
+size_t llmdit_lora_report_warning_count(const llmdit_lora_report* report) {
+  return count_of(report, "lora_report_warning_count", warnings_of_report);
+}
+
+const char* llmdit_lora_report_warning(const llmdit_lora_report* report, size_t index) {
+  return text_at(report, index, "lora_report_warning", warnings_of_report);
 }
 
 void llmdit_lora_report_free(llmdit_lora_report* report) { free_handle(report); }

@@ -1,5 +1,6 @@
-#include "capi/handles.hpp"
+#include "capi/lists.hpp"
 #include "capi/options.hpp"
+#include "capi/read.hpp"
 
 using namespace llmdit;
 using namespace llmdit::capi;
@@ -10,15 +11,14 @@ llmdit_status llmdit_format_prompt(llmdit_text** text, const char* prompt, size_
     const char* operation = "format_prompt";
     llmdit_text*& place = output(text, operation);
     const ChatOptions chat = read_options(options, operation).chat;
-    place = make_handle(llmdit_text{format_prompt(read_text(prompt, prompt_length, operation), chat)});
+    place = make_text(format_prompt(read_text(prompt, prompt_length, operation), chat));
   });
 }
 
 llmdit_status llmdit_tokenizer_load(llmdit_tokenizer** tokenizer, const char* path) {
   return guarded([&] {
     llmdit_tokenizer*& place = output(tokenizer, "tokenizer_load");
-    check(path != nullptr, "tokenizer_load", "expected a path, got NULL");
-    place = make_handle(llmdit_tokenizer{Tokenizer::load(path)});
+    place = make_handle(llmdit_tokenizer{Tokenizer::load(read_path(path, "tokenizer_load"))});
   });
 }
 
@@ -26,13 +26,8 @@ llmdit_status llmdit_tokenizer_encode(int64_t* ids, size_t* count, const llmdit_
                                       size_t text_length) {
   return guarded([&] {
     const char* operation = "tokenizer_encode";
-    check(count != nullptr, operation, "expected a place for the number of ids, got NULL");
-    const size_t room = ids ? *count : 0;
     const auto encoded = borrow(tokenizer, operation)->value.encode(read_text(text, text_length, operation));
-    *count = encoded.size();
-    if (!ids) return;
-    check(encoded.size() <= room, operation, "expected room for {} ids, got {}", encoded.size(), room);
-    std::copy(encoded.begin(), encoded.end(), ids);
+    if (wants_items(count, ids != nullptr, encoded.size(), operation)) std::ranges::copy(encoded, ids);
   });
 }
 
@@ -41,26 +36,55 @@ llmdit_status llmdit_tokenizer_decode(llmdit_text** text, const llmdit_tokenizer
   return guarded([&] {
     const char* operation = "tokenizer_decode";
     llmdit_text*& place = output(text, operation);
-    check(ids != nullptr || count == 0, operation, "expected {} ids, got NULL", count);
-    place = make_handle(
-        llmdit_text{borrow(tokenizer, operation)->value.decode(std::span(ids, count), skip_special_tokens)});
+    place =
+        make_text(borrow(tokenizer, operation)->value.decode(read_list(ids, count, operation), skip_special_tokens));
+  });
+}
+
+int64_t llmdit_tokenizer_vocab_size(const llmdit_tokenizer* tokenizer) {
+  return guarded_value<int64_t>(0, [&] { return borrow(tokenizer, "tokenizer_vocab_size")->value.vocab_size(); });
+}
+
+llmdit_status llmdit_tokenizer_token_to_id(int64_t* id, const llmdit_tokenizer* tokenizer, const char* token) {
+  return guarded([&] {
+    const char* operation = "tokenizer_token_to_id";
+    int64_t& place = output(id, operation);
+    const std::string_view text = read_text(token, LLMDIT_NUL_TERMINATED, operation);
+    const auto found = borrow(tokenizer, operation)->value.token_to_id(text);
+    if (!found) throw Error(ErrorCode::not_found, fmt::format("[{}] there is no token '{}'", operation, text));
+    place = *found;
+  });
+}
+
+llmdit_status llmdit_tokenizer_id_to_token(llmdit_text** token, const llmdit_tokenizer* tokenizer, int64_t id) {
+  return guarded([&] {
+    const char* operation = "tokenizer_id_to_token";
+    llmdit_text*& place = output(token, operation);
+    auto found = borrow(tokenizer, operation)->value.id_to_token(id);
+    if (!found) throw Error(ErrorCode::not_found, fmt::format("[{}] no token has the id {}", operation, id));
+    place = make_text(std::move(*found));
   });
 }
 
 void llmdit_tokenizer_free(llmdit_tokenizer* tokenizer) { free_handle(tokenizer); }
 
-llmdit_status llmdit_device_names(llmdit_text** names) {
+llmdit_status llmdit_render_conversation(llmdit_text** text, const llmdit_message* messages, size_t count,
+                                         bool enable_thinking, bool is_final) {
   return guarded([&] {
-    llmdit_text*& place = output(names, "device_names");
-    std::string lines;
-    for (const DeviceInfo& device : available_devices()) lines += (lines.empty() ? "" : "\n") + device.name;
-    place = make_handle(llmdit_text{std::move(lines)});
-  });
-}
-
-llmdit_status llmdit_demo_model_path(llmdit_text** path) {
-  return guarded([&] {
-    llmdit_text*& place = output(path, "demo_model_path");
-    place = make_handle(llmdit_text{demo_model_path().string()});
+    const char* operation = "render_conversation";
+    llmdit_text*& place = output(text, operation);
+    check(messages != nullptr || count == 0, operation, "expected {} messages, got NULL", count);
+    Conversation conversation{.enable_thinking = read_bool(enable_thinking, "enable_thinking"),
+                              .is_final = read_bool(is_final, "is_final")};
+    for (const llmdit_message& message : std::span(messages, count)) {
+      const std::string_view name = read_text(message.role, LLMDIT_NUL_TERMINATED, operation);
+      const auto role = parse_role(name);
+      check(role.has_value(), operation, "expected the role system, user or assistant, got '{}'", name);
+      conversation.messages.push_back(
+          {.role = *role,
+           .content = std::string(read_text(message.content, LLMDIT_NUL_TERMINATED, operation)),
+           .thinking = message.thinking ? message.thinking : ""});
+    }
+    place = make_text(render(conversation));
   });
 }

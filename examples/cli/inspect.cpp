@@ -29,63 +29,6 @@ constexpr const char* kExamples = R"(Examples:
 
 constexpr size_t kLongestValue = 200;  // bytes of a metadata value shown to people
 
-struct DTypeSummary {
-  uint64_t tensors = 0;
-  uint64_t elements = 0;
-  uint64_t bytes = 0;
-};
-
-std::map<std::string, DTypeSummary> summarize(const std::vector<TensorInfo>& tensors) {
-  std::map<std::string, DTypeSummary> summary;
-  for (const TensorInfo& tensor : tensors) {
-    DTypeSummary& entry = summary[tensor.dtype];
-    uint64_t elements = 1;
-    for (const int64_t side : tensor.shape) elements *= static_cast<uint64_t>(side);
-    entry.tensors += 1;
-    entry.elements += elements;
-    entry.bytes += tensor.bytes;
-  }
-  return summary;
-}
-
-Json document(const FileInfo& info, bool with_tensors) {
-  Json out = {{"path", info.path.string()}, {"kind", file_kind_name(info.kind)}};
-  if (!info.model.empty()) out["model"] = info.model;
-  if (!info.metadata.empty()) out["metadata"] = info.metadata;
-  for (const auto& [dtype, summary] : summarize(info.tensors)) {
-    out["dtypes"][dtype] = {{"tensors", summary.tensors}, {"elements", summary.elements}, {"bytes", summary.bytes}};
-  }
-  if (info.kind == FileKind::picture) {
-    out["format"] = image_format_name(info.picture.format);
-    out["width"] = info.picture.width;
-    out["height"] = info.picture.height;
-    out["color"] = info.picture.color;
-    out["bit_depth"] = info.picture.bit_depth;
-    out["has_alpha"] = info.picture.has_alpha;
-    out["orientation"] = info.picture.orientation;
-    out["text"] = Json::array();
-    for (const auto& [keyword, text] : info.picture.text) out["text"].push_back({{"keyword", keyword}, {"text", text}});
-  }
-  for (const ComponentInfo& load : info.loads) {
-    out["loads"].push_back({{"component", load.component},
-                            {"model", load.model},
-                            {"sizes", load.sizes},
-                            {"problems", load.problems},
-                            {"unused", load.unused}});
-  }
-  for (const FileInfo& component : info.components) out["components"].push_back(document(component, with_tensors));
-  if (!with_tensors) return out;
-  for (const TensorInfo& tensor : info.tensors) {
-    out["tensors"].push_back({{"name", tensor.name},
-                              {"dtype", tensor.dtype},
-                              {"shape", tensor.shape},
-                              {"bytes", tensor.bytes},
-                              {"becomes", tensor.becomes},
-                              {"file", tensor.file.string()}});
-  }
-  return out;
-}
-
 std::string key_value(const std::string& margin, const std::string& key, const std::string& value) {
   const bool is_long = value.size() > kLongestValue;
   return fmt::format("{}  {} = {}{}\n", margin, escaped(key), escaped(value.substr(0, kLongestValue)),
@@ -148,20 +91,6 @@ std::string listing(const FileInfo& info, bool with_tensors, size_t depth = 0) {
   return out;
 }
 
-Json compatibility_json(const CompatibilityReport& report) {
-  Json differences = Json::object();
-  for (const auto& [name, difference] : report.config_diff)
-    differences[name] = {{"reference", difference.reference}, {"actual", difference.actual}};
-  return {{"compatible", report.compatible},
-          {"model_name", report.model_name},
-          {"hidden_size", report.hidden_size},
-          {"num_hidden_layers", report.num_hidden_layers},
-          {"max_position_embeddings", report.max_position_embeddings},
-          {"errors", report.errors},
-          {"warnings", report.warnings},
-          {"config_diff", differences}};
-}
-
 std::string compatibility_lines(const CompatibilityReport& report) {
   std::string out =
       fmt::format("  {} as the transformer's text encoder{}\n", report.compatible ? "can serve" : "cannot serve",
@@ -204,8 +133,8 @@ class InspectCommand {
       std::optional<CompatibilityReport> report;
       if (!transformer_.empty()) report = check_compatibility(path, transformer_);
       if (json_.given()) {
-        files.push_back(document(*info, with_tensors_));
-        if (report) files.back()["compatibility"] = compatibility_json(*report);
+        files.push_back(Json::parse(to_json(*info, with_tensors_)));
+        if (report) files.back()["compatibility"] = Json::parse(to_json(*report));
       } else {
         write_stdout(listing(*info, with_tensors_) + (report ? compatibility_lines(*report) : ""));
       }

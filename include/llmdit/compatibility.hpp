@@ -42,4 +42,7 @@ LLMDIT_EXPORT CompatibilityReport check_compatibility(const Qwen3Config& encoder
 LLMDIT_EXPORT CompatibilityReport check_compatibility(const std::filesystem::path& encoder,
                                                       const std::filesystem::path& transformer = {});
 
+/// The report as a JSON object with the names of its fields.
+LLMDIT_EXPORT std::string to_json(const CompatibilityReport& report);
+
 }  // namespace llmdit

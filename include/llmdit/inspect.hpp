@@ -56,4 +56,18 @@ struct FileInfo {
 /// Throws not_found when it cannot be read, unsupported when it is damaged or of no known kind.
 LLMDIT_EXPORT FileInfo inspect(const std::filesystem::path& path);
 
+/// What there is of one dtype.
+struct DTypeSummary {
+  uint64_t tensors = 0;
+  uint64_t elements = 0;
+  uint64_t bytes = 0;
+};
+
+/// By the tensors' dtype.
+LLMDIT_EXPORT std::map<std::string, DTypeSummary> summarize(const std::vector<TensorInfo>& tensors);
+
+/// FileInfo as a JSON object, with a summary by dtype in place of the tensors unless they are wanted. Bytes that are no
+/// UTF-8 become U+FFFD.
+LLMDIT_EXPORT std::string to_json(const FileInfo& info, bool with_tensors = true);
+
 }  // namespace llmdit

@@ -28,6 +28,10 @@ struct ParsedAnswer {
 /// begins as thinking aloud does. A JSON object is left as it stands.
 LLMDIT_EXPORT ParsedAnswer parse_answer(std::string_view text, bool only_tags = false);
 
+/// A field of an answer that is a JSON object, as some instructions ask for: a text as it is, anything else as JSON.
+/// Nothing where there is no such field; throws unsupported for text that is no JSON object.
+LLMDIT_EXPORT std::optional<std::string> answer_field(std::string_view answer, std::string_view name);
+
 /// How a prompt is rewritten. What is not given is the backend's choice; 0 is a value.
 struct RewriteOptions {
   std::string rewriter{};                      ///< name of a template of the category "rewriter"

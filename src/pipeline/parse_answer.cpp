@@ -1,6 +1,9 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "base/check.hpp"
+#include "io/encoding.hpp"
+#include "io/json.hpp"
 #include "llmdit/prompt_rewriter.hpp"
 
 namespace llmdit {
@@ -93,6 +96,15 @@ ParsedAnswer parse_answer(std::string_view text, bool only_tags) {
   if (std::string thinking = parts ? without_tags(parts->thinking) : ""; !thinking.empty())
     answer.thinking = std::move(thinking);
   return answer;
+}
+
+std::optional<std::string> answer_field(std::string_view answer, std::string_view name) {
+  const nlohmann::json object = io::parse_foreign_json(trim(answer));
+  if (!object.is_object())
+    fail(ErrorCode::unsupported, "answer_field", "expected a JSON object, got '{}'", io::printable(answer));
+  const auto field = object.find(std::string(name));
+  if (field == object.end()) return std::nullopt;
+  return field->is_string() ? field->get<std::string>() : field->dump();
 }
 
 }  // namespace llmdit

@@ -25,4 +25,33 @@
     EXPECT(strstr(llmdit_last_error(), (text)) != NULL);  \
   } while (0)
 
+/* Handles that every function has to refuse: none, one of another kind, one that was freed. */
+static inline const void *bad_handle(int which) {
+  static llmdit_image *freed;
+  static llmdit_cancellation *other;
+  static const uint8_t pixels[3];
+  if (freed == NULL) {
+    EXPECT_OK(llmdit_image_from_pixels(&freed, pixels, 1, 1));
+    llmdit_image_free(freed);
+    EXPECT_OK(llmdit_cancellation_create(&other));
+  }
+  return which == 0 ? NULL : which == 1 ? (const void *)other : (const void *)freed;
+}
+
+/* The expression, which uses a `handle` of that type, is INVALID_ARGUMENT, or for accessors nothing, with each of them. */
+#define EXPECT_REFUSED(type, call)                         \
+  do {                                                     \
+    for (int which = 0; which < 3; ++which) {              \
+      type *handle = (type *)(uintptr_t)bad_handle(which); \
+      EXPECT((call) == LLMDIT_INVALID_ARGUMENT);           \
+    }                                                      \
+  } while (0)
+#define EXPECT_NOTHING(type, call)                         \
+  do {                                                     \
+    for (int which = 0; which < 3; ++which) {              \
+      type *handle = (type *)(uintptr_t)bad_handle(which); \
+      EXPECT(!(call));                                     \
+    }                                                      \
+  } while (0)
+
 #endif

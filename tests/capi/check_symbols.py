@@ -1,4 +1,4 @@
-"""The C library exports what its header declares, and nothing else."""
+"""The C library exports what its headers declare, and nothing else."""
 
 import re
 import subprocess
@@ -6,8 +6,9 @@ import sys
 from pathlib import Path
 
 
-def main(header: Path, library: Path) -> int:
-    text = re.sub(r"/\*.*?\*/", "", header.read_text(encoding="utf-8"), flags=re.DOTALL)
+def main(headers: Path, library: Path) -> int:
+    sources = "".join(path.read_text(encoding="utf-8") for path in sorted(headers.rglob("*.h")))
+    text = re.sub(r"/\*.*?\*/", "", sources, flags=re.DOTALL)
     declared = set(re.findall(r"LLMDIT_(?:API|CHECKED)[^;{}#]*?\b(llmdit_\w+)\(", text))
     listing = subprocess.run(["nm", "-D", "--defined-only", library], check=True, capture_output=True, text=True).stdout
     exported = {line.split()[-1] for line in listing.splitlines()}

@@ -3,8 +3,7 @@
 
 #include <cstring>
 
-#include "capi/handles.hpp"
-#include "capi/options.hpp"
+#include "capi/read.hpp"
 
 using namespace llmdit;
 using namespace llmdit::capi;
@@ -55,19 +54,6 @@ int64_t count_numbers(const int64_t* shape, size_t dimensions, std::string_view 
 }
 
 }  // namespace
-
-const char* llmdit_version(void) { return version().data(); }
-uint32_t llmdit_abi_version(void) { return LLMDIT_ABI_VERSION; }
-
-const char* llmdit_text_data(const llmdit_text* text) {
-  return guarded_value<const char*>(nullptr, [&] { return borrow(text, "text_data")->value.c_str(); });
-}
-
-size_t llmdit_text_length(const llmdit_text* text) {
-  return guarded_value<size_t>(0, [&] { return borrow(text, "text_length")->value.size(); });
-}
-
-void llmdit_text_free(llmdit_text* text) { free_handle(text); }
 
 llmdit_status llmdit_tensor_from_buffer(llmdit_tensor** tensor, const void* data, llmdit_dtype dtype,
                                         const int64_t* shape, size_t dimensions) {
@@ -141,13 +127,3 @@ int64_t llmdit_tensor_size(const llmdit_tensor* tensor, size_t dimension) {
 }
 
 void llmdit_tensor_free(llmdit_tensor* tensor) { free_handle(tensor); }
-
-llmdit_status llmdit_cancellation_create(llmdit_cancellation** cancellation) {
-  return guarded([&] { output(cancellation, "cancellation_create") = make_handle(llmdit_cancellation{}); });
-}
-
-llmdit_status llmdit_cancellation_request(llmdit_cancellation* cancellation) {
-  return guarded([&] { borrow(cancellation, "cancellation_request")->value.request_stop(); });
-}
-
-void llmdit_cancellation_free(llmdit_cancellation* cancellation) { free_handle(cancellation); }
