@@ -57,3 +57,16 @@ def test_ctypes(tmp_path: Path) -> None:
     picture = tmp_path / "picture.png"
     run([sys.executable, EXAMPLES / "ctypes/text_to_picture.py", "a red circle", picture], ROOT)
     assert np.asarray(Image.open(picture)).std() > 10
+
+
+def test_ctypes_rewrites() -> None:
+    answer = subprocess.run(
+        [sys.executable, EXAMPLES / "ctypes/rewrite_prompt.py", "a cat"],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    shown, prompt = answer.stdout.rsplit("=>", 1)
+    assert prompt.strip()
+    assert prompt.strip() in shown

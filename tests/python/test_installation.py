@@ -111,7 +111,7 @@ def test_libraries_are_those_of_the_installation(prefix: Path, consumer: Path):
 
 def test_sonames_carry_the_version_of_the_interface(prefix: Path):
     major, minor, _ = run([prefix / "bin/llmdit", "--version"], prefix).split()[1].split(".")
-    abi = re.search(r"#define LLMDIT_ABI_VERSION (\d+)", (prefix / "include/llmdit.h").read_text())[1]
+    abi = re.search(r"#define LLMDIT_ABI_VERSION (\d+)", (prefix / "include/llmdit_c/base.h").read_text())[1]
     for name, version in (("libllmdit.so", f"{major}.{minor}"), ("libllmdit_c.so", abi)):
         dynamic = run(["readelf", "-d", prefix / "lib" / name], prefix)
         assert f"[{name}.{version}]" in re.search(r"SONAME.*", dynamic)[0]
