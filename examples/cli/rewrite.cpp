@@ -77,6 +77,7 @@ class RewriteCommand {
     settings_ = runtime_config(model_.config());
     load_ = settings_.load;
     load_flags_.apply(load_);
+    if (!load_.lora.empty()) console_.warn("lora has no effect here: adapters are fused where pictures are made");
     options_ = settings_.rewrite;
     rewrite_flags_.apply(options_);
     const std::string prompt = prompt_.is_given() || image_.empty() ? prompt_.read() : "";

@@ -45,6 +45,7 @@ class ServeEncoderCommand {
     const RuntimeConfig settings = runtime_config(model_.config());
     load_ = settings.load;
     load_flags_.apply(load_);
+    if (!load_.lora.empty()) console_.warn("lora has no effect here: adapters are fused where pictures are made");
     options_.api_key = encoder_key(key_);
     const ModelSources model(ModelChoice::resolve(settings, console_), load_);
     InterruptGuard interrupt([this] { console_.note("stopping"); });

@@ -157,11 +157,9 @@ Qwen3Model::Qwen3Model(const nn::Weights& weights, const Qwen3Config& config)
   embed_tokens_ = weights.scope("embed_tokens").get("weight", {config.vocab_size, config.hidden_size});
   compute_ = weights.compute();
   for (int64_t i = 0; i < config.num_hidden_layers; ++i) layers_.emplace_back(weights.scope("layers").scope(i), config);
-  if (config.tie_word_embeddings) {
-    head_ = nn::make_matmul(embed_tokens_, compute_);
-  } else if (const nn::Weights head = weights.scope("lm_head"); head.has("weight")) {
-    head_ = nn::make_matmul(head, config.hidden_size, config.vocab_size);
-  }
+  if (config.tie_word_embeddings) return;
+  if (const nn::Weights head = weights.scope("lm_head"); head.has("weight"))
+    head_->matmul = nn::make_matmul(head, config.hidden_size, config.vocab_size);
 }
 
 void Qwen3Model::check_length(int64_t tokens) const {
@@ -223,11 +221,14 @@ std::vector<at::Tensor> Qwen3Model::hidden_states(const DecoderInput& input, std
 }
 
 at::Tensor Qwen3Model::logits(const at::Tensor& normed) const {
-  if (!head_) {
+  std::call_once(head_->made, [&] {
+    if (config_.tie_word_embeddings) head_->matmul = nn::make_matmul(embed_tokens_, compute_);
+  });
+  if (!head_->matmul) {
     fail(ErrorCode::unsupported, "text_encoder",
          "expected lm_head.weight or tie_word_embeddings in the model, found neither; it can encode but not write");
   }
-  return (*head_)(normed, {});
+  return (*head_->matmul)(normed, {});
 }
 
 }  // namespace llmdit::models

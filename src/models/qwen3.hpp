@@ -2,6 +2,8 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <memory>
+#include <mutex>
 #include <span>
 #include <stop_token>
 #include <vector>
@@ -77,6 +79,13 @@ class Qwen3Model {
     nn::GatedFeedForward mlp;
   };
 
+  /// A tied one is made when it is first used: where weights are not computed with as they are stored it is a copy of
+  /// the embeddings, which encoding has no use for.
+  struct Head {
+    std::once_flag made;
+    std::shared_ptr<const nn::MatMul> matmul;  // null without one
+  };
+
   int64_t entry(int64_t layer) const;
 
   Qwen3Config config_;
@@ -84,7 +93,7 @@ class Qwen3Model {
   nn::StoredTensor embed_tokens_;  // [vocab_size, hidden_size]
   std::vector<Block> layers_;
   nn::RmsNorm norm_;
-  std::shared_ptr<const nn::MatMul> head_;  // null without one
+  std::shared_ptr<Head> head_ = std::make_shared<Head>();
 };
 
 }  // namespace llmdit::models

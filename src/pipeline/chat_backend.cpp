@@ -2,6 +2,7 @@
 
 #include "base/check.hpp"
 #include "llmdit/chat.hpp"
+#include "pipeline/chat_form.hpp"
 
 namespace llmdit {
 
@@ -28,15 +29,19 @@ SamplingOptions chosen_sampling(const ChatRequest& request, SamplingOptions samp
 ChatReply LocalChatBackend::chat(const ChatRequest& request) const {
   check(!request.image.has_value(), "chat",
         "expected a text, got an image; the text encoder sees none, a Qwen3-VL model or a server does");
-  const std::string text = format_prompt(
-      request.prompt, {.system_prompt = request.system_prompt, .force_think_block = !request.enable_thinking});
-  TextGenerationOptions options{.sampling = chosen_sampling(request, qwen3_sampling(request.enable_thinking)),
+  // Qwen3 thinks where it is not told otherwise; its Thinking models always do, and the request has no say in it.
+  const bool opens_block = opens_think_block(encoder_.tokenizer().path().parent_path());
+  const bool thinks = request.enable_thinking || opens_block;
+  const std::string opening(opens_block ? think_opening : "");
+  const std::string text =
+      format_prompt(request.prompt, {.system_prompt = request.system_prompt, .force_think_block = !thinks}) + opening;
+  TextGenerationOptions options{.sampling = chosen_sampling(request, qwen3_sampling(thinks)),
                                 .max_new_tokens = request.max_new_tokens,
                                 .seed = request.seed,
                                 .on_token = request.on_token,
                                 .stop = request.stop};
-  GeneratedText written = encoder_.generate(text, options);
-  return {.text = std::move(written.text),
+  const GeneratedText written = encoder_.generate(text, options);
+  return {.text = opening + written.text,
           .finish_reason = written.finish_reason,
           .prompt_tokens = written.prompt_tokens,
           .new_tokens = static_cast<int64_t>(written.token_ids.size()),

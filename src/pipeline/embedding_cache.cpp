@@ -185,7 +185,11 @@ void EmbeddingCache::put(const std::string& key, const EncodingOutput& entry) {
   translate_errors(kOperation, [&] {
     check_key(key);
     if (!impl_->is_enabled()) return;
-    EncodingOutput copy = copy_of(entry);
+    {
+      EncodingOutput copy = copy_of(entry);
+      const std::lock_guard lock(impl_->mutex);
+      impl_->keep(key, std::move(copy));
+    }
     if (!impl_->options.folder.empty()) {
       const fs::path file = impl_->file_of(key);
       std::error_code error;
@@ -194,10 +198,8 @@ void EmbeddingCache::put(const std::string& key, const EncodingOutput& entry) {
         fail(ErrorCode::not_found, kOperation, "cannot make the folder {}: {}", io::printable_path(file.parent_path()),
              error.message());
       }
-      save_embeddings(file, copy);
+      save_embeddings(file, entry);
     }
-    const std::lock_guard lock(impl_->mutex);
-    impl_->keep(key, std::move(copy));
   });
 }
 
@@ -205,6 +207,15 @@ EncodingOutput EmbeddingCache::encode(std::string_view fingerprint, std::span<co
                                       const EncodeOptions& options,
                                       const std::function<EncodingOutput(const std::string& text)>& encode) {
   return translate_errors(kOperation, [&] {
+    // What has been encoded is given out, whatever becomes of the cache.
+    const auto try_put = [&](const std::string& key, const EncodingOutput& entry) -> std::string {
+      try {
+        put(key, entry);
+        return "";
+      } catch (const Error& error) {
+        return error.what();
+      }
+    };
     EncodingOutput output;
     for (const std::string& text : texts) {
       check_stop(options.stop, kOperation);
@@ -219,11 +230,13 @@ EncodingOutput EmbeddingCache::encode(std::string_view fingerprint, std::span<co
         damage = "its file holds another text";
         entry.reset();
       }
+      std::string lost;
       if (!entry) {
         entry = encode(text);
-        put(key, *entry);
+        lost = try_put(key, *entry);
       }
       append(output, copy_of(*entry));
+      if (!lost.empty()) output.warnings.push_back("the cache does not keep this embedding: " + lost);
       if (!damage.empty()) output.warnings.push_back("encoded anew instead of read from the cache: " + damage);
     }
     return output;

@@ -75,6 +75,7 @@ class Generation {
     check(static_cast<int64_t>(options_.sigmas.size()) <= max_inference_steps, "sigmas",
           "expected at most {} noise levels, got {}", max_inference_steps, options_.sigmas.size());
     check_source();
+    if (reads_vl_image()) parts_.vl->check(options_.vl);
     result_.warnings = parts_.load_warnings;
     result_.warnings.insert(result_.warnings.end(), parts_.lora_warnings.begin(), parts_.lora_warnings.end());
     result_.loras = parts_.loras;
@@ -91,6 +92,8 @@ class Generation {
     fail(ErrorCode::unsupported, "image",
          "expected an encoder in the autoencoder's file, found only a decoder; use the full autoencoder's file");
   }
+
+  bool reads_vl_image() const { return options_.vl_image && options_.vl.alpha != 0; }
 
   PictureSize choose_size() {
     const int64_t scale = parts_.vae.config().vae_scale_factor(), fallback = parts_.vae.config().sample_size;
@@ -162,7 +165,7 @@ class Generation {
   }
 
   void condition_on_vl_image(std::vector<at::Tensor>& embeds) {
-    if (!options_.vl_image || options_.vl.alpha == 0) return;
+    if (!reads_vl_image()) return;
     VLConditioned conditioned = condition_on_picture(parts_.vl->get(), embeds, options_);
     embeds = std::move(conditioned.embeddings);
     result_.vl = std::move(conditioned.extraction);

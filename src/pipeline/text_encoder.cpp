@@ -57,8 +57,7 @@ struct ZImageTextEncoder::Impl {
         tokenizer(std::move(tokenizer)),
         store(std::move(weights)),
         model(nn::Weights(store), config),
-        unused(store.unused()),
-        stop_ids(find_stop_ids(this->tokenizer, store.table().checkpoint())) {}
+        unused(store.unused()) {}
 
   /// The layers that the options ask for, of a text of so many tokens.
   LayerMix mix(const EncodeOptions& options, size_t tokens) const {
@@ -101,6 +100,14 @@ struct ZImageTextEncoder::Impl {
     return digest;
   }
 
+  /// Read when a text is first written: a damaged file of theirs does not concern those who encode.
+  const std::vector<int64_t>& stop_ids() const {
+    translate_errors("text_encoder", [&] {
+      std::call_once(stop_ids_found, [&] { found_stop_ids = find_stop_ids(tokenizer, store.table().checkpoint()); });
+    });
+    return found_stop_ids;
+  }
+
   Qwen3Config config;
   std::string kind;      // where and as what the weights are kept
   std::string adapters;  // their contents and scales
@@ -111,7 +118,8 @@ struct ZImageTextEncoder::Impl {
   nn::WeightStore store;
   models::Qwen3Model model;
   std::vector<std::string> unused;
-  std::vector<int64_t> stop_ids;
+  mutable std::once_flag stop_ids_found;
+  mutable std::vector<int64_t> found_stop_ids;
 };
 
 ZImageTextEncoder::ZImageTextEncoder(std::shared_ptr<const Impl> impl) : impl_(std::move(impl)) {}
@@ -145,6 +153,8 @@ ZImageTextEncoder ZImageTextEncoder::load(const ModelSources& sources, const Loa
 }
 
 ZImageTextEncoder ZImageTextEncoder::patched(const WeightPatches& patches, const std::string& adapters) const {
+  // Without changes before and now it stays what it is, its digest of all weights included.
+  if (patches.empty() && adapters.empty() && impl_->adapters.empty()) return *this;
   return translate_errors("text_encoder", [&] {
     const c10::NoGradGuard guard;
     return ZImageTextEncoder(std::make_shared<Impl>(nn::WeightStore(impl_->store, patches), impl_->config,
@@ -215,14 +225,14 @@ std::vector<at::Tensor> ZImageTextEncoder::hidden_states(std::span<const int64_t
 GeneratedText ZImageTextEncoder::generate(std::string_view text, const TextGenerationOptions& options) const {
   return translate_errors("generate", [&] {
     const c10::NoGradGuard guard;
-    WrittenPrompt prompt{.ids = impl_->tokenizer.encode(text), .stop_ids = impl_->stop_ids};
+    WrittenPrompt prompt{.ids = impl_->tokenizer.encode(text), .stop_ids = impl_->stop_ids()};
     prompt.next_position = static_cast<int64_t>(prompt.ids.size());
     prompt.input = {.embeddings = impl_->model.embed(prompt.ids), .rope = impl_->model.rope(0, prompt.next_position)};
     return generate_text(impl_->model, impl_->tokenizer, prompt, options);
   });
 }
 
-const std::vector<int64_t>& ZImageTextEncoder::stop_ids() const { return impl_->stop_ids; }
+const std::vector<int64_t>& ZImageTextEncoder::stop_ids() const { return impl_->stop_ids(); }
 
 const Qwen3Config& ZImageTextEncoder::config() const { return impl_->config; }
 const std::filesystem::path& ZImageTextEncoder::path() const { return impl_->store.table().checkpoint().path(); }

@@ -1,5 +1,7 @@
 #include "llmdit/vl_chat_backend.hpp"
 
+#include "pipeline/chat_form.hpp"
+
 namespace llmdit {
 
 ChatReply VLChatBackend::chat(const ChatRequest& request) const {
@@ -12,7 +14,7 @@ ChatReply VLChatBackend::chat(const ChatRequest& request) const {
                                       .stop = request.stop};
   GeneratedText written =
       model_.generate(request.image ? &*request.image : nullptr, request.prompt, options, request.system_prompt);
-  return {.text = (thinks ? "<think>\n" : "") + written.text,
+  return {.text = std::string(thinks ? think_opening : "") + written.text,
           .finish_reason = written.finish_reason,
           .prompt_tokens = written.prompt_tokens,
           .new_tokens = static_cast<int64_t>(written.token_ids.size()),

@@ -6,6 +6,8 @@
 
 #include "base/check.hpp"
 #include "io/encoding.hpp"
+#include "io/hub_cache.hpp"
+#include "models/model_files.hpp"
 
 namespace llmdit {
 namespace {
@@ -34,10 +36,17 @@ VLEmbeddingExtractor VLSource::get() const {
   return *extractor_;
 }
 
+void VLSource::check(const VLOptions& options) const {
+  if (!options.statistics.empty()) ReferenceStatistics::load(io::path_from_utf8(options.statistics));
+  const std::lock_guard lock(mutex_);
+  if (!extractor_) models::open_qwen3_vl(io::resolve_model_path(sources_.vl_encoder()));
+}
+
 VLConditioned condition_on_picture(const VLEmbeddingExtractor& extractor, const std::vector<at::Tensor>& prompt_embeds,
                                    const GenerateOptions& options) {
   const VLOptions& vl = options.vl;
   VLConditioned result;
+  const auto deferred = extractor.defer_unload();  // a neutral picture, further prompts
   std::optional<ReferenceStatistics> statistics = vl.extract.statistics;
   if (!vl.statistics.empty()) statistics = ReferenceStatistics::load(io::path_from_utf8(vl.statistics));
   for (const at::Tensor& embeds : prompt_embeds) {

@@ -19,6 +19,9 @@ class VLSource {
   /// Throws not_found when the model has none and none was named.
   VLEmbeddingExtractor get() const;
 
+  /// Throws what get and the statistics would, from the files' headers alone.
+  void check(const VLOptions& options) const;
+
  private:
   ModelSources sources_;
   LoadOptions options_;

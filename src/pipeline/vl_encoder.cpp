@@ -13,12 +13,11 @@
 #include "base/translate.hpp"
 #include "io/encoding.hpp"
 #include "io/hub_cache.hpp"
-#include "io/json.hpp"
 #include "io/path_kind.hpp"
-#include "io/text_file.hpp"
 #include "llmdit/chat.hpp"
 #include "models/model_files.hpp"
 #include "models/qwen3_vl.hpp"
+#include "pipeline/chat_form.hpp"
 #include "pipeline/text_generation.hpp"
 #include "pipeline/vl_tokens.hpp"
 
@@ -28,26 +27,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* operation = "vl_encoder";
-
-/// The model's chat template, from wherever transformers would take it; "" when there is none.
-std::string read_chat_template(const fs::path& folder) {
-  if (io::is_file(folder / "chat_template.jinja")) return io::read_text_file(folder / "chat_template.jinja");
-  for (const char* name : {"chat_template.json", "tokenizer_config.json"}) {
-    if (!io::is_file(folder / name)) continue;
-    const auto json = io::JsonObject::read(folder / name);
-    const auto found = json.value().find("chat_template");
-    if (found != json.value().end() && found->is_string()) return found->get<std::string>();
-  }
-  return "";
-}
-
-/// A Thinking model's template opens the think block for every answer; in Jinja the line break may stand as \n.
-bool opens_think_block(const std::string& chat_template) {
-  for (const char* opening : {"<|im_start|>assistant\n<think>", "<|im_start|>assistant\\n<think>"}) {
-    if (chat_template.find(opening) != std::string::npos) return true;
-  }
-  return false;
-}
 
 /// The weights, and the model on them.
 struct LoadedModel {
@@ -133,7 +112,7 @@ struct VLEmbeddingExtractor::Impl {
         settings(chosen),
         image_options(VLImageOptions::load(path)),
         tokenizer(Tokenizer::load(path)),
-        variant(opens_think_block(read_chat_template(path)) ? "thinking" : "instruct"),
+        variant(opens_think_block(path) ? "thinking" : "instruct"),
         cache(chosen.cache_size),
         loaded(std::make_shared<LoadedModel>(models::open_qwen3_vl(path), options)),
         config(loaded->config),
@@ -194,6 +173,7 @@ struct VLEmbeddingExtractor::Impl {
 
   void free(bool for_good) {
     const std::lock_guard lock(mutex);
+    if (!for_good && keepers > 0) return;
     loaded.reset();
     is_freed = is_freed || for_good;
   }
@@ -205,9 +185,10 @@ struct VLEmbeddingExtractor::Impl {
   Tokenizer tokenizer;
   std::string variant;
   StateCache cache;
-  std::mutex mutex;  // of the next two
+  std::mutex mutex;  // of the next three
   std::shared_ptr<const LoadedModel> loaded;
   bool is_freed = false;
+  int64_t keepers = 0;  // that have put off the unloading
   Qwen3VLConfig config;
   std::vector<std::string> unused;
   std::vector<int64_t> stop_ids;
@@ -346,7 +327,7 @@ std::string VLEmbeddingExtractor::format(int64_t image_tokens, std::string_view 
   content += text;
   const ChatOptions chat{.system_prompt = options.system_prompt,
                          .force_think_block = options.force_think_block.value_or(!opens_block)};
-  return format_prompt(content, chat) + (opens_block ? "<think>\n" : "");
+  return format_prompt(content, chat) + std::string(opens_block ? think_opening : "");
 }
 
 const Qwen3VLConfig& VLEmbeddingExtractor::config() const { return impl_->config; }
@@ -361,6 +342,18 @@ const fs::path& VLEmbeddingExtractor::path() const { return impl_->path; }
 bool VLEmbeddingExtractor::is_loaded() const {
   const std::lock_guard lock(impl_->mutex);
   return impl_->loaded != nullptr;
+}
+
+std::shared_ptr<const void> VLEmbeddingExtractor::defer_unload() const {
+  {
+    const std::lock_guard lock(impl_->mutex);
+    ++impl_->keepers;
+  }
+  return {impl_.get(), [impl = impl_](const void*) {
+            const auto unloading = impl->unload_afterwards();
+            const std::lock_guard lock(impl->mutex);
+            --impl->keepers;
+          }};
 }
 
 void VLEmbeddingExtractor::unload() const { impl_->free(/*for_good=*/true); }

@@ -56,11 +56,14 @@ void keep_top_k(at::Tensor& scores, int64_t count) {
 }
 
 void keep_top_p(at::Tensor& scores, double share) {
-  if (share >= 1) return;
-  const auto [sorted, order] = scores.sort(/*dim=*/-1, /*descending=*/false);
+  if (share >= 1 || scores.numel() == 0) return;
+  // Sorting a whole vocabulary takes longer than a small model's pass; after top-k few tokens are left.
+  const int64_t left = (scores > -infinity).sum(-1).max().item<int64_t>();
+  const auto [best, places] = scores.topk(left, -1);
+  const at::Tensor sorted = best.flip(-1), order = places.flip(-1);
   at::Tensor dropped = sorted.softmax(-1).cumsum(-1) <= 1 - share;
-  dropped.narrow(1, dropped.size(1) - 1, 1).fill_(false);
-  scores.masked_fill_(at::empty_like(dropped).scatter_(1, order, dropped), -infinity);
+  dropped.narrow(1, left - 1, 1).fill_(false);
+  scores.scatter_(1, order, sorted.masked_fill(dropped, -infinity));
 }
 
 void keep_min_p(at::Tensor& scores, double share) {

@@ -290,6 +290,19 @@ def test_the_text_encoder_s_own_model(pipe, templates):
         rewriter.rewrite("x", rewriter="richer", image=Image.new("RGB", (4, 4)))
 
 
+def test_a_thinking_model_s_text_begins_inside_its_think_block(model_copy, templates):
+    folder = model_copy()
+    (folder / "tokenizer/chat_template.jinja").write_text("{{ '<|im_start|>assistant\\n<think>\\n' }}")
+    encoder = llmdit.ZImageTextEncoder.from_pretrained(folder, subfolder="text_encoder")
+    opened = llmdit.format_prompt("a cat", system_prompt="Add detail.", force_think_block=False) + "<think>\n"
+    want = encoder.generate(opened, seed=5, max_new_tokens=12)
+    for thinking in (True, False):  # in which it has no say
+        got = llmdit.PromptRewriter(encoder, templates).rewrite(
+            "a cat", rewriter="richer", seed=5, max_new_tokens=12, enable_thinking=thinking
+        )
+        assert got.text == "<think>\n" + want.text and got.prompt_tokens == want.prompt_tokens
+
+
 def test_many_at_once(server, templates):
     rewriter = remote(server, templates)
     results = [None] * 6

@@ -127,6 +127,10 @@ def test_a_missing_or_wrong_model_is_named(folders: Any, vl_folders: Any) -> Non
     for ask in (lambda: none(PROMPT, vl_image=REFERENCE, **FAST), lambda: none.vl_encoder):
         with pytest.raises(FileNotFoundError, match="vl_model_path"):
             ask()
+    # Before anything is encoded, which would say that there is no encoder.
+    bare = llmdit.ZImagePipeline.from_pretrained(folders("base"), text_encoder="none")
+    with pytest.raises(FileNotFoundError, match="vl_model_path"):
+        bare(PROMPT, vl_image=REFERENCE, **FAST)
     wide = llmdit.ZImagePipeline.from_pretrained(folders("base"), vl_model_path=vl_folders("wide"))
     with pytest.raises(NotImplementedError, match="as wide as the text encoder, 48, found 64"):
         wide(PROMPT, vl_image=REFERENCE, **FAST)
@@ -146,6 +150,8 @@ def test_weights_are_freed_unless_kept(folders: Any, vl_folders: Any) -> None:
             folders("base"), vl_model_path=vl_folders("base"), vl_auto_unload=not keeps, vl_device="cpu"
         )
         latents(pipe, vl_image=REFERENCE)
+        assert pipe.vl_encoder.is_loaded == keeps
+        latents(pipe, vl_image=REFERENCE, vl_blend_mode="style_delta")
         assert pipe.vl_encoder.is_loaded == keeps
 
 
