@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 
 packages=(build-essential cmake ninja-build ccache mold python3-dev python3-venv nlohmann-json3-dev libpcre2-dev libutf8proc-dev
           libsentencepiece-dev libcli11-dev libstb-dev zlib1g-dev libpng-dev libjpeg-dev libwebp-dev libyaml-cpp-dev libtomlplusplus-dev libcpp-httplib-dev
-          libssl-dev pkg-config libcatch2-dev)
+          libssl-dev pkg-config libcatch2-dev zsh fish)
 
 [ "${1:-}" != fuzz ] || packages=(clang-19 libclang-rt-19-dev)
 

@@ -26,7 +26,7 @@ namespace {
 using nlohmann::json;
 
 constexpr const char* kOperation = "encoder_server";
-constexpr size_t kThreads = 4;
+constexpr size_t kThreads = 32;  // most of which wait: for slow clients, and for their turn to encode
 
 /// An HTTP server switches SIGPIPE off for the whole process when it is made, which is not for a library to decide.
 std::unique_ptr<httplib::Server> make_server() {

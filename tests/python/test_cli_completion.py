@@ -1,8 +1,12 @@
-"""What `llmdit completion` writes: completion as bash does it, a manual that man reads, every flag in all of them."""
+"""What `llmdit completion` writes: completion as the shells do it, a manual that man reads, every flag in all of them."""
 
+import os
+import pty
 import re
+import select
 import shutil
 import subprocess
+import time
 
 import pytest
 from command import USAGE, llmdit
@@ -42,6 +46,82 @@ def test_bash_completes_commands_flags_values_and_files(tmp_path, scripts):
     assert completed(tmp_path, scripts, "llmdit", "inspect", "pic") == ["picture.png"]
     assert completed(tmp_path, scripts, "llmdit", "generate", "--steps", "") == []
     assert completed(tmp_path, scripts, "llmdit", "generate", "pic") == []
+
+
+def typed_in_zsh(tmp_path, scripts, line):
+    """What a zsh's line has become after "line", a tab and the return key: it completes only where somebody types."""
+    functions = tmp_path / "functions"
+    functions.mkdir(exist_ok=True)
+    (functions / "_llmdit").write_text(scripts["zsh"])
+    (tmp_path / ".zshrc").write_text(
+        f"fpath=({functions} $fpath); autoload -Uz compinit; compinit -u; llmdit() {{ print -rl -- ran $@ }}; PS1=ready"
+    )
+    process, terminal = pty.fork()
+    if process == 0:
+        os.chdir(tmp_path)
+        os.execvpe("zsh", ["zsh", "-i"], {"PATH": os.environ["PATH"], "ZDOTDIR": str(tmp_path), "TERM": "dumb"})
+
+    def read_until(text, seconds=60):
+        seen, end = "", time.monotonic() + seconds
+        while text not in seen and time.monotonic() < end:
+            if select.select([terminal], [], [], 0.1)[0]:
+                seen += os.read(terminal, 65536).decode(errors="replace")
+        assert text in seen, seen
+        return seen
+
+    read_until("ready")
+    os.write(terminal, f"llmdit {line}\t\r".encode())
+    words = read_until("ready").replace("\r", "").split("ran\n")[-1].split("\n")
+    os.write(terminal, b"exit\r")
+    os.waitpid(process, 0)
+    os.close(terminal)
+    return [word for word in words if word and "ready" not in word]
+
+
+@pytest.mark.skipif(not shutil.which("zsh"), reason="no zsh here")
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("gen", ["generate"]),
+        ("generate --guid", ["generate", "--guidance-scale"]),
+        ("generate --no-strip", ["generate", "--no-strip-quotes"]),
+        ("generate --torch-dtype b", ["generate", "--torch-dtype", "bfloat16"]),
+        ("generate --image pic", ["generate", "--image", "picture.png"]),
+        ("inspect pic", ["inspect", "picture.png"]),
+    ],
+)
+def test_zsh_completes(tmp_path, scripts, line, words):
+    (tmp_path / "picture.png").touch()
+    assert typed_in_zsh(tmp_path, scripts, line) == words
+
+
+@pytest.mark.skipif(not shutil.which("fish"), reason="no fish here")
+@pytest.mark.parametrize(
+    ("line", "offered"),
+    [
+        ("gen", {"generate"}),
+        ("generate --guid", {"--guidance-scale"}),
+        ("generate --no-strip", {"--no-strip-quotes"}),
+        ("generate --torch-dtype b", {"bfloat16"}),
+        ("generate --progress ", {"auto", "json", "none"}),
+        ("generate --image pic", {"picture.png"}),
+        ("inspect pic", {"picture.png"}),
+        ("generate pic", set()),
+    ],
+)
+def test_fish_completes(tmp_path, scripts, line, offered):
+    (tmp_path / "picture.png").touch()
+    (tmp_path / "script").write_text(scripts["fish"])
+    command = f"source script; complete -C 'llmdit {line}'"
+    done = subprocess.run(
+        ["fish", "--no-config", "-c", command],
+        cwd=tmp_path,
+        env={"PATH": os.environ["PATH"], "HOME": str(tmp_path), "TERM": "dumb"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert {entry.split("\t")[0] for entry in done.stdout.splitlines()} == offered, done.stderr
 
 
 def test_every_flag_is_in_every_script(scripts):
