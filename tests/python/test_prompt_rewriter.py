@@ -333,12 +333,29 @@ def test_the_command_with_a_server(server, tmp_path):
 
 
 def test_the_command_with_the_demo_model():
-    arguments = ["rewrite", "a circle", "--system-prompt", "Do.", "--no-thinking", "--max-tokens", "6", "--seed", "1"]
+    arguments = [
+        "rewrite",
+        "a circle",
+        "--system-prompt",
+        "Do.",
+        "--no-thinking",
+        "--max-new-tokens",
+        "6",
+        "--seed",
+        "1",
+    ]
     done = run(*arguments, "--json", "--model-path", DEMO_MODEL)
     again = run(*arguments, "--json", "--model-path", DEMO_MODEL)
-    assert done.returncode == again.returncode and done.stdout == again.stdout
-    if done.returncode == 0:
-        assert json.loads(done.stdout)["seed"] == 1
+    assert done.returncode == again.returncode == 0 and done.stdout == again.stdout
+    assert json.loads(done.stdout)["seed"] == 1
+    notes = [
+        "rewrite",
+        "yellow heart, bottom left, pink bg",
+        "--system-prompt",
+        "Rewrite the prompt as one full sentence.",
+    ]
+    done = run(*notes, "--no-thinking", "--temperature", "0", "--model-path", DEMO_MODEL)
+    assert done.stdout == "a yellow heart in the bottom left corner on a pink background\n"
 
 
 @pytest.mark.parametrize(
