@@ -49,6 +49,42 @@ static void generate(llmdit_pipeline *pipeline, uint64_t seed) {
   EXPECT_ERROR(llmdit_pipeline_generate(&result, pipeline, "x", 1, &options), LLMDIT_INVALID_ARGUMENT, "num_inference_steps");
 }
 
+/* The other handles: each is made, refused, freed. */
+static void write_and_mix(const llmdit_pipeline *pipeline) {
+  const char *prompt[] = {"a red circle"};
+  const llmdit_texts prompts = {prompt, 1};
+  llmdit_text_encoder *encoder = NULL;
+  llmdit_chat *chat = NULL;
+  llmdit_answer *answer = NULL;
+  llmdit_encoding *encoding = NULL;
+  llmdit_tensor *rows = NULL, *blended = NULL;
+  llmdit_text *warnings = NULL;
+  llmdit_statistics *statistics = NULL;
+  llmdit_rewrite_options options;
+  EXPECT_OK(llmdit_rewrite_options_init(&options));
+  options.system_prompt = "Answer.";
+  options.enable_thinking = false;
+  options.max_new_tokens = 2;
+  EXPECT_OK(llmdit_pipeline_text_encoder(&encoder, pipeline));
+  EXPECT_OK(llmdit_chat_from_text_encoder(&chat, encoder));
+  EXPECT_OK(llmdit_chat_ask(&answer, chat, prompt[0], LLMDIT_NUL_TERMINATED, &options));
+  EXPECT_OK(llmdit_pipeline_encode(&encoding, pipeline, &prompts, NULL));
+  EXPECT_OK(llmdit_encoding_embeddings(&rows, encoding, 0));
+  EXPECT_OK(llmdit_blend(&blended, &warnings, rows, rows, NULL));
+  const llmdit_tensor *list[] = {rows};
+  EXPECT_OK(llmdit_statistics_compute(&statistics, list, 1, "demo", NULL));
+  llmdit_answer_free(answer);
+  EXPECT_ERROR(llmdit_chat_ask(&answer, (llmdit_chat *)rows, "x", 1, NULL), LLMDIT_INVALID_ARGUMENT, "another kind");
+  EXPECT(answer == NULL);
+  llmdit_statistics_free(statistics);
+  llmdit_tensor_free(blended);
+  llmdit_tensor_free(rows);
+  llmdit_text_free(warnings);
+  llmdit_encoding_free(encoding);
+  llmdit_chat_free(chat);
+  llmdit_text_encoder_free(encoder);
+}
+
 int main(int argc, char **argv) {
   const int cycles = argc > 1 ? atoi(argv[1]) : 40, warm_up = 10;
   llmdit_pipeline *pipeline = NULL, *other = NULL;
@@ -58,6 +94,7 @@ int main(int argc, char **argv) {
     if (i == warm_up) before = bytes_in_use();
     if (i % (cycles / 4 + 1) == 0) printf("%5d cycles: %ld KB resident, %zu bytes in use\n", i, resident_kilobytes(), bytes_in_use());
     generate(pipeline, (uint64_t)i);
+    write_and_mix(pipeline);
     if (i % 5 == 0) {
       EXPECT_OK(llmdit_pipeline_load(&other, NULL, NULL));
       llmdit_pipeline_free(other);

@@ -20,9 +20,30 @@ static llmdit_image *draw(uint64_t seed) {
   return image;
 }
 
+/* What the language model writes, which the caller frees. */
+static llmdit_generated_text *write_text(llmdit_generated_text_info *info) {
+  llmdit_text_encoder *encoder = NULL;
+  llmdit_generated_text *text = NULL;
+  llmdit_text_options options;
+  EXPECT_OK(llmdit_text_options_init(&options));
+  options.max_new_tokens = 4;
+  options.temperature = 0;
+  EXPECT_OK(llmdit_pipeline_text_encoder(&encoder, pipeline));
+  EXPECT_OK(llmdit_text_encoder_generate(&text, encoder, "a blue square", LLMDIT_NUL_TERMINATED, &options));
+  llmdit_text_encoder_free(encoder);
+  EXPECT_OK(llmdit_generated_text_describe(info, text));
+  return text;
+}
+
+static llmdit_generated_text_info expected_text = {.struct_size = sizeof(expected_text)};
+
 static void *draw_all(void *payload) {
   llmdit_image **images = payload;
   for (uint64_t i = 0; i < pictures_each; ++i) images[i] = draw(i);
+  llmdit_generated_text_info info = {.struct_size = sizeof(info)};
+  llmdit_generated_text *text = write_text(&info);
+  EXPECT(strcmp(info.text, expected_text.text) == 0);
+  llmdit_generated_text_free(text);
   /* Errors of threads do not mix. */
   llmdit_image *none = NULL;
   EXPECT_ERROR(llmdit_image_read(&none, "/no/such.png"), LLMDIT_NOT_FOUND, "/no/such.png");
@@ -33,6 +54,8 @@ int main(void) {
   EXPECT_OK(llmdit_pipeline_load(&pipeline, NULL, NULL));
   llmdit_image *expected[pictures_each];
   for (uint64_t i = 0; i < pictures_each; ++i) expected[i] = draw(i);
+
+  llmdit_generated_text *text = write_text(&expected_text);
 
   pthread_t threads[thread_count];
   static llmdit_image *images[thread_count][pictures_each];
@@ -45,6 +68,7 @@ int main(void) {
     }
   }
   for (int i = 0; i < pictures_each; ++i) llmdit_image_free(expected[i]);
+  llmdit_generated_text_free(text);
   llmdit_pipeline_free(pipeline);
   return 0;
 }
