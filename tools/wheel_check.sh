@@ -20,7 +20,7 @@ say() { printf '[wheel-check] %s (%d s)\n' "$*" "$SECONDS"; }
   { tail -30 "$work/sdist.log"; exit 1; }
 say "source distribution: $(du -h "$out"/*.tar.gz | cut -f1)"
 "$work/tools/bin/pip" wheel --no-deps -w "$out" "$out"/*.tar.gz >"$work/wheel.log" 2>&1 || { tail -40 "$work/wheel.log"; exit 1; }
-say "wheel: $(du -h "$out"/*.whl | cut -f1), $(unzip -l "$out"/*.whl | tail -1 | awk '{print $2}') files"
+say "wheel: $(du -h "$out"/*.whl | cut -f1), $("$python" -m zipfile -l "$out"/*.whl | tail -n +2 | wc -l) files"
 
 "$python" -m venv "$work/empty"
 "$work/empty/bin/pip" install -q "$out"/*.whl
