@@ -195,3 +195,15 @@ def test_another_torch_is_refused_by_name():
         f"ImportError: llmdit was built for torch {wanted}, and this is torch 2.1.0+cpu: pip install torch=={wanted}"
         in done.stderr
     )
+
+
+def test_command_of_a_wheel_starts_without_importing_the_package(prefix: Path, tmp_path: Path):
+    shutil.copytree(prefix, tmp_path / "llmdit", symlinks=True)
+    (tmp_path / "llmdit/__init__.py").write_text("raise SystemExit('imported')\n")
+    launcher = [sys.executable, ROOT / "python/command/llmdit"]
+    assert run([*launcher, "--version"], tmp_path, PYTHONPATH=str(tmp_path)).startswith("llmdit ")
+    (tmp_path / "llmdit/bin/llmdit").unlink()
+    done = subprocess.run(
+        [*launcher, "--version"], env={**CLEAN, "PYTHONPATH": str(tmp_path)}, capture_output=True, text=True
+    )
+    assert done.returncode == 1 and "expected the command in the package llmdit" in done.stderr
