@@ -1,4 +1,4 @@
-"""What `llmdit completion` writes: completion as the shells do it, a manual that man reads, every flag in all of them."""
+"""What `llmdit completion` writes: completion as the shells do it, a manual that man reads, every flag in all of it."""
 
 import os
 import pty
