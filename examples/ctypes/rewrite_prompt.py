@@ -1,7 +1,7 @@
 """A prompt that the text encoder's own language model writes, shown while it is written, through the C interface alone.
-From the root of the repository, after `make demo`; the demo model, which is a toy, writes little sense:
+From the root of the repository, after `make demo`, whose model knows nothing but shapes:
 
-python3 examples/ctypes/rewrite_prompt.py "a cat" [model]
+python3 examples/ctypes/rewrite_prompt.py "yellow heart, bottom left, pink bg" [model]
 """
 
 import ctypes
@@ -53,7 +53,9 @@ model = sys.argv[2].encode() if len(sys.argv) > 2 else None
 options, answer = RewriteOptions(), AnswerInfo(ctypes.sizeof(AnswerInfo))
 encoder, chat, written = c_void_p(), c_void_p(), c_void_p()
 must(lib.llmdit_rewrite_options_init_sized(byref(options), c_size_t(ctypes.sizeof(options))))
-options.system_prompt = b"Describe the picture that the user has in mind in one sentence."
+options.system_prompt = b"Rewrite the prompt as one full sentence."
+temperature = ctypes.c_double(0)  # the likeliest words
+options.temperature = ctypes.addressof(temperature)
 options.enable_thinking, options.max_new_tokens, options.on_token = False, 64, show
 must(lib.llmdit_text_encoder_load(byref(encoder), model, None))
 must(lib.llmdit_chat_from_text_encoder(byref(chat), encoder))
