@@ -160,6 +160,7 @@ static void test_servers(void) {
   /* A server of chats that nobody runs. */
   llmdit_chat *chat = NULL;
   llmdit_answer *answer = NULL;
+  remote.api_url = "http://127.0.0.1:1";
   remote.encoder_api = "sglang";
   EXPECT_ERROR(llmdit_chat_connect(&chat, &remote), LLMDIT_INVALID_ARGUMENT, "encoder_api");
   EXPECT_OK(llmdit_remote_options_init(&remote));
