@@ -2,6 +2,8 @@
 # lie, so that the prefix can be moved.
 include(CMakePackageConfigHelpers)
 
+install(FILES LICENSE NOTICE DESTINATION "${CMAKE_INSTALL_DOCDIR}" COMPONENT library)
+
 set(package_folder "${CMAKE_INSTALL_LIBDIR}/cmake/llmdit")
 set(pkgconfig_folder "${CMAKE_INSTALL_LIBDIR}/pkgconfig")
 string(REGEX MATCH "^[0-9]+[.][0-9]+[.][0-9]+" LLMDIT_TORCH_VERSION "${TORCH_VERSION}")
