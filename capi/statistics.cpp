@@ -99,14 +99,15 @@ llmdit_status llmdit_statistics_std(llmdit_tensor** std, const llmdit_statistics
 
 void llmdit_statistics_free(llmdit_statistics* statistics) { free_handle(statistics); }
 
-llmdit_texts llmdit_statistics_prompts(void) {
-  return guarded_value<llmdit_texts>({}, [] {
-    static const auto* const prompts = [] {
+llmdit_status llmdit_statistics_prompts(llmdit_texts* prompts) {
+  return guarded([&] {
+    llmdit_texts& place = output(prompts, "statistics_prompts");
+    static const auto* const kept = [] {
       auto* list = new std::vector<const char*>;
       for (const std::string& prompt : statistics_prompts()) list->push_back(prompt.c_str());
       return list;
     }();
-    return llmdit_texts{prompts->data(), prompts->size()};
+    place = {kept->data(), kept->size()};
   });
 }
 

@@ -38,7 +38,7 @@ LLMDIT_CHECKED llmdit_status llmdit_chat_rewrite(llmdit_answer **answer, const l
                                                  const llmdit_rewrite_options *options);
 LLMDIT_API void llmdit_chat_free(llmdit_chat *chat);
 
-/** Takes the thinking from a text that a model wrote: a &lt;think&gt; block or, unless `only_tags`, what reads like one. */
+/** Takes the thinking from a text that a model wrote: a `<think>` block or, unless `only_tags`, what reads like one. */
 LLMDIT_CHECKED llmdit_status llmdit_parse_answer(llmdit_answer **answer, const char *text, size_t text_length, bool only_tags);
 
 /** An answer and how it came about; its pointers live as long as the handle. */

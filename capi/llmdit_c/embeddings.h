@@ -129,7 +129,7 @@ LLMDIT_CHECKED llmdit_status llmdit_statistics_mean(llmdit_tensor **mean, const 
 LLMDIT_CHECKED llmdit_status llmdit_statistics_std(llmdit_tensor **std, const llmdit_statistics *statistics);
 LLMDIT_API void llmdit_statistics_free(llmdit_statistics *statistics);
 /** Two dozen prompts of many kinds to compute statistics from; the list is never freed. */
-LLMDIT_API llmdit_texts llmdit_statistics_prompts(void);
+LLMDIT_CHECKED llmdit_status llmdit_statistics_prompts(llmdit_texts *prompts);
 
 /** embeddings * target_std / their deviation; NULL for `target_std`: that of Qwen3-4B's text. `warnings` may be NULL. */
 LLMDIT_CHECKED llmdit_status llmdit_scale_embeddings(llmdit_tensor **scaled, llmdit_text **warnings, const llmdit_tensor *embeddings,

@@ -69,7 +69,7 @@ LLMDIT_CHECKED llmdit_status llmdit_text_encoder_generate(llmdit_generated_text 
 /** A text and how it came about; its pointers live as long as the handle. */
 typedef struct llmdit_generated_text_info {
   uint32_t struct_size;
-  const char *text; /**< without special tokens; &lt;think&gt; is none */
+  const char *text; /**< without special tokens; `<think>` is none */
   size_t text_length;
   const int64_t *token_ids; /**< what was written, without the token that ended it */
   size_t token_count;

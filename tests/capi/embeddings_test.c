@@ -174,7 +174,9 @@ static void test_statistics(const char *folder) {
   EXPECT_ERROR(llmdit_statistics_load(&again, "/no/such.npz"), LLMDIT_NOT_FOUND, "/no/such.npz");
   EXPECT_ERROR(llmdit_statistics_save(statistics, "statistics.xyz"), LLMDIT_INVALID_ARGUMENT, "xyz");
   EXPECT_ERROR(llmdit_statistics_compute(&again, list, 0, NULL, NULL), LLMDIT_INVALID_ARGUMENT, "");
-  const llmdit_texts prompts = llmdit_statistics_prompts();
+  llmdit_texts prompts = {NULL, 0};
+  EXPECT_OK(llmdit_statistics_prompts(&prompts));
+  EXPECT_ERROR(llmdit_statistics_prompts(NULL), LLMDIT_INVALID_ARGUMENT, "NULL");
   EXPECT(prompts.count > 20 && strlen(prompts.values[0]) > 0);
 
   llmdit_text *warnings = NULL;
