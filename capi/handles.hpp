@@ -108,6 +108,11 @@ struct llmdit_answer {
   llmdit::RewrittenPrompt value;
 };
 
+struct llmdit_memory_plan {
+  static constexpr const char* kind = "llmdit_memory_plan";
+  llmdit::MemoryPlan value;
+};
+
 struct llmdit_statistics {
   static constexpr const char* kind = "llmdit_statistics";
   llmdit::ReferenceStatistics value;

@@ -27,6 +27,7 @@
 #include "llmdit_c/model.h"
 #include "llmdit_c/options.h"
 #include "llmdit_c/pipeline.h"
+#include "llmdit_c/plan.h"
 #include "llmdit_c/text.h"
 #include "llmdit_c/values.h"
 #include "llmdit_c/vl.h"

@@ -228,6 +228,42 @@ static void test_model_files(const char *folder) {
   EXPECT(strlen(llmdit_torch_version()) > 0);
 }
 
+static void test_plans(void) {
+  const char *prompt[] = {"a red circle", "a blue star"};
+  const llmdit_texts prompts = {prompt, 2};
+  llmdit_generate_options options;
+  EXPECT_OK(llmdit_generate_options_init(&options));
+  const int64_t width = 256;
+  options.width = &width;
+  llmdit_memory_plan *plan = NULL;
+  EXPECT_OK(llmdit_plan_memory(&plan, NULL, NULL, &options, &prompts, false));
+  llmdit_memory_plan_info info = {.struct_size = sizeof(info)};
+  EXPECT_OK(llmdit_memory_plan_describe(&info, plan));
+  EXPECT(info.fits && info.width == 256 && info.batch == 2 && info.component_count >= 3 && info.stage_count == 3);
+  EXPECT(info.peak_bytes > 0 && info.available_bytes >= info.peak_bytes);
+  llmdit_component_plan_info component = {.struct_size = sizeof(component)};
+  EXPECT_OK(llmdit_memory_plan_component(&component, plan, 0));
+  EXPECT(strcmp(component.device, "cpu") == 0 && component.file_bytes > 0 && component.parameters > 0);
+  llmdit_stage_plan_info stage = {.struct_size = sizeof(stage)};
+  EXPECT_OK(llmdit_memory_plan_stage(&stage, plan, 1));
+  EXPECT(strcmp(stage.name, "denoise") == 0 && stage.flops > 0 && stage.seconds == -1);
+  EXPECT_ERROR(llmdit_memory_plan_component(&component, plan, 99), LLMDIT_INVALID_ARGUMENT, "below");
+  EXPECT_ERROR(llmdit_memory_plan_stage(&stage, plan, 3), LLMDIT_INVALID_ARGUMENT, "below 3");
+  EXPECT(llmdit_memory_plan_warning(plan, 1000) == NULL);
+  llmdit_memory_plan_free(plan);
+  EXPECT_ERROR(llmdit_plan_memory(&plan, "/no/such", NULL, NULL, NULL, false), LLMDIT_NOT_FOUND, "/no/such");
+  EXPECT(plan == NULL);
+  llmdit_text *names = NULL;
+  EXPECT_OK(llmdit_attention_backends(&names, "cpu"));
+  EXPECT(strncmp(llmdit_text_data(names), "sdpa", 4) == 0);
+  llmdit_text_free(names);
+  EXPECT_ERROR(llmdit_attention_backends(&names, NULL), LLMDIT_INVALID_ARGUMENT, "NULL");
+  EXPECT_REFUSED(llmdit_memory_plan, llmdit_memory_plan_describe(&info, handle));
+  EXPECT_REFUSED(llmdit_memory_plan, llmdit_memory_plan_component(&component, handle, 0));
+  EXPECT_REFUSED(llmdit_memory_plan, llmdit_memory_plan_stage(&stage, handle, 0));
+  EXPECT_NOTHING(llmdit_memory_plan, llmdit_memory_plan_warning_count(handle));
+}
+
 static void test_results(const char *folder, const char *lora) {
   char scaled[2048], path[2048];
   snprintf(scaled, sizeof(scaled), "%s:0.5", lora);
@@ -324,6 +360,7 @@ int main(int argc, char **argv) {
   test_vl();
   test_servers();
   test_model_files(argv[1]);
+  test_plans();
   test_results(argv[1], argv[2]);
   llmdit_pipeline_free(pipeline);
   return 0;
