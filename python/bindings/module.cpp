@@ -12,6 +12,7 @@ PYBIND11_MODULE(_llmdit, m) {
   bind_device(m);
   bind_options(m);
   bind_load_options(m);
+  bind_attention(m);
   bind_image(m);
   bind_inspect(m);
   bind_convert(m);
@@ -35,6 +36,7 @@ PYBIND11_MODULE(_llmdit, m) {
   bind_autoencoder_kl(m);
   bind_lora(m);
   bind_generate_options(m);
+  bind_memory_plan(m);
   bind_config(m);
   bind_z_image_pipeline(m);
   bind_chat_backend(m);

@@ -2,7 +2,7 @@
 
 import copy
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -104,6 +104,25 @@ class GenerateResult:
         return f"<llmdit.GenerateResult {kind}{size}, seeds={self.seeds}, {self.timings.total:.2f} s{warnings}>"
 
 
+def _by_component(options: dict[str, Any]) -> dict[str, Any]:
+    """quantization={"transformer": "int8", ...} as the options of the components."""
+    kinds = options.get("quantization")
+    if not isinstance(kinds, Mapping):
+        return options
+    names = {
+        "text_encoder": "text_encoder_quantization",
+        "transformer": "dit_quantization",
+        "dit": "dit_quantization",
+        "vl": "vl_quantization",
+    }
+    options = {name: value for name, value in options.items() if name != "quantization"}
+    for part, kind in kinds.items():
+        if part not in names:
+            raise ValueError(f"quantization: expected text_encoder, transformer or vl, got {part!r}")
+        options[names[part]] = kind
+    return options
+
+
 class ZImagePipeline:
     """Z-Image from prompt to picture. One pipeline serves many threads.
 
@@ -132,12 +151,14 @@ class ZImagePipeline:
         a hub id in the local cache; the `_path` options put other files in the place of single parts, or name them all.
 
         Weights are mapped, not read; dtype and device may be torch's own objects. tiled_vae: the autoencoder works tile
-        by tile in every call that does not say otherwise with vae_tiling. text_encoder: another encoder in the place of
+        by tile in every call that does not say otherwise with vae_tiling. quantization: one kind for all, or a dict by
+        component: {"text_encoder": "int8", "transformer": "int4"}. text_encoder: another encoder in the place of
         the model's own, which need not be there then; "none" loads none, for pictures from prompt_embeds.
         """
         if isinstance(text_encoder, str) and text_encoder != "none":
             raise ValueError(f"text_encoder is an encoder or 'none', not {text_encoder!r}; a path is text_encoder_path")
         encoder = None if isinstance(text_encoder, str) else text_encoder
+        options = _by_component(options)
         native = _llmdit.ZImagePipeline.from_pretrained(
             path, own_encoder=text_encoder is None, text_encoder=encoder, **options
         )
