@@ -21,7 +21,7 @@ namespace llmdit {
 namespace {
 
 // Program and libraries grow by this when the first products run: code of kernels, buffers of threads. Measured.
-constexpr uint64_t working_bytes = 70'000'000;
+constexpr uint64_t working_bytes = 30'000'000;
 // What the system reads around a row of the table of embeddings.
 constexpr uint64_t bytes_around_row = 64 << 10;
 
