@@ -31,7 +31,7 @@ except ImportError as error:
         f"a library that it needs is missing ({error})"
     ) from error
 
-from . import vl  # noqa: F401
+from . import _arrays, vl  # noqa: F401  (_arrays first: it wraps what is imported below)
 from ._llmdit import (
     MAX_TEXT_SEQ_LEN,
     SEQ_MULTI_OF,
@@ -173,7 +173,9 @@ from ._llmdit import (
     write_image,
     write_png,
 )
-from .pipeline import GenerateResult, ZImagePipeline
+from .generate_result import GenerateResult
+from .pipeline import ZImagePipeline
+from .qwen3_formatter import Qwen3Formatter
 from .tiled_vae import TiledVAEDecoder
 
 # The usual names of the local and the remote encoder.
@@ -241,6 +243,7 @@ __all__ = [
     "PictureSettings",
     "PromptRewriter",
     "Qwen3Config",
+    "Qwen3Formatter",
     "RemoteChatBackend",
     "RemoteError",
     "RemoteTextEncoder",

@@ -693,6 +693,24 @@ def format_prompt(
     templates_dir: _Path | None = ...,
     prompt_template: Template | None = ...,
 ) -> str: ...
+
+class Qwen3Formatter:
+    def format(self, conversation: Conversation) -> str: ...
+    def format_prompt(
+        self,
+        prompt: str,
+        *,
+        system_prompt: str | None = ...,
+        thinking_content: str | None = ...,
+        assistant_content: str | None = ...,
+        force_think_block: bool | None = ...,
+        strip_quotes: bool | None = ...,
+        clean_whitespace: bool | None = ...,
+        template: _Path | Template | None = ...,
+        templates_dir: _Path | None = ...,
+        prompt_template: Template | None = ...,
+    ) -> str: ...
+
 def resolve_template(options: ChatOptions) -> ChatOptions: ...
 def clean_content(text: str) -> str: ...
 def strip_quotes(text: str) -> str: ...
@@ -927,6 +945,7 @@ class ZImageTextEncoder(TextEncoder):
         cache_folder: _Path | None = ...,
         lora: _Path | Sequence[_Path] | None = ...,
     ) -> ZImageTextEncoder: ...
+    def encode_blended(self, texts: str | Sequence[str], layer_weights: Mapping[int, float]) -> EncodingOutput: ...
     @overload
     def hidden_states(self, input_ids: torch.Tensor | Sequence[int], layer: int) -> torch.Tensor: ...
     @overload
@@ -1534,6 +1553,9 @@ class PictureSettings:
 def read_picture_settings(picture: _Path) -> PictureSettings: ...
 
 class ZImagePipeline:
+    def close(self) -> None: ...
+    def __enter__(self) -> Self: ...
+    def __exit__(self, exc_type: object, exc_value: object, traceback: object) -> None: ...
     @classmethod
     def from_pretrained(
         cls,
@@ -1586,6 +1608,7 @@ class ZImagePipeline:
         *,
         output_type: _OutputType | None = ...,
         options: GenerateOptions | None = ...,
+        progress: bool = ...,
         width: int | None = ...,
         height: int | None = ...,
         num_inference_steps: int | None = ...,
@@ -1647,6 +1670,7 @@ class ZImagePipeline:
         *,
         output_type: _OutputType | None = ...,
         options: GenerateOptions | None = ...,
+        progress: bool = ...,
         width: int | None = ...,
         height: int | None = ...,
         num_inference_steps: int | None = ...,
@@ -1708,6 +1732,7 @@ class ZImagePipeline:
         *,
         output_type: _OutputType | None = ...,
         options: GenerateOptions | None = ...,
+        progress: bool = ...,
         width: int | None = ...,
         height: int | None = ...,
         num_inference_steps: int | None = ...,
