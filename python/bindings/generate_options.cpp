@@ -194,13 +194,14 @@ RunningOptions::RunningOptions(const GenerateOptions& options) : options_(option
 }
 
 bool RunningOptions::after_step(const StepCallback& user, const StepInfo& info) {
+  if (RunningCall::stopping()) return true;
   py::gil_scoped_acquire locked;
   try {
     if (PyErr_CheckSignals() != 0) throw py::error_already_set();
     if (!user) return false;
     const c10::InferenceMode off(false);  // the callback is the caller's code
     StepInfo own = info;
-    own.latents = ordinary_copy(info.latents);
+    own.latents = info.latents.clone();  // writing to it must do no harm
     return user(own);
   } catch (...) {
     raised_ = std::current_exception();
@@ -213,8 +214,7 @@ void bind_generate_options(py::module_& m) {
       .read_only("step", &StepInfo::step, "From 0.")
       .read_only("total", &StepInfo::total, "Number of steps.")
       .read_only("sigma", &StepInfo::sigma, "Noise level of `latents`.")
-      .read_only("latents", &StepInfo::latents,
-                 "[batch, channels, h, w] float32, after the step; not to be written to.");
+      .read_only("latents", &StepInfo::latents, "[batch, channels, h, w] float32, after the step; a copy.");
 
   std::string doc = options_doc<GenerateOptions>();
   for (const auto& [name, field] : runtime_fields()) doc += "\n    " + name + "=None: " + field.help;

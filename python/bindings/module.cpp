@@ -1,4 +1,5 @@
 #include "bindings.hpp"
+#include "running_call.hpp"
 
 PYBIND11_MODULE(_llmdit, m) {
   using namespace llmdit::python;
@@ -50,4 +51,5 @@ PYBIND11_MODULE(_llmdit, m) {
   bind_vl_image(m);
   bind_vl_encoder(m);
   m.attr("__name__") = own_name;
+  stop_calls_at_exit();
 }

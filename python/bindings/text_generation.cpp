@@ -13,6 +13,7 @@ RunningTokens::RunningTokens(py::object function) : function_(std::move(function
 
 TokenCallback RunningTokens::callback() {
   return [this](const TokenInfo& token) {
+    if (RunningCall::stopping()) return true;
     py::gil_scoped_acquire locked;
     try {
       if (PyErr_CheckSignals() != 0) throw py::error_already_set();

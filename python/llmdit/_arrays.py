@@ -40,11 +40,13 @@ def _is_array(value: Any) -> bool:
 
 def _as_tensor(array: Any) -> torch.Tensor:
     try:
-        return torch.from_dlpack(array)
-    except (BufferError, RuntimeError):  # not to be written to, or in an order that tensors do not have
-        import numpy as np
+        if all(stride >= 0 for stride in getattr(array, "strides", ())):  # torch has no others, and ends the process
+            return torch.from_dlpack(array)
+    except BufferError:  # not to be written to
+        pass
+    import numpy as np
 
-        return torch.from_numpy(np.array(array))
+    return torch.from_numpy(np.array(array))
 
 
 def _with_tensors(function: Callable[..., Any]) -> Callable[..., Any]:

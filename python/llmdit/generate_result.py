@@ -11,6 +11,8 @@ from . import _llmdit
 from ._llmdit import GenerateOptions, Timings
 from ._pictures import contact_sheet
 
+_llmdit.GenerateResult.__module__ = _llmdit.__name__  # where pickle finds it; the package's own is the one below
+
 if TYPE_CHECKING:
     import numpy as np
     import PIL.Image

@@ -7,8 +7,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
-
 from . import _llmdit
 from ._llmdit import (
     AutoencoderKL,
@@ -44,9 +42,6 @@ _TEMPLATE = ("template", "templates_dir", "prompt_template")
 _LAYERS = ("hidden_layer", "layer_weights")  # layer_spans are those of the prompt's own tokens
 
 
-_first_process: int | None = None  # the one that loaded a pipeline first
-
-
 def _by_component(options: dict[str, Any]) -> dict[str, Any]:
     """quantization={"transformer": "int8", ...} as the options of the components."""
     kinds = options.get("quantization")
@@ -80,8 +75,6 @@ class ZImagePipeline:
     __slots__ = ("_open", "_tiled_vae")
 
     def __init__(self, native: _llmdit.ZImagePipeline, tiled_vae: bool = False) -> None:
-        global _first_process
-        _first_process = _first_process or os.getpid()
         self._open: _llmdit.ZImagePipeline | None = native
         self._tiled_vae = tiled_vae
 
@@ -89,12 +82,6 @@ class ZImagePipeline:
     def _native(self) -> _llmdit.ZImagePipeline:
         if self._open is None:
             raise _llmdit.InvalidArgument("[ZImagePipeline] the pipeline is closed; load it again")
-        if os.getpid() != _first_process and torch.get_num_threads() > 1:
-            # It would wait for ever for threads that only the parent has.
-            raise _llmdit.Error(
-                "[ZImagePipeline] this process was forked from one that works with torch, whose threads are not here; "
-                "call torch.set_num_threads(1) in it first, or start it by spawn"
-            )
         return self._open
 
     def close(self) -> None:

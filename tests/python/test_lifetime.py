@@ -1,24 +1,17 @@
-"""How long a pipeline lives: reuse, closing, threads and processes, and calls that are seen from outside."""
+"""How long a pipeline lives: reuse, closing, and calls that are seen from outside."""
 
-import multiprocessing
 import subprocess
 import sys
 import threading
 import time
 import weakref
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 
 import llmdit
 import pytest
 import torch
 
 QUICK = {"num_inference_steps": 2, "width": 32, "height": 32}
-
-
-def draw(path, seed):
-    """In a process of its own."""
-    pipe = llmdit.ZImagePipeline.from_pretrained(path)
-    return pipe("a cat", seed=seed, **QUICK).latents.numpy()
 
 
 def test_a_second_call_of_another_size(pipe):
@@ -93,41 +86,6 @@ def test_a_pipeline_is_let_go_with_its_last_name(folders):
     del pipe
     assert native is None or native() is None
     assert len(result) == 1
-
-
-@pytest.mark.parametrize("method", ["spawn", "forkserver"])
-def test_worker_processes(method, folders, pipe):
-    context = multiprocessing.get_context(method)
-    with ProcessPoolExecutor(1, mp_context=context) as pool:
-        got = pool.submit(draw, folders("base"), 3).result(timeout=120)
-    assert torch.equal(torch.from_numpy(got), pipe("a cat", seed=3, **QUICK).latents)
-
-
-FORKED = """
-import os, sys, torch, llmdit
-torch.set_num_threads(2)
-pipe = llmdit.ZImagePipeline.from_pretrained(sys.argv[1])
-options = dict(seed=3, num_inference_steps=2, width=64, height=64)
-want = pipe("a cat", **options).latents
-child = os.fork()
-if child == 0:
-    try:
-        pipe("a cat", **options)
-        os._exit(2)
-    except llmdit.Error as error:
-        if "set_num_threads(1)" not in str(error):
-            os._exit(3)
-    torch.set_num_threads(1)
-    got = pipe("a cat", **options).latents
-    os._exit(0 if torch.allclose(got, want, atol=1e-4) else 4)
-sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
-"""
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="forks")
-def test_a_forked_process_is_told_the_rule_and_works_by_it(folders):
-    done = subprocess.run([sys.executable, "-c", FORKED, folders("base")], capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr
 
 
 def test_the_interpreter_is_free_during_every_long_call(folders, pipe):
