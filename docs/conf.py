@@ -32,8 +32,8 @@ breathe_projects = {"cpp": str(BUILD / "doxygen/cpp/xml"), "c": str(BUILD / "dox
 breathe_default_project = "cpp"
 breathe_default_members = ("members", "undoc-members")
 breathe_domain_by_extension = {"h": "c", "hpp": "cpp"}
-# Breathe opens the namespace anew for every header, and tells typedefs of structs twice.
-suppress_warnings = ["duplicate_declaration.c", "duplicate_declaration.cpp"]
+# Breathe opens the namespace anew for every header and tells typedefs of structs twice; `bytes` is Python's.
+suppress_warnings = ["duplicate_declaration.c", "duplicate_declaration.cpp", "ref.python"]
 
 _DOXYGEN = """
 QUIET = YES
@@ -50,21 +50,23 @@ EXPAND_ONLY_PREDEF = YES
 PREDEFINED = LLMDIT_EXPORT= LLMDIT_API= LLMDIT_CHECKED=
 EXCLUDE_SYMBOLS = detail std c10 at
 """
-# C99 headers have plain comments: those that stand before or behind a declaration are its documentation.
-_C_FILTER = r"""sed -e 's#^\( *\)/\* ----.*##' -e 's#^\( *\)/\* #\1/** #' -e 's#\([;,]\|[0-9]\) */\* #\1 /**< #'"""
 _CPP_FILTER = r"sed -e 's#\([^`]\)\(</*think>\)#\1\\\2#g'"  # no tags of HTML
 _INPUTS = {
     "cpp": f'INPUT = {ROOT}/include/llmdit\nFILE_PATTERNS = *.hpp\nINPUT_FILTER = "{_CPP_FILTER}"\n',
-    "c": f'INPUT = {ROOT}/capi/llmdit.h\nOPTIMIZE_OUTPUT_FOR_C = YES\nINPUT_FILTER = "{_C_FILTER}"\n',
+    "c": f"INPUT = {ROOT}/capi/llmdit.h {ROOT}/capi/llmdit_c\nFILE_PATTERNS = *.h\nOPTIMIZE_OUTPUT_FOR_C = YES\n",
 }
 
 
 def run_doxygen(_app: object) -> None:
     """Reads the headers into XML, from which Breathe takes the references."""
-    headers = {path.name for path in (ROOT / "include/llmdit").glob("*.hpp")} - {"llmdit.hpp", "export.hpp"}
-    told = set(re.findall(r"doxygenfile:: (\w+\.hpp)", (ROOT / "docs/reference/cpp.rst").read_text()))
-    if headers != told:
-        raise RuntimeError(f"docs/reference/cpp.rst does not list each header once: {sorted(headers ^ told)}")
+    for page, folder, apart in (
+        ("cpp.rst", "include/llmdit", {"llmdit.hpp", "export.hpp"}),
+        ("c.rst", "capi/llmdit_c", set()),
+    ):
+        headers = {path.name for path in (ROOT / folder).iterdir()} - apart
+        told = re.findall(r"doxygenfile:: (\S+)", (ROOT / "docs/reference" / page).read_text())
+        if sorted(headers) != sorted(told):
+            raise RuntimeError(f"docs/reference/{page} does not list each header of {folder} once")
     for name, inputs in _INPUTS.items():
         folder = BUILD / "doxygen" / name
         folder.mkdir(parents=True, exist_ok=True)
@@ -74,7 +76,9 @@ def run_doxygen(_app: object) -> None:
 
 def link_sources(_app: object, _name: str, source: list[str]) -> None:
     """Files and folders outside of docs/ are named, not linked: the site does not hold them."""
-    source[0] = re.sub(r"(?<!!)\[([^\]]+)\]\(\.\./[^)]*\)", r"`\1`", source[0]).replace("``", "`")
+    source[0] = re.sub(
+        r"(?<!!)\[([^\]]+)\]\(\.\./[^)]*\)", lambda link: link[1] if "`" in link[1] else f"`{link[1]}`", source[0]
+    )
 
 
 def setup(app: object) -> None:

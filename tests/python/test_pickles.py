@@ -93,7 +93,9 @@ def test_results(pipe, output_type):
     result = pipe("a cat", seed=1, output_type=output_type, on_step=lambda info: None, **QUICK)
     for other in (pickle.loads(pickle.dumps(result)), copy.deepcopy(result)):
         assert repr(other) == repr(result) and other.seeds == [1] and torch.equal(other.latents, result.latents)
-        assert same(other.timings.steps, result.timings.steps) and other.parameters() == result.parameters()
+        assert same(other.timings.steps, result.timings.steps)
+        if output_type != "latent":
+            assert other.parameters() == result.parameters()
         if output_type in ("np", "pt"):
             assert np.array_equal(other.images, result.images)
 
