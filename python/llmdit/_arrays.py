@@ -10,10 +10,11 @@ from . import _llmdit
 
 # What takes tensors: functions of the module, and methods by class.
 _FUNCTIONS = (
-    "apply_guidance apply_steering blend blend_adain blend_adain_per_dim blend_attention_weighted blend_embeddings "
-    "blend_interpolate blend_per_token blend_style_only blend_with_style_delta compare_embeddings compress_embeddings "
-    "compute_blend_stats compute_style_delta euler_step layer_statistics mask_outlier_dimensions normalize_hybrid "
-    "normalize_per_dimension sampling_probabilities scale_embeddings scale_noise steering_vector"
+    "apply_guidance apply_steering attention_forward blend blend_adain blend_adain_per_dim "
+    "blend_attention_weighted blend_embeddings blend_interpolate blend_per_token blend_style_only "
+    "blend_with_style_delta compare_embeddings compress_embeddings compute_blend_stats compute_style_delta "
+    "euler_step layer_statistics mask_outlier_dimensions normalize_hybrid normalize_per_dimension "
+    "sampling_probabilities scale_embeddings scale_noise steering_vector"
 ).split()
 _METHODS = {
     "AutoencoderKL": ("decode", "encode", "preview", "scale", "unscale"),

@@ -46,7 +46,7 @@ def servers(demo_pipe: llmdit.ZImagePipeline) -> Iterator[dict[str, str]]:
 def folder(tmp_path: Path) -> Path:
     """What the pages speak of."""
     demo = command.DEMO_MODEL
-    for name in ("Z-Image-Turbo", "model"):
+    for name in ("Z-Image-Turbo", "model", "FOLDER"):
         (tmp_path / name).symlink_to(demo)
     (tmp_path / "z_image_turbo_fp8.safetensors").symlink_to(demo / "transformer/diffusion_pytorch_model.safetensors")
     (tmp_path / "qwen_3_4b.safetensors").symlink_to(demo / "text_encoder/model.safetensors")
