@@ -1,5 +1,5 @@
 # The two commands of the README. Each does all set-up, and is quick when nothing changed.
-.PHONY: demo test fuzz asan tsan leaks overhead wheel-check setup build format lint clean
+.PHONY: demo test docs fuzz asan tsan leaks overhead wheel-check setup build format lint clean
 
 BUILD := build
 PYTHON := .venv/bin/python
@@ -17,6 +17,11 @@ demo: build
 test: build
 	ctest --test-dir $(BUILD) --output-on-failure --no-tests=error -j 2
 	$(PYTHON) -m pytest tests/python -n auto --maxprocesses 8 --dist loadfile
+
+# The site, into build/docs/html; a warning is an error.
+docs: build
+	tools/setup.sh docs
+	$(PYTHON) -m sphinx -W --keep-going -q -b html docs $(BUILD)/docs/html
 
 # Malformed files against every reader; longer by hand: make fuzz FUZZ_SECONDS=3600
 FUZZ_SECONDS ?= 60
@@ -67,11 +72,11 @@ build: setup
 
 format:
 	.venv/bin/clang-format -i $$(git ls-files '*.cpp' '*.hpp')
-	$(PYTHON) -m ruff format python tests tools
+	$(PYTHON) -m ruff format python tests tools docs/*.py
 
 lint:
 	.venv/bin/clang-format --dry-run -Werror $$(git ls-files '*.cpp' '*.hpp')
-	$(PYTHON) -m ruff check python tests tools
+	$(PYTHON) -m ruff check python tests tools docs/*.py
 
 clean:
 	rm -rf $(BUILD) out

@@ -50,6 +50,13 @@ std::span<const Link> Struct<LoadOptions>::links() {
       LLMDIT_LINK(type, cache_megabytes),
       LLMDIT_LINK(type, cache_folder),
       LLMDIT_LINK(type, lora),
+      LLMDIT_LINK(type, text_encoder_quantization),
+      LLMDIT_LINK(type, dit_quantization),
+      LLMDIT_LINK(type, vl_quantization),
+      LLMDIT_LINK(type, cpu_offload),
+      LLMDIT_LINK(type, max_memory),
+      LLMDIT_LINK(type, attention_backend),
+      LLMDIT_LINK(type, compile),
   };
   return links;
 }

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Prepares a Debian/Ubuntu machine for building llmdit: system packages (as root), then .venv with torch and the tests' packages.
-# With the argument "fuzz": what the fuzz targets need besides. Quick when nothing is missing. Without root or apt it changes nothing and lists what to install.
+# With the argument "fuzz" or "docs": what the fuzz targets or the documentation need besides. Quick when nothing is missing. Without root or apt it changes nothing and lists what to install.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -8,7 +8,10 @@ packages=(build-essential cmake ninja-build ccache mold python3-dev python3-venv
           libsentencepiece-dev libcli11-dev libstb-dev zlib1g-dev libpng-dev libjpeg-dev libwebp-dev libyaml-cpp-dev libtomlplusplus-dev libcpp-httplib-dev
           libssl-dev pkg-config libcatch2-dev zsh fish)
 
-[ "${1:-}" != fuzz ] || packages=(clang-19 libclang-rt-19-dev)
+case "${1:-}" in
+  fuzz) packages=(clang-19 libclang-rt-19-dev) ;;
+  docs) packages=(doxygen) ;;
+esac
 
 say() { printf '[setup] %s\n' "$*" >&2; }
 installed() {
@@ -53,6 +56,14 @@ system_packages() {
   apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 }
 
+documentation_packages() {
+  local stamp=.venv/.requirements-docs
+  if [ -f "$stamp" ] && cmp -s docs/requirements.txt "$stamp"; then return 0; fi
+  say "adding what the documentation is built with to .venv"
+  .venv/bin/python -m pip install -q --disable-pip-version-check -r docs/requirements.txt
+  cp docs/requirements.txt "$stamp"
+}
+
 python_environment() {
   local stamp=.venv/.requirements
   if [ -f "$stamp" ] && cmp -s requirements-dev.txt "$stamp"; then return 0; fi
@@ -66,3 +77,4 @@ python_environment() {
 
 system_packages
 python_environment
+[ "${1:-}" != docs ] || documentation_packages

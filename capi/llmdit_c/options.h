@@ -31,6 +31,13 @@ typedef struct llmdit_load_options {
   int64_t cache_megabytes;
   const char *cache_folder;
   llmdit_texts lora;
+  const char *text_encoder_quantization; /**< like quantization, for one component */
+  const char *dit_quantization;
+  const char *vl_quantization;
+  bool cpu_offload;
+  const char *max_memory; /**< such as "8GB" */
+  const char *attention_backend;
+  bool compile;
 } llmdit_load_options;
 
 /** For other languages: `struct_size` is the size of the struct the caller knows. */

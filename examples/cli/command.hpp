@@ -20,6 +20,6 @@ struct Command {
 
 // One file each; main.cpp lists them.
 AddCommand add_generate, add_sweep, add_rewrite, add_encode, add_format, add_templates, add_inspect, add_convert,
-    add_serve_encoder, add_config, add_completion, add_devices, add_doctor;
+    add_serve_encoder, add_config, add_completion, add_devices, add_doctor, add_plan;
 
 }  // namespace llmdit::cli

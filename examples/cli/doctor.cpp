@@ -23,9 +23,11 @@
 #include "llmdit/config.hpp"
 #include "llmdit/demo_model.hpp"
 #include "llmdit/inspect.hpp"
+#include "llmdit/memory_plan.hpp"
 #include "llmdit/model_sources.hpp"
 #include "llmdit/z_image_pipeline.hpp"
 #include "model_choice.hpp"
+#include "plan_report.hpp"
 #include "sizes.hpp"
 #include "version_report.hpp"
 
@@ -118,6 +120,15 @@ std::string model_text(const RuntimeConfig& settings) {
   return fmt::format("{}", fmt::join(parts, " | "));
 }
 
+/// What a picture would take with these settings. Throws where this machine has not got it.
+std::string plan_text(const RuntimeConfig& settings) {
+  const std::filesystem::path path = settings.model.empty() ? demo_model_path() : std::filesystem::path(settings.model);
+  const MemoryPlan plan =
+      plan_memory(path, settings.load, settings.generate, {}, {.encodes_here = settings.encoder.server.url.empty()});
+  if (!plan.fits) throw Error(ErrorCode::out_of_memory, fmt::format("[plan] {}", plan_line(plan)));
+  return plan_line(plan);
+}
+
 /// What a server's text encoder answers. Throws for one that does not, or that answers something else.
 std::string encoder_text(const RuntimeConfig& settings) {
   if (settings.encoder.server.url.empty()) return "the model's own; no server is set";
@@ -171,6 +182,7 @@ class DoctorCommand {
       return settings_text(config, model_.config_file());
     });
     look("model", [this] { return model_text(settings_); });
+    look("plan", [this] { return plan_text(settings_); });
     look("encoder", [this] { return encoder_text(settings_); });
     look("demo", demo_text);
     return json_.given() ? print_document() : print_listing();

@@ -6,7 +6,9 @@
 #include "llmdit/chat.hpp"
 #include "llmdit/model_sources.hpp"
 #include "llmdit/tokenizer.hpp"
+#include "llmdit/memory_plan.hpp"
 #include "option_flags.hpp"
+#include "plan_report.hpp"
 
 namespace llmdit::cli {
 namespace {
@@ -52,6 +54,13 @@ std::vector<Encoded> encoded_runs(const DryRun& plan, const ModelSources& source
   return list;
 }
 
+/// What one of the runs would take.
+MemoryPlan memory_of(const DryRun& plan) {
+  std::vector<std::string> prompts;
+  if (plan.has_prompts && !plan.runs.empty()) prompts.push_back(plan.runs.front().prompt);
+  return plan_memory(plan.model, plan.load, plan.options, prompts, {.encodes_here = plan.encodes_here});
+}
+
 /// What gave each setting its value.
 class Origins {
  public:
@@ -84,6 +93,7 @@ std::string listing(const DryRun& plan) {
   std::string out = fmt::format("model {}\n", sources.model().string());
   for (const Part& part : parts_of(plan, sources))
     out += fmt::format("  {:<13} {}\n", part.name, part.path.empty() ? "built-in" : part.path.string());
+  out += fmt::format("memory: {}\n", plan_line(memory_of(plan)));
   const RuntimeConfig defaults;
   const Origins origins(plan);
   out += "settings that are not built in\n";
@@ -119,6 +129,7 @@ Json document(const DryRun& plan) {
   return {{"dry_run", true},
           {"model", sources.model().string()},
           {"parts", parts},
+          {"memory", plan_document(memory_of(plan))},
           {"runs", runs},
           {"settings", settings_json(plan.options, is_picture_field)},
           {"load", settings_json(plan.load)},

@@ -56,12 +56,14 @@ bool is_encode_field(const OptionField& field) {
 bool is_picture_field(const OptionField& field) { return !writes_to(field, &GenerateOptions::output_type); }
 
 bool is_encoder_load_field(const OptionField& field) {
-  constexpr std::string_view others[] = {"transformer_path", "vae_path", "dit_device", "vae_device", "lora"};
+  constexpr std::string_view others[] = {"transformer_path", "vae_path",    "dit_device", "vae_device",
+                                         "dit_quantization", "cpu_offload", "lora"};
   return std::ranges::find(others, field.name) == std::end(others) && field.section != "vl";
 }
 
 bool is_rewriter_load_field(const OptionField& field) {
-  return is_encoder_load_field(field) || field.name == "vl_model_path" || field.name == "vl_device";
+  return is_encoder_load_field(field) || field.name == "vl_model_path" || field.name == "vl_device" ||
+         field.name == "vl_quantization";
 }
 
 bool is_token_load_field(const OptionField& field) {

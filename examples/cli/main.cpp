@@ -25,6 +25,7 @@ constexpr Command kCommands[] = {
     {"serve-encoder", "Serve the text encoder to other machines over HTTP", add_serve_encoder},
     {"config", "Show the settings in force, check a file of them, or write an example", add_config},
     {"completion", "Write a script that completes the words of this command in a shell", add_completion},
+    {"plan", "Tell the memory and the work that a generation would take", add_plan},
     {"devices", "List the devices that models can run on", add_devices},
     {"doctor", "Check machine, settings and model, draw with the demo model, print what a report needs", add_doctor},
 };

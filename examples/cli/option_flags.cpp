@@ -125,7 +125,9 @@ bool is_fine_point(const OptionField& field) {
                                         "cfg_truncation",      "cache_size",        "cache_megabytes",
                                         "api_layer_ids",       "api_folder",        "api_connect_timeout",
                                         "api_read_timeout",    "api_timeout",       "api_retries"};
-  return (field.section == "vl" && field.name != "vl_alpha") || std::ranges::find(names, field.name) != std::end(names);
+  return (field.section == "vl" && field.name != "vl_alpha") || field.section == "optimization" ||
+         field.name.ends_with("_quantization") || field.name == "attention_backend" ||
+         std::ranges::find(names, field.name) != std::end(names);
 }
 
 }  // namespace

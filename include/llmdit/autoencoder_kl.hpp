@@ -15,6 +15,10 @@
 
 namespace llmdit {
 
+namespace nn {
+class Turns;
+}
+
 /// `config.json` of an AutoencoderKL; names and defaults are those of diffusers.
 struct AutoencoderKLConfig {
   int64_t in_channels = 3;
@@ -98,6 +102,13 @@ class LLMDIT_EXPORT AutoencoderKL {
   const std::vector<std::string>& unused_weights() const;
 
  private:
+  friend class ModelTurns;
+  /// The same, in memory only while it is in use; see nn::Turns. Null: always.
+  static AutoencoderKL load(const std::filesystem::path& path, const LoadOptions& options,
+                            const std::filesystem::path& config_path, std::shared_ptr<nn::Turns> turns);
+  /// Keeps the weights in memory while it lives.
+  std::shared_ptr<const void> hold(std::stop_token stop) const;
+
   struct Impl;
   explicit AutoencoderKL(std::shared_ptr<const Impl> impl);
   std::shared_ptr<const Impl> impl_;

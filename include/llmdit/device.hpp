@@ -35,6 +35,15 @@ struct DeviceInfo {
 /// The devices that models can be placed on, the CPU first.
 LLMDIT_EXPORT std::vector<DeviceInfo> available_devices();
 
+/// How weights of one kind are multiplied on a device.
+struct StorageSupport {
+  std::string kind;     ///< "float32", "bfloat16", "int8", "GGUF blocks", ...
+  std::string product;  ///< "native", "integers", "widened to ..." piece by piece, "converted to ..." at load
+};
+
+/// The storage kinds by how they are multiplied on a device as `available_devices` names it.
+LLMDIT_EXPORT std::vector<StorageSupport> storage_support(std::string_view device);
+
 /// Which compilation of the products on a CPU runs on this machine: "avx512", "avx2" or "baseline". Throws
 /// invalid_argument where LLMDIT_CPU asks for another.
 LLMDIT_EXPORT std::string_view cpu_kernels();

@@ -1,6 +1,7 @@
 #pragma once
 
 // Everything public, in the order of the flow.
+#include "llmdit/attention.hpp"
 #include "llmdit/autoencoder_kl.hpp"
 #include "llmdit/blend.hpp"
 #include "llmdit/chat.hpp"
@@ -24,6 +25,7 @@
 #include "llmdit/layer_weights.hpp"
 #include "llmdit/load_options.hpp"
 #include "llmdit/lora.hpp"
+#include "llmdit/memory_plan.hpp"
 #include "llmdit/normalize.hpp"
 #include "llmdit/options.hpp"
 #include "llmdit/prompt_rewriter.hpp"

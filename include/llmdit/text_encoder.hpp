@@ -23,8 +23,9 @@ namespace llmdit {
 
 class EmbeddingCache;
 namespace nn {
+class Turns;
 class WeightPatch;
-}
+}  // namespace nn
 
 struct EncodeOptions {
   /// Entry of hidden_states: 0 the token embeddings, k after block k, -1 after the final norm.
@@ -134,6 +135,13 @@ class LLMDIT_EXPORT ZImageTextEncoder final : public TextEncoder {
 
  private:
   friend class LoraLoader;
+  friend class ModelTurns;
+  /// The same, in memory only while it is in use; see nn::Turns. Null: always.
+  static ZImageTextEncoder load(const ModelSources& sources, const LoadOptions& options,
+                                std::shared_ptr<nn::Turns> turns);
+  /// Keeps the weights in memory while it lives.
+  std::shared_ptr<const void> hold(std::stop_token stop) const;
+
   using WeightPatches = std::map<std::string, std::shared_ptr<const nn::WeightPatch>>;
 
   /// The same model with changed weights; those without a patch are shared, or as in the file.

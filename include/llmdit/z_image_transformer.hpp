@@ -18,8 +18,9 @@
 namespace llmdit {
 
 namespace nn {
+class Turns;
 class WeightPatch;
-}
+}  // namespace nn
 
 /// Rows of image and caption are padded to a multiple of this; the pads are attended to.
 inline constexpr int64_t seq_multi_of = 32;
@@ -100,6 +101,13 @@ class LLMDIT_EXPORT ZImageTransformer {
 
  private:
   friend class LoraLoader;
+  friend class ModelTurns;
+  /// The same, in memory only while it is in use; see nn::Turns. Null: always.
+  static ZImageTransformer load(const std::filesystem::path& path, const LoadOptions& options,
+                                const std::filesystem::path& config_path, std::shared_ptr<nn::Turns> turns);
+  /// Keeps the weights in memory while it lives.
+  std::shared_ptr<const void> hold(std::stop_token stop) const;
+
   using WeightPatches = std::map<std::string, std::shared_ptr<const nn::WeightPatch>>;
 
   /// The same model with changed weights; those without a patch are shared, or as in the file.

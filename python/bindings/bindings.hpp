@@ -19,6 +19,8 @@ void bind_version(py::module_& m);
 void bind_device(py::module_& m);
 void bind_options(py::module_& m);
 void bind_load_options(py::module_& m);
+void bind_attention(py::module_& m);
+void bind_memory_plan(py::module_& m);
 void bind_image(py::module_& m);
 void bind_inspect(py::module_& m);
 void bind_convert(py::module_& m);

@@ -13,7 +13,8 @@ void bind_chat_backend(py::module_& m) {
 
   py::class_<LocalChatBackend, ChatBackend, std::shared_ptr<LocalChatBackend>>(
       m, "LocalChatBackend", "The text encoder's own model. Takes no images.")
-      .def(py::init<ZImageTextEncoder>(), py::arg("text_encoder"));
+      .def(py::init<ZImageTextEncoder>(), py::arg("text_encoder"))
+      .def("__repr__", [](const LocalChatBackend&) { return "<llmdit.LocalChatBackend of a text encoder>"; });
 
   const RemoteOptions defaults;
   py::class_<RemoteChatBackend, ChatBackend, std::shared_ptr<RemoteChatBackend>>(
@@ -34,7 +35,8 @@ void bind_chat_backend(py::module_& m) {
            py::arg("connect_timeout") = defaults.connect_timeout, py::arg("read_timeout") = defaults.read_timeout,
            py::arg("timeout") = defaults.timeout, py::arg("retries") = defaults.retries,
            "model: may be left out where the server has one. api_key: sent as a bearer token to that host only.\n"
-           "Timeouts in seconds: to connect, without a single byte of a stream, and for a whole answer.");
+           "Timeouts in seconds: to connect, without a single byte of a stream, and for a whole answer.")
+      .def("__repr__", [](const RemoteChatBackend&) { return "<llmdit.RemoteChatBackend of a server>"; });
 }
 
 }  // namespace llmdit::python

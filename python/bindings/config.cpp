@@ -74,6 +74,31 @@ const Setting* setting_of_field(const std::string& name) {
   return nullptr;
 }
 
+py::tuple entry_state(const ConfigEntry& entry) {
+  return py::make_tuple(entry.key, to_python(entry.value), entry.origin);
+}
+
+ConfigEntry entry_from_state(const py::tuple& state) {
+  const auto key = py::cast<std::string>(state[0]);
+  for (const Setting& setting : settings()) {
+    if (setting.key != key) continue;
+    return {key, check_value(*setting.field, from_python(*setting.field, state[1])), py::cast<std::string>(state[2])};
+  }
+  throw py::value_error("this version has no setting '" + key + "'");
+}
+
+py::list config_state(const Config& config) {
+  py::list state;
+  for (const ConfigEntry& entry : config.entries()) state.append(entry_state(entry));
+  return state;
+}
+
+Config config_from_state(const py::list& state) {
+  std::vector<ConfigEntry> entries;
+  for (py::handle entry : state) entries.push_back(entry_from_state(py::reinterpret_borrow<py::tuple>(entry)));
+  return Config::from_entries(entries);
+}
+
 Config overrides(const py::kwargs& keywords) {
   std::vector<ConfigEntry> entries;
   for (auto [name, value] : keywords) {
@@ -121,6 +146,7 @@ void bind_settings(py::module_& m) {
       .def_readonly("key", &ConfigEntry::key)
       .def_property_readonly("value", [](const ConfigEntry& self) { return to_python(self.value); })
       .def_readonly("origin", &ConfigEntry::origin, "File and place, or what else gave the value.")
+      .def(py::pickle(&entry_state, &entry_from_state))
       .def("__repr__", [](const ConfigEntry& self) {
         return "<ConfigEntry " + self.key + " = " + to_toml(self.value) + " by " + self.origin + ">";
       });
@@ -161,6 +187,7 @@ void bind_config(py::module_& m) {
              return to_python(entry->value);
            })
       .def("__len__", [](const Config& self) { return self.entries().size(); })
+      .def(py::pickle(&config_state, &config_from_state))
       .def("__repr__",
            [](const Config& self) { return "<Config " + py::cast<std::string>(py::repr(config_to_dict(self))) + ">"; });
 
@@ -184,6 +211,12 @@ void bind_config(py::module_& m) {
              if (!setting) throw py::attribute_error("RuntimeConfig has no setting '" + name + "'");
              return to_python(setting->get(self.runtime));
            })
+      .def(py::pickle([](const ResolvedConfig& self) { return config_state(self.config); },
+                      [](const py::list& state) {
+                        ResolvedConfig resolved{.config = config_from_state(state)};
+                        resolved.runtime = runtime_config(resolved.config);
+                        return resolved;
+                      }))
       .def("__repr__", [](const ResolvedConfig& self) {
         return "<RuntimeConfig " + py::cast<std::string>(py::repr(config_to_dict(self.config))) + ">";
       });

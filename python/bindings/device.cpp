@@ -11,6 +11,12 @@ void bind_device(py::module_& m) {
       .read_only("description", &DeviceInfo::description)
       .read_only("memory_bytes", &DeviceInfo::memory_bytes)
       .read_only("features", &DeviceInfo::features, "Instruction sets that matter here, e.g. 'avx2'.");
+  Record<StorageSupport>(m, "StorageSupport", "How weights of one kind are multiplied on a device.")
+      .read_only("kind", &StorageSupport::kind)
+      .read_only("product", &StorageSupport::product,
+                 "'native', 'integers', 'widened to ...' piece by piece, 'converted to ...' at load.");
+  m.def("storage_support", &storage_support, py::arg("device") = "cpu",
+        "The storage kinds by how they are multiplied on a device.");
   m.def("available_devices", &available_devices, NoGil(), "The devices that models can be placed on, the CPU first.");
   m.def(
       "cpu_kernels", [] { return std::string(cpu_kernels()); },

@@ -1,5 +1,7 @@
 #include "llmdit/embedding_cache.hpp"
 
+#include <fmt/format.h>
+
 #include "bindings.hpp"
 #include "record.hpp"
 #include "tensors.hpp"
@@ -42,7 +44,12 @@ void bind_embedding_cache(py::module_& m) {
       .def("put", &EmbeddingCache::put, py::arg("key"), py::arg("output"), NoGil())
       .def("stats", &EmbeddingCache::stats)
       .def("clear", &EmbeddingCache::clear, "Empties the memory and sets the counts back; files stay.")
-      .def("__len__", [](const EmbeddingCache& self) { return self.stats().current_size; });
+      .def("__len__", [](const EmbeddingCache& self) { return self.stats().current_size; })
+      .def("__repr__", [](const EmbeddingCache& self) {
+        const EmbeddingCacheStats stats = self.stats();
+        return fmt::format("<llmdit.EmbeddingCache {} of {} entries, {:.1f} MB>", stats.current_size, stats.max_size,
+                           static_cast<double>(stats.current_bytes) / 1e6);
+      });
 
   py::class_<CachedTextEncoder, TextEncoder, std::shared_ptr<CachedTextEncoder>>(
       m, "CachedTextEncoder",
@@ -50,7 +57,10 @@ void bind_embedding_cache(py::module_& m) {
       .def(py::init([](const std::shared_ptr<TextEncoder>& encoder, const std::shared_ptr<EmbeddingCache>& cache) {
              return std::make_shared<CachedTextEncoder>(encoder, cache);
            }),
-           py::arg("encoder"), py::arg("cache"), NoGil());
+           py::arg("encoder"), py::arg("cache"), NoGil())
+      .def("__repr__", [](const CachedTextEncoder& self) {
+        return fmt::format("<llmdit.CachedTextEncoder {} wide>", self.hidden_size());
+      });
 }
 
 }  // namespace llmdit::python

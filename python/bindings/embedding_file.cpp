@@ -19,7 +19,7 @@ void bind_embedding_file(py::module_& m) {
       "load_embeddings",
       [](const std::filesystem::path& path) {
         EncodingOutput output = load_embeddings(path);
-        output.embeddings = ordinary(std::move(output.embeddings));
+        output.embeddings = ordinary_copy(std::move(output.embeddings));
         return output;
       },
       py::arg("path"), NoGil(),

@@ -58,12 +58,17 @@ struct RuntimeField {
   std::function<void(GenerateOptions&)> reset;
 };
 
+/// Tensors over the memory of arrays, also in a list; anything else as it is.
+py::object tensors_of(const py::object& value) {
+  return py::module_::import("llmdit._arrays").attr("as_tensors")(value);
+}
+
 template <class T>
 RuntimeField runtime_field(std::optional<T> GenerateOptions::* member, const char* wanted, const char* help) {
   return {help, [member](const GenerateOptions& options) { return py::cast(options.*member); },
           [member, wanted](GenerateOptions& options, const py::object& value) {
             try {
-              options.*member = py::cast<T>(value);
+              options.*member = py::cast<T>(tensors_of(value));
             } catch (const py::cast_error&) {
               throw py::type_error(std::string("expected ") + wanted + ", got " + short_repr(value));
             }
@@ -165,12 +170,20 @@ GenerateOptions from_keywords(const py::kwargs& given) {
   return options;
 }
 
-std::string repr(const GenerateOptions& options) {
-  std::string text = changed_fields(options);
+/// The keywords that make the same options.
+py::dict keywords_of(const GenerateOptions& options) {
+  py::dict keywords = changed_values(options);
   for (const auto& [name, field] : runtime_fields()) {
     const py::object value = field.get(options);
-    if (!value.is_none()) text += (text.empty() ? "" : ", ") + name + "=" + short_repr(value);
+    if (!value.is_none()) keywords[py::str(name)] = value;
   }
+  return keywords;
+}
+
+std::string repr(const GenerateOptions& options) {
+  std::string text;
+  for (auto [name, value] : keywords_of(options))
+    text += (text.empty() ? "" : ", ") + py::cast<std::string>(name) + "=" + short_repr(value);
   return "GenerateOptions(" + text + ")";
 }
 
@@ -181,13 +194,14 @@ RunningOptions::RunningOptions(const GenerateOptions& options) : options_(option
 }
 
 bool RunningOptions::after_step(const StepCallback& user, const StepInfo& info) {
+  if (RunningCall::stopping()) return true;
   py::gil_scoped_acquire locked;
   try {
     if (PyErr_CheckSignals() != 0) throw py::error_already_set();
     if (!user) return false;
     const c10::InferenceMode off(false);  // the callback is the caller's code
     StepInfo own = info;
-    own.latents = ordinary(info.latents);
+    own.latents = info.latents.clone();  // writing to it must do no harm
     return user(own);
   } catch (...) {
     raised_ = std::current_exception();
@@ -200,8 +214,7 @@ void bind_generate_options(py::module_& m) {
       .read_only("step", &StepInfo::step, "From 0.")
       .read_only("total", &StepInfo::total, "Number of steps.")
       .read_only("sigma", &StepInfo::sigma, "Noise level of `latents`.")
-      .read_only("latents", &StepInfo::latents,
-                 "[batch, channels, h, w] float32, after the step; not to be written to.");
+      .read_only("latents", &StepInfo::latents, "[batch, channels, h, w] float32, after the step; a copy.");
 
   std::string doc = options_doc<GenerateOptions>();
   for (const auto& [name, field] : runtime_fields()) doc += "\n    " + name + "=None: " + field.help;
@@ -223,6 +236,9 @@ void bind_generate_options(py::module_& m) {
       },
       "Name and meaning of the attributes that stand in no table: tensors and callables.");
   cls.def("__copy__", [](const GenerateOptions& self) { return GenerateOptions(self); });
+  cls.def(py::pickle(&keywords_of, [](const py::dict& keywords) {
+    return from_keywords(py::reinterpret_borrow<py::kwargs>(keywords));
+  }));
   cls.def("__repr__", &repr);
 }
 

@@ -3,6 +3,7 @@
 #include "llmdit/generate_options.hpp"
 
 #include "bindings.hpp"
+#include "running_call.hpp"
 
 namespace llmdit::python {
 
@@ -26,6 +27,7 @@ class RunningOptions {
 
   GenerateOptions options_;
   std::exception_ptr raised_;
+  RunningCall call_;
 };
 
 }  // namespace llmdit::python

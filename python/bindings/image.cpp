@@ -44,6 +44,15 @@ py::bytes to_bytes(const std::vector<uint8_t>& bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
+Image from_state(const py::tuple& state) {
+  Image image;
+  image.width = py::cast<int64_t>(state[0]);
+  image.height = py::cast<int64_t>(state[1]);
+  const auto bytes = py::cast<std::string_view>(state[2]);
+  image.pixels.assign(bytes.begin(), bytes.end());
+  return image;
+}
+
 }  // namespace
 
 ImageText text_from(const py::object& source) {
@@ -177,6 +186,10 @@ void bind_image(py::module_& m) {
       .def(
           "__eq__", [](const Image& self, const Image& other) { return self == other; }, py::is_operator())
       .def("__repr__", [](const Image& self) { return fmt::format("<llmdit.Image {}x{}>", self.width, self.height); })
+      .def(
+          "_repr_png_", [](const Image& self) { return to_bytes(encode_png(self)); }, "How notebooks show it.")
+      .def(py::pickle([](const Image& self) { return py::make_tuple(self.width, self.height, to_bytes(self.pixels)); },
+                      &from_state))
       .def_buffer([](Image& self) {
         return py::buffer_info(self.pixels.data(), {self.height, self.width, int64_t{3}},
                                {self.width * 3, int64_t{3}, int64_t{1}},

@@ -10,6 +10,9 @@ void bind_load_options(py::module_& m) {
   cls.def(py::init([](const py::kwargs& keywords) { return options_from<LoadOptions>(keywords); }),
           options_doc<LoadOptions>().c_str());
   add_table(cls);
+  cls.def(py::pickle(&changed_values<LoadOptions>, [](const py::dict& values) {
+    return options_from<LoadOptions>(py::reinterpret_borrow<py::kwargs>(values));
+  }));
   cls.def("__repr__", [](const LoadOptions& self) { return "LoadOptions(" + changed_fields(self) + ")"; });
 }
 

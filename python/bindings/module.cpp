@@ -1,4 +1,5 @@
 #include "bindings.hpp"
+#include "running_call.hpp"
 
 PYBIND11_MODULE(_llmdit, m) {
   using namespace llmdit::python;
@@ -12,6 +13,7 @@ PYBIND11_MODULE(_llmdit, m) {
   bind_device(m);
   bind_options(m);
   bind_load_options(m);
+  bind_attention(m);
   bind_image(m);
   bind_inspect(m);
   bind_convert(m);
@@ -35,6 +37,7 @@ PYBIND11_MODULE(_llmdit, m) {
   bind_autoencoder_kl(m);
   bind_lora(m);
   bind_generate_options(m);
+  bind_memory_plan(m);
   bind_config(m);
   bind_z_image_pipeline(m);
   bind_chat_backend(m);
@@ -48,4 +51,5 @@ PYBIND11_MODULE(_llmdit, m) {
   bind_vl_image(m);
   bind_vl_encoder(m);
   m.attr("__name__") = own_name;
+  stop_calls_at_exit();
 }

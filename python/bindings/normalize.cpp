@@ -57,6 +57,18 @@ void bind_normalize(py::module_& m) {
             return self.attr(name.c_str());
           },
           py::arg("name"))
+      .def(py::pickle(
+          [](const OutlierInfo& self) {
+            return py::make_tuple(self.masked_dimensions, self.ratios, static_cast<int>(self.mode), self.threshold);
+          },
+          [](const py::tuple& state) {
+            OutlierInfo info;
+            info.masked_dimensions = py::cast<decltype(info.masked_dimensions)>(state[0]);
+            info.ratios = py::cast<decltype(info.ratios)>(state[1]);
+            info.mode = static_cast<OutlierMode>(py::cast<int>(state[2]));
+            info.threshold = py::cast<double>(state[3]);
+            return info;
+          }))
       .def("__repr__", [](const py::object& self) {
         return py::str("OutlierInfo(masked_dimensions={}, ratios={}, mode={!r}, threshold={})")
             .format(short_repr(self.attr("masked_dimensions")), short_repr(self.attr("ratios")), self.attr("mode"),

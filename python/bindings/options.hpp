@@ -70,16 +70,24 @@ void add_table(py::class_<Options>& cls) {
       "The table the options are made from: a list of OptionField.");
 }
 
-/// "name=value" of the table's fields that are not at their default.
+/// The table's fields that are not at their default, by name.
 template <class Options>
-std::string changed_fields(const Options& options) {
+py::dict changed_values(const Options& options) {
   const Options defaults;
-  std::string text;
+  py::dict values;
   for (const OptionField& field : option_fields<Options>()) {
     const OptionValue value = field.get(&options);
-    if (value == field.get(&defaults)) continue;
-    text += (text.empty() ? "" : ", ") + std::string(field.name) + "=" + short_repr(to_python(value));
+    if (value != field.get(&defaults)) values[py::str(field.name)] = to_python(value);
   }
+  return values;
+}
+
+/// The same as "name=value, ...".
+template <class Options>
+std::string changed_fields(const Options& options) {
+  std::string text;
+  for (auto [name, value] : changed_values(options))
+    text += (text.empty() ? "" : ", ") + py::cast<std::string>(name) + "=" + short_repr(value);
   return text;
 }
 

@@ -51,9 +51,12 @@ void bind_prompt_rewriter(py::module_& m) {
       .read_only("seed", &RewrittenPrompt::seed, "None where a server chose it.")
       .read_only("model", &RewrittenPrompt::model, "That answered.")
       .read_only("warnings", &RewrittenPrompt::warnings);
-  rewritten.cls().def_property_readonly(
-      "finish_reason", [](const RewrittenPrompt& self) { return std::string(finish_reason_name(self.finish_reason)); },
-      "'stop', 'length' or 'request', as in GeneratedText.");
+  rewritten.carried("finish_reason", &RewrittenPrompt::finish_reason)
+      .cls()
+      .def_property_readonly(
+          "finish_reason",
+          [](const RewrittenPrompt& self) { return std::string(finish_reason_name(self.finish_reason)); },
+          "'stop', 'length' or 'request', as in GeneratedText.");
 
   static const std::string doc =
       "The prompt as a language model words it.\n"
@@ -81,7 +84,10 @@ void bind_prompt_rewriter(py::module_& m) {
           },
           py::arg("prompt") = "", py::kw_only(), py::arg("image") = py::none(), py::arg("on_token") = py::none(),
           doc.c_str())
-      .def_property_readonly("rewriters", &PromptRewriter::rewriters, "The names of the rewriters.");
+      .def_property_readonly("rewriters", &PromptRewriter::rewriters, "The names of the rewriters.")
+      .def("__repr__", [](const PromptRewriter& self) {
+        return "<llmdit.PromptRewriter with " + short_repr(py::cast(self.rewriters())) + ">";
+      });
 }
 
 }  // namespace llmdit::python

@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -15,8 +16,8 @@ std::string short_repr(py::handle value);
 /// Raises TypeError for a keyword that is none of `accepted`, naming the nearest one.
 [[noreturn]] void unexpected_keyword(const std::string& name, const std::vector<std::string>& accepted);
 
-/// Binds a C++ aggregate: attributes, construction by keyword and a repr that reads like the constructor, from one
-/// list.
+/// Binds a C++ aggregate: attributes, construction by keyword, a repr that reads like the constructor, copies and
+/// pickles, from one list.
 template <class T>
 class Record {
  public:
@@ -30,20 +31,30 @@ class Record {
       }
       return text + ")";
     });
+    if constexpr (std::is_default_constructible_v<T>) cls_.def(py::pickle(&state_of, &from_state));
   }
 
   template <class M>
   Record& read_only(const char* name, M T::* member, const char* doc = "") {
     cls_.def_readonly(name, member, doc);
-    fields().push_back({name, [member](const T& self) { return py::cast(self.*member); }, nullptr});
+    fields().push_back({name, [member](const T& self) { return py::cast(self.*member); }, setter(member)});
+    return *this;
+  }
+
+  /// A member that Python is told of in another way, and that copies and pickles carry all the same.
+  template <class M>
+  Record& carried(const char* name, M T::* member) {
+    static_assert(std::is_enum_v<M>);
+    const auto set = [member](T& self, py::handle value) { self.*member = static_cast<M>(py::cast<int>(value)); };
+    carried_fields().push_back(
+        {name, [member](const T& self) { return py::cast(static_cast<int>(self.*member)); }, set});
     return *this;
   }
 
   template <class M>
   Record& read_write(const char* name, M T::* member, const char* doc = "") {
     cls_.def_readwrite(name, member, doc);
-    fields().push_back({name, [member](const T& self) { return py::cast(self.*member); },
-                        [member](T& self, py::handle value) { self.*member = py::cast<M>(value); }});
+    fields().push_back({name, [member](const T& self) { return py::cast(self.*member); }, setter(member)});
     return *this;
   }
 
@@ -93,6 +104,35 @@ class Record {
   static std::vector<Field>& fields() {
     static std::vector<Field> list;
     return list;
+  }
+
+  static std::vector<Field>& carried_fields() {
+    static std::vector<Field> list;
+    return list;
+  }
+
+  template <class M>
+  static auto setter(M T::* member) {
+    return [member](T& self, py::handle value) { self.*member = py::cast<M>(value); };
+  }
+
+  static py::dict state_of(const T& self) {
+    py::dict state;
+    for (const auto* list : {&fields(), &carried_fields()}) {
+      for (const Field& field : *list) state[py::str(field.name)] = field.get(self);
+    }
+    return state;
+  }
+
+  static T from_state(const py::dict& state) {
+    T record;
+    for (const auto* list : {&fields(), &carried_fields()}) {
+      for (const Field& field : *list) {
+        const py::object value = state[py::str(field.name)];
+        if (!value.is_none()) field.set(record, value);  // None is what a member is without a value
+      }
+    }
+    return record;
   }
 
   static void set(T& record, const std::string& name, py::handle value) {

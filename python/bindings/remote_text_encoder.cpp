@@ -102,6 +102,8 @@ void bind_encoder_server(py::module_& m) {
       .def_property_readonly("port", &EncoderServer::port)
       .def_property_readonly("url", &EncoderServer::url)
       .def("stop", &EncoderServer::stop, NoGil())
+      .def("__repr__",
+           [](const EncoderServer& self) { return fmt::format("<llmdit.EncoderServer at {}>", self.url()); })
       .def("__enter__", [](const py::object& self) { return self; })
       .def(
           "__exit__",

@@ -59,6 +59,8 @@ void bind_scheduler(py::module_& m) {
           "shift: static shift instead of the configuration's. sigmas: own levels before the shift, one a step.\n"
           "image_seq_len: latent patches of the picture, which dynamic shifting needs.")
       .def_property_readonly("config", &FlowMatchScheduler::config)
+      .def(py::pickle([](const FlowMatchScheduler& self) { return py::make_tuple(self.config()); },
+                      [](const py::tuple& state) { return FlowMatchScheduler(py::cast<SchedulerConfig>(state[0])); }))
       .def("__repr__", [](const FlowMatchScheduler& self) {
         return "FlowMatchScheduler" + short_repr(py::cast(self.config())).substr(std::string("SchedulerConfig").size());
       });

@@ -90,6 +90,8 @@ void bind_text_encoder_base(py::module_& m) {
           "layer_spans: mixes of some tokens, such as '3:12=-5:1' for tokens 3 to 11, or a list of them.")
       .def_property_readonly("hidden_size", &TextEncoder::hidden_size,
                              "Width of the embeddings; 0 where it shows only with the first ones.")
+      .def("__repr__",
+           [](const TextEncoder& self) { return fmt::format("<llmdit.TextEncoder {} wide>", self.hidden_size()); })
       .def("fingerprint", &TextEncoder::fingerprint, NoGil(),
            "A digest of all that embeddings depend on besides text and options: the content of weights and adapters,\n"
            "types, tokenizer, kind of device, version. Empty where it is not known. Reads all weights once.");
@@ -132,7 +134,20 @@ void bind_text_encoder(py::module_& m) {
                                        config_path);
       },
       py::arg("tokenizer_path") = py::none());
-  cls.def("hidden_states", &hidden_states, py::arg("input_ids"), py::arg("layer"),
+  cls.def(
+         "encode_blended",
+         [](const ZImageTextEncoder& self, const std::variant<std::string, std::vector<std::string>>& texts,
+            const LayerWeights& layer_weights) {
+           const EncodeOptions options = encode_options({}, layer_weights, {});
+           py::gil_scoped_release released;
+           EncodingOutput output = self.encode(as_list(texts), options);
+           output.embeddings = ordinary(std::move(output.embeddings));
+           return output;
+         },
+         py::arg("texts"), py::arg("layer_weights"),
+         "encode(texts, layer_weights=...): the mix of layers {layer: weight}, weights divided by their sum.")
+      .def(
+          "hidden_states", &hidden_states, py::arg("input_ids"), py::arg("layer"),
           "One entry of transformers' hidden_states for one sequence, [tokens, hidden_size]: 0 the embeddings,\n"
           "k after block k, -1 after the final norm. A list of layers gives a list of them from one pass, 'all' every\n"
           "entry.")

@@ -13,6 +13,7 @@ RunningTokens::RunningTokens(py::object function) : function_(std::move(function
 
 TokenCallback RunningTokens::callback() {
   return [this](const TokenInfo& token) {
+    if (RunningCall::stopping()) return true;
     py::gil_scoped_acquire locked;
     try {
       if (PyErr_CheckSignals() != 0) throw py::error_already_set();
@@ -49,9 +50,12 @@ void bind_text_generation(py::module_& m) {
       .read_only("seed", &GeneratedText::seed)
       .read_only("prompt_seconds", &GeneratedText::prompt_seconds, "Until the first token.")
       .read_only("seconds", &GeneratedText::seconds, "Of all.");
-  generated.cls().def_property_readonly(
-      "finish_reason", [](const GeneratedText& self) { return std::string(finish_reason_name(self.finish_reason)); },
-      "'stop': the model ended its text; 'length': max_new_tokens were written; 'request': on_token ended it.");
+  generated.carried("finish_reason", &GeneratedText::finish_reason)
+      .cls()
+      .def_property_readonly(
+          "finish_reason",
+          [](const GeneratedText& self) { return std::string(finish_reason_name(self.finish_reason)); },
+          "'stop': the model ended its text; 'length': max_new_tokens were written; 'request': on_token ended it.");
 }
 
 }  // namespace llmdit::python

@@ -5,6 +5,7 @@
 #include <exception>
 
 #include "bindings.hpp"
+#include "running_call.hpp"
 
 namespace llmdit::python {
 
@@ -29,6 +30,7 @@ class RunningTokens {
 
   py::object function_;
   std::exception_ptr raised_;
+  RunningCall call_;
 };
 
 /// Runs `work`, which is to use `tokens.callback()`, without the GIL.

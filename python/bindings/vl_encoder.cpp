@@ -87,7 +87,10 @@ void bind_extraction(py::module_& m) {
       .read_only("chat_template_format", &VLExtraction::chat_template_format)
       .read_only("from_cache", &VLExtraction::from_cache, "The states had been computed for an earlier call.")
       .read_only("warnings", &VLExtraction::warnings);
-  record.cls()
+  record.carried("token_selection", &VLExtraction::token_selection)
+      .carried("normalization_mode", &VLExtraction::normalization_mode)
+      .carried("outlier_masking", &VLExtraction::outlier_masking)
+      .cls()
       .def_property_readonly("token_selection",
                              [](const VLExtraction& self) { return token_selection_name(self.token_selection); })
       .def_property_readonly("normalization_mode",
@@ -103,7 +106,7 @@ VLExtraction extract(const VLEmbeddingExtractor& self, const py::object& image, 
   options.statistics = statistics;
   py::gil_scoped_release released;
   VLExtraction result = self.extract(picture, text.value_or(""), options);
-  result.embeddings = ordinary(result.embeddings);
+  result.embeddings = ordinary_copy(result.embeddings);
   return result;
 }
 
@@ -111,13 +114,13 @@ std::vector<at::Tensor> hidden_states(const VLEmbeddingExtractor& self, const st
                                       const std::optional<PixelArrays>& pixels, const std::vector<int64_t>& layers) {
   const auto values = pixels_from(pixels);
   py::gil_scoped_release released;
-  return ordinary(self.hidden_states(input_ids, values ? &*values : nullptr, layers));
+  return ordinary_copy(self.hidden_states(input_ids, values ? &*values : nullptr, layers));
 }
 
 at::Tensor position_ids(const VLEmbeddingExtractor& self, const std::vector<int64_t>& input_ids,
                         const std::optional<PixelArrays>& pixels) {
   const auto values = pixels_from(pixels);
-  return ordinary(self.position_ids(input_ids, values ? &*values : nullptr));
+  return ordinary_copy(self.position_ids(input_ids, values ? &*values : nullptr));
 }
 
 GeneratedText generate(const VLEmbeddingExtractor& self, const py::object& image,
@@ -137,7 +140,7 @@ std::pair<at::Tensor, std::vector<at::Tensor>> image_features(const VLEmbeddingE
   const PixelValues values = from_arrays(pixels);
   py::gil_scoped_release released;
   const VLImageFeatures features = self.image_features(values);
-  return {ordinary(features.embeddings), ordinary(features.deepstack)};
+  return {ordinary_copy(features.embeddings), ordinary_copy(features.deepstack)};
 }
 
 }  // namespace
@@ -216,7 +219,8 @@ void bind_vl_encoder(py::module_& m) {
 
   py::class_<VLChatBackend, ChatBackend, std::shared_ptr<VLChatBackend>>(
       m, "VLChatBackend", "A Qwen3-VL model that answers questions about pictures, for PromptRewriter.")
-      .def(py::init<Extractor>(), py::arg("extractor"));
+      .def(py::init<Extractor>(), py::arg("extractor"))
+      .def("__repr__", [](const VLChatBackend&) { return "<llmdit.vl.VLChatBackend of a local Qwen3-VL>"; });
 }
 
 }  // namespace llmdit::python

@@ -22,7 +22,7 @@ GenerateResult generate(const ZImagePipeline& self, const std::vector<std::strin
     result = self.generate(prompts, running.options());
     result.latents = ordinary(result.latents);
     result.pixels = ordinary(result.pixels);
-    if (result.vl) result.vl->embeddings = ordinary(result.vl->embeddings);
+    if (result.vl) result.vl->embeddings = ordinary_copy(result.vl->embeddings);
   } catch (const Error&) {
     running.rethrow();
     throw;

@@ -61,6 +61,30 @@ class DeviceInfo:
 def available_devices() -> list[DeviceInfo]: ...
 def cpu_kernels() -> str: ...
 
+class StorageSupport:
+    @property
+    def kind(self) -> str: ...
+    @property
+    def product(self) -> str: ...
+
+def storage_support(device: str = ...) -> list[StorageSupport]: ...
+
+# Attention.
+
+def get_available_backends(device: str = ...) -> list[str]: ...
+def setup_attention_backend(backend: str = ..., device: str = ...) -> str: ...
+def load_operator_library(path: _Path) -> None: ...
+def attention_forward(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attn_mask: torch.Tensor | None = ...,
+    *,
+    is_causal: bool = ...,
+    scale: float | None = ...,
+    backend: str = ...,
+) -> torch.Tensor: ...
+
 class OptionKind(enum.Enum):
     boolean = ...
     integer = ...
@@ -98,10 +122,17 @@ class OptionField:
 class LoadOptions:
     dtype: str
     quantization: str
+    text_encoder_quantization: str | None
+    dit_quantization: str | None
+    vl_quantization: str | None
     device: str
     text_encoder_device: str | None
     dit_device: str | None
     vae_device: str | None
+    cpu_offload: bool
+    max_memory: str | None
+    attention_backend: str
+    compile: bool
     transformer_path: str | None
     text_encoder_path: str | None
     vae_path: str | None
@@ -119,10 +150,17 @@ class LoadOptions:
         *,
         dtype: _DType | None = ...,
         quantization: str | None = ...,
+        text_encoder_quantization: str | None = ...,
+        dit_quantization: str | None = ...,
+        vl_quantization: str | None = ...,
         device: _Device | None = ...,
         text_encoder_device: _Device | None = ...,
         dit_device: _Device | None = ...,
         vae_device: _Device | None = ...,
+        cpu_offload: bool | None = ...,
+        max_memory: str | None = ...,
+        attention_backend: str | None = ...,
+        compile: bool | None = ...,
         transformer_path: _Path | None = ...,
         text_encoder_path: _Path | None = ...,
         vae_path: _Path | None = ...,
@@ -459,6 +497,76 @@ def convert_weights(
 ) -> ConvertReport: ...
 def demo_model_path() -> Path: ...
 
+# Memory and work, before anything is loaded.
+
+class ComponentPlan:
+    @property
+    def name(self) -> str: ...
+    @property
+    def device(self) -> str: ...
+    @property
+    def file_bytes(self) -> int: ...
+    @property
+    def mapped_bytes(self) -> int: ...
+    @property
+    def copied_bytes(self) -> int: ...
+    @property
+    def streamed_bytes(self) -> int: ...
+    @property
+    def parameters(self) -> int: ...
+
+class StagePlan:
+    @property
+    def name(self) -> str: ...
+    @property
+    def device(self) -> str: ...
+    @property
+    def weight_bytes(self) -> int: ...
+    @property
+    def activation_bytes(self) -> int: ...
+    @property
+    def peak_bytes(self) -> int: ...
+    @property
+    def flops(self) -> float: ...
+    @property
+    def seconds(self) -> float | None: ...
+
+class MemoryPlan:
+    @property
+    def components(self) -> list[ComponentPlan]: ...
+    @property
+    def stages(self) -> list[StagePlan]: ...
+    @property
+    def process_bytes(self) -> int: ...
+    @property
+    def peak_bytes(self) -> int: ...
+    @property
+    def available_bytes(self) -> int: ...
+    @property
+    def fits(self) -> bool: ...
+    @property
+    def width(self) -> int: ...
+    @property
+    def height(self) -> int: ...
+    @property
+    def batch(self) -> int: ...
+    @property
+    def token_counts(self) -> list[int]: ...
+    @property
+    def flops_per_second(self) -> float | None: ...
+    @property
+    def warnings(self) -> list[str]: ...
+
+def plan(
+    path: _Path,
+    prompts: list[str] = ...,
+    *,
+    measure_speed: bool = ...,
+    load: LoadOptions | None = ...,
+    generate: GenerateOptions | None = ...,
+    **keywords: Any,
+) -> MemoryPlan: ...
+
 # Templates of prompts.
 
 class Template:
@@ -585,6 +693,24 @@ def format_prompt(
     templates_dir: _Path | None = ...,
     prompt_template: Template | None = ...,
 ) -> str: ...
+
+class Qwen3Formatter:
+    def format(self, conversation: Conversation) -> str: ...
+    def format_prompt(
+        self,
+        prompt: str,
+        *,
+        system_prompt: str | None = ...,
+        thinking_content: str | None = ...,
+        assistant_content: str | None = ...,
+        force_think_block: bool | None = ...,
+        strip_quotes: bool | None = ...,
+        clean_whitespace: bool | None = ...,
+        template: _Path | Template | None = ...,
+        templates_dir: _Path | None = ...,
+        prompt_template: Template | None = ...,
+    ) -> str: ...
+
 def resolve_template(options: ChatOptions) -> ChatOptions: ...
 def clean_content(text: str) -> str: ...
 def strip_quotes(text: str) -> str: ...
@@ -799,10 +925,17 @@ class ZImageTextEncoder(TextEncoder):
         tokenizer_path: _Path | None = ...,
         dtype: _DType | None = ...,
         quantization: str | None = ...,
+        text_encoder_quantization: str | None = ...,
+        dit_quantization: str | None = ...,
+        vl_quantization: str | None = ...,
         device: _Device | None = ...,
         text_encoder_device: _Device | None = ...,
         dit_device: _Device | None = ...,
         vae_device: _Device | None = ...,
+        cpu_offload: bool | None = ...,
+        max_memory: str | None = ...,
+        attention_backend: str | None = ...,
+        compile: bool | None = ...,
         transformer_path: _Path | None = ...,
         text_encoder_path: _Path | None = ...,
         vae_path: _Path | None = ...,
@@ -812,6 +945,7 @@ class ZImageTextEncoder(TextEncoder):
         cache_folder: _Path | None = ...,
         lora: _Path | Sequence[_Path] | None = ...,
     ) -> ZImageTextEncoder: ...
+    def encode_blended(self, texts: str | Sequence[str], layer_weights: Mapping[int, float]) -> EncodingOutput: ...
     @overload
     def hidden_states(self, input_ids: torch.Tensor | Sequence[int], layer: int) -> torch.Tensor: ...
     @overload
@@ -1115,10 +1249,17 @@ class ZImageTransformer:
         config_path: _Path | None = ...,
         dtype: _DType | None = ...,
         quantization: str | None = ...,
+        text_encoder_quantization: str | None = ...,
+        dit_quantization: str | None = ...,
+        vl_quantization: str | None = ...,
         device: _Device | None = ...,
         text_encoder_device: _Device | None = ...,
         dit_device: _Device | None = ...,
         vae_device: _Device | None = ...,
+        cpu_offload: bool | None = ...,
+        max_memory: str | None = ...,
+        attention_backend: str | None = ...,
+        compile: bool | None = ...,
         transformer_path: _Path | None = ...,
         text_encoder_path: _Path | None = ...,
         vae_path: _Path | None = ...,
@@ -1278,10 +1419,17 @@ class AutoencoderKL:
         config_path: _Path | None = ...,
         dtype: _DType | None = ...,
         quantization: str | None = ...,
+        text_encoder_quantization: str | None = ...,
+        dit_quantization: str | None = ...,
+        vl_quantization: str | None = ...,
         device: _Device | None = ...,
         text_encoder_device: _Device | None = ...,
         dit_device: _Device | None = ...,
         vae_device: _Device | None = ...,
+        cpu_offload: bool | None = ...,
+        max_memory: str | None = ...,
+        attention_backend: str | None = ...,
+        compile: bool | None = ...,
         transformer_path: _Path | None = ...,
         text_encoder_path: _Path | None = ...,
         vae_path: _Path | None = ...,
@@ -1405,6 +1553,9 @@ class PictureSettings:
 def read_picture_settings(picture: _Path) -> PictureSettings: ...
 
 class ZImagePipeline:
+    def close(self) -> None: ...
+    def __enter__(self) -> Self: ...
+    def __exit__(self, exc_type: object, exc_value: object, traceback: object) -> None: ...
     @classmethod
     def from_pretrained(
         cls,
@@ -1413,11 +1564,18 @@ class ZImagePipeline:
         text_encoder: TextEncoder | Literal["none"] | None = ...,
         tiled_vae: bool = ...,
         dtype: _DType | None = ...,
-        quantization: str | None = ...,
+        quantization: str | Mapping[str, str] | None = ...,
+        text_encoder_quantization: str | None = ...,
+        dit_quantization: str | None = ...,
+        vl_quantization: str | None = ...,
         device: _Device | None = ...,
         text_encoder_device: _Device | None = ...,
         dit_device: _Device | None = ...,
         vae_device: _Device | None = ...,
+        cpu_offload: bool | None = ...,
+        max_memory: str | None = ...,
+        attention_backend: str | None = ...,
+        compile: bool | None = ...,
         transformer_path: _Path | None = ...,
         text_encoder_path: _Path | None = ...,
         vae_path: _Path | None = ...,
@@ -1450,6 +1608,7 @@ class ZImagePipeline:
         *,
         output_type: _OutputType | None = ...,
         options: GenerateOptions | None = ...,
+        progress: bool = ...,
         width: int | None = ...,
         height: int | None = ...,
         num_inference_steps: int | None = ...,
@@ -1511,6 +1670,7 @@ class ZImagePipeline:
         *,
         output_type: _OutputType | None = ...,
         options: GenerateOptions | None = ...,
+        progress: bool = ...,
         width: int | None = ...,
         height: int | None = ...,
         num_inference_steps: int | None = ...,
@@ -1572,6 +1732,7 @@ class ZImagePipeline:
         *,
         output_type: _OutputType | None = ...,
         options: GenerateOptions | None = ...,
+        progress: bool = ...,
         width: int | None = ...,
         height: int | None = ...,
         num_inference_steps: int | None = ...,

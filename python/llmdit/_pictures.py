@@ -55,6 +55,22 @@ def as_image(value: Any) -> Image:
     return Image(pixels.permute(1, 2, 0).contiguous().numpy())
 
 
+def contact_sheet(images: list[Image], columns: int = 4) -> Image:
+    """Pictures of one size in rows, with a thin white line between them."""
+    import numpy as np
+
+    if len(images) == 1:
+        return images[0]
+    gap, (height, width, _) = 4, np.asarray(images[0]).shape
+    columns = min(columns, len(images))
+    rows = -(-len(images) // columns)
+    sheet = np.full((rows * (height + gap) - gap, columns * (width + gap) - gap, 3), 255, np.uint8)
+    for index, image in enumerate(images):
+        y, x = index // columns * (height + gap), index % columns * (width + gap)
+        sheet[y : y + height, x : x + width] = image
+    return Image(sheet)
+
+
 def _from_pillow(picture: "PIL.Image.Image", background: tuple[int, int, int]) -> Image:
     import numpy as np
     import PIL.Image

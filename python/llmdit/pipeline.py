@@ -1,13 +1,11 @@
 """The pipeline as Python users know it: pictures of Pillow, NumPy or torch, and diffusers' spellings of arguments."""
 
+import contextlib
 import copy
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import torch
 
 from . import _llmdit
 from ._llmdit import (
@@ -22,19 +20,17 @@ from ._llmdit import (
     RuntimeConfig,
     Template,
     TextEncoder,
-    Timings,
     Tokenizer,
     ZImageTextEncoder,
     ZImageTransformer,
     resolve_template,
 )
+from ._progress import progress_bar
 from ._signature import reject_unknown, with_options
+from .generate_result import GenerateResult, generate_result
 
 if TYPE_CHECKING:
-    import numpy as np
-    import PIL.Image
-
-    from .vl import VLEmbeddingExtractor, VLExtraction
+    from .vl import VLEmbeddingExtractor
 
 # What the library makes for each kind of picture.
 _OUTPUT_TYPES = {"pil": "image", "np": "tensor", "pt": "tensor", "latent": "latent"}
@@ -46,62 +42,23 @@ _TEMPLATE = ("template", "templates_dir", "prompt_template")
 _LAYERS = ("hidden_layer", "layer_weights")  # layer_spans are those of the prompt's own tokens
 
 
-@dataclass(frozen=True, eq=False)
-class GenerateResult:
-    """Pictures, and what is to be known about how they came about."""
-
-    images: "list[PIL.Image.Image] | np.ndarray | torch.Tensor"
-    """By output_type: "pil" a list of pictures; "np" [batch, height, width, 3] and "pt" [batch, 3, height, width],
-    float32 in 0..1; "latent" the final latents."""
-    latents: torch.Tensor
-    """[batch, channels, h, w] float32, final."""
-    seeds: list[int]
-    """One a picture; empty with a generator or initial latents of the caller."""
-    sigmas: list[float]
-    """Noise levels of the run, [steps + 1]."""
-    token_counts: list[int]
-    """One a prompt."""
-    caption_lengths: list[int]
-    """Rows the transformer was given, one a prompt."""
-    compression_ratios: list[float]
-    """Rows before over rows after compression; 1 for a prompt that fits."""
-    formatted_prompts: list[str]
-    """The exact chat texts; empty for prompt_embeds of the caller."""
-    vl: "VLExtraction | None"
-    """What was read of the reference picture and blended in."""
-    warnings: list[str]
-    timings: Timings
-    _prompts: list[str] = field(repr=False)
-    _options: GenerateOptions = field(repr=False)
-    _native: _llmdit.GenerateResult = field(repr=False)
-
-    def parameters(self, index: int = 0) -> dict[str, str]:
-        """The text that is stored with picture `index`: "parameters" as other tools read it, and "llmdit" as JSON."""
-        per_prompt = max(1, len(self) // max(1, len(self._prompts)))
-        prompt = self._prompts[index // per_prompt] if self._prompts else ""
-        return dict(_llmdit.picture_parameters(prompt, self._options, self._native, index))
-
-    def save(
-        self, path: str | os.PathLike[str], index: int = 0, *, quality: int | None = None, metadata: bool = True
-    ) -> None:
-        """Writes picture `index` as .png, .jpg, .jpeg or .webp, with its parameters unless `metadata` is off.
-
-        quality: 1 to 100, for JPEG and WebP; WebP of 100 is lossless.
-        """
-        if not self._native.images:
-            raise ValueError("there is no picture to save: output_type was 'latent'")
-        text = self.parameters(index) if metadata else None
-        _llmdit.write_image(path, self._native.images[index], text=text, quality=quality)
-
-    def __len__(self) -> int:
-        return self.latents.shape[0]
-
-    def __repr__(self) -> str:
-        kind = f"{len(self)} pictures" if len(self) != 1 else "1 picture"
-        picture = self._native.images[0] if self._native.images else None
-        size = f" {picture.width}x{picture.height}" if picture else " as latents"
-        warnings = f", warnings={self.warnings!r}" if self.warnings else ""
-        return f"<llmdit.GenerateResult {kind}{size}, seeds={self.seeds}, {self.timings.total:.2f} s{warnings}>"
+def _by_component(options: dict[str, Any]) -> dict[str, Any]:
+    """quantization={"transformer": "int8", ...} as the options of the components."""
+    kinds = options.get("quantization")
+    if not isinstance(kinds, Mapping):
+        return options
+    names = {
+        "text_encoder": "text_encoder_quantization",
+        "transformer": "dit_quantization",
+        "dit": "dit_quantization",
+        "vl": "vl_quantization",
+    }
+    options = {name: value for name, value in options.items() if name != "quantization"}
+    for part, kind in kinds.items():
+        if part not in names:
+            raise ValueError(f"quantization: expected text_encoder, transformer or vl, got {part!r}")
+        options[names[part]] = kind
+    return options
 
 
 class ZImagePipeline:
@@ -110,13 +67,40 @@ class ZImagePipeline:
     pipe = ZImagePipeline.from_pretrained(path)
     result = pipe("a cat", width=512, height=512, seed=42)
     result.images[0].show()
+
+    Used as a context manager, or by close(), it lets go of its weights at once. It is not pickled: a process loads its
+    own, which costs no memory twice, as weights are mapped from the file.
     """
 
-    __slots__ = ("_native", "_tiled_vae")
+    __slots__ = ("_open", "_tiled_vae")
 
     def __init__(self, native: _llmdit.ZImagePipeline, tiled_vae: bool = False) -> None:
-        self._native = native
+        self._open: _llmdit.ZImagePipeline | None = native
         self._tiled_vae = tiled_vae
+
+    @property
+    def _native(self) -> _llmdit.ZImagePipeline:
+        if self._open is None:
+            raise _llmdit.InvalidArgument("[ZImagePipeline] the pipeline is closed; load it again")
+        return self._open
+
+    def close(self) -> None:
+        """Lets go of the weights; what is asked of the pipeline afterwards raises InvalidArgument.
+
+        Calls that run on other threads end as they began. Parts that were taken out, such as `vae`, keep what is
+        theirs.
+        """
+        self._open = None
+
+    def __enter__(self) -> "ZImagePipeline":
+        _ = self._native  # a pipeline that is closed cannot be entered
+        return self
+
+    def __exit__(self, exc_type: object, exc_value: object, traceback: object) -> None:
+        self.close()
+
+    def __reduce__(self) -> Any:
+        raise TypeError("a ZImagePipeline is not copied or pickled: load it in each process by from_pretrained")
 
     @classmethod
     @with_options(LoadOptions)
@@ -132,12 +116,14 @@ class ZImagePipeline:
         a hub id in the local cache; the `_path` options put other files in the place of single parts, or name them all.
 
         Weights are mapped, not read; dtype and device may be torch's own objects. tiled_vae: the autoencoder works tile
-        by tile in every call that does not say otherwise with vae_tiling. text_encoder: another encoder in the place of
+        by tile in every call that does not say otherwise with vae_tiling. quantization: one kind for all, or a dict by
+        component: {"text_encoder": "int8", "transformer": "int4"}. text_encoder: another encoder in the place of
         the model's own, which need not be there then; "none" loads none, for pictures from prompt_embeds.
         """
         if isinstance(text_encoder, str) and text_encoder != "none":
             raise ValueError(f"text_encoder is an encoder or 'none', not {text_encoder!r}; a path is text_encoder_path")
         encoder = None if isinstance(text_encoder, str) else text_encoder
+        options = _by_component(options)
         native = _llmdit.ZImagePipeline.from_pretrained(
             path, own_encoder=text_encoder is None, text_encoder=encoder, **options
         )
@@ -191,13 +177,19 @@ class ZImagePipeline:
         *,
         output_type: str | None = None,
         options: GenerateOptions | None = None,
+        progress: bool = False,
         **keywords: Any,
     ) -> GenerateResult:
         """Makes pictures of a prompt, or of each of several prompts in one batch.
 
         output_type says what `images` of the result is: "pil" (the default), "np", "pt" or "latent". `options` is a
-        GenerateOptions to start from. None always means "not given". As in diffusers, `generator` and `negative_prompt`
-        may be lists and `cfg_normalization` may be True.
+        GenerateOptions to start from. `progress` shows a bar of the steps by tqdm, in a terminal and in a notebook.
+        None always means "not given". As in diffusers, `generator` and `negative_prompt` may be lists and
+        `cfg_normalization` may be True. Tensors may be given as arrays, whose memory is used as it is.
+
+        Raises TypeError and InvalidArgument, a ValueError, for arguments that cannot be; Cancelled where on_step
+        returns True; OutOfMemory; KeyboardInterrupt after the step during which Ctrl-C was pressed; and whatever
+        on_step raises.
         """
         reject_unknown(keywords, ZImagePipeline.__call__)
         prompts = _as_prompts(prompt)
@@ -207,23 +199,9 @@ class ZImagePipeline:
             raise ValueError(f"output_type is one of {', '.join(_OUTPUT_TYPES)}, not {output_type!r}")
         settings.output_type = _OUTPUT_TYPES[output_type]
         self._apply(settings, keywords, len(prompts))
-        result = self._native.generate(prompts, settings)
-        return GenerateResult(
-            images=_pictures(result, output_type),
-            latents=result.latents,
-            seeds=result.seeds,
-            sigmas=result.sigmas,
-            token_counts=result.token_counts,
-            caption_lengths=result.caption_lengths,
-            compression_ratios=result.compression_ratios,
-            formatted_prompts=result.formatted_prompts,
-            vl=result.vl,
-            warnings=result.warnings,
-            timings=result.timings,
-            _prompts=prompts,
-            _options=settings,
-            _native=result,
-        )
+        with progress_bar(settings) if progress else contextlib.nullcontext(settings) as running:
+            result = self._native.generate(prompts, running)
+        return generate_result(result, prompts, settings, output_type)
 
     @with_options(GenerateOptions)
     def img2img(
@@ -233,6 +211,7 @@ class ZImagePipeline:
         *,
         output_type: str | None = None,
         options: GenerateOptions | None = None,
+        progress: bool = False,
         **keywords: Any,
     ) -> GenerateResult:
         """Makes pictures of a prompt that start from `image`, and keep more of it the lower `strength` is.
@@ -243,7 +222,7 @@ class ZImagePipeline:
         reject_unknown(keywords, ZImagePipeline.img2img)
         if image is None and (options is None or options.image is None):
             raise TypeError("img2img needs an image to start from")
-        return self(prompt, image=image, output_type=output_type, options=options, **keywords)
+        return self(prompt, image=image, output_type=output_type, options=options, progress=progress, **keywords)
 
     @with_options(GenerateOptions)
     def inpaint(
@@ -254,6 +233,7 @@ class ZImagePipeline:
         *,
         output_type: str | None = None,
         options: GenerateOptions | None = None,
+        progress: bool = False,
         **keywords: Any,
     ) -> GenerateResult:
         """Paints `image` anew where `mask_image` is white, and in what `outpaint` adds around it.
@@ -265,7 +245,7 @@ class ZImagePipeline:
         told = {name for name in given if given[name] is not None or (options and getattr(options, name))}
         if "image" not in told or len(told) == 1:
             raise TypeError("inpaint needs an image, and a mask_image or outpaint")
-        return self(prompt, **given, output_type=output_type, options=options, **keywords)
+        return self(prompt, **given, output_type=output_type, options=options, progress=progress, **keywords)
 
     def encode_prompt(
         self,
@@ -297,18 +277,22 @@ class ZImagePipeline:
 
     @property
     def tokenizer(self) -> Tokenizer:
+        """Text to token ids and back."""
         return self._native.text_encoder.tokenizer
 
     @property
     def transformer(self) -> ZImageTransformer:
+        """The diffusion transformer, LoRAs included; latents and embeddings in, a prediction out."""
         return self._native.transformer
 
     @property
     def vae(self) -> AutoencoderKL:
+        """The autoencoder between pixels and latents."""
         return self._native.vae
 
     @property
     def scheduler(self) -> FlowMatchScheduler:
+        """Makes the noise levels of a run."""
         return self._native.scheduler
 
     @property
@@ -327,6 +311,8 @@ class ZImagePipeline:
         return self._native.size_multiple
 
     def __repr__(self) -> str:
+        if self._open is None:
+            return "<llmdit.ZImagePipeline closed>"
         parts = (self.encoder, self.transformer, self.vae, self.scheduler)
         return f"<llmdit.ZImagePipeline from {self.path}" + "".join(f"\n  {part!r}" for part in parts) + ">"
 
@@ -375,16 +361,3 @@ def _as_prompts(prompt: str | Sequence[str] | None) -> list[str]:
 
 def _pop_list(keywords: dict[str, Any], name: str) -> list[Any] | None:
     return list(keywords.pop(name)) if isinstance(keywords.get(name), (list, tuple)) else None
-
-
-def _pictures(result: _llmdit.GenerateResult, output_type: str) -> Any:
-    if output_type == "latent":
-        return result.latents
-    if output_type == "pt":
-        return result.pixels
-    if output_type == "np":
-        return result.pixels.permute(0, 2, 3, 1).cpu().contiguous().numpy()
-    import numpy as np
-    from PIL import Image
-
-    return [Image.fromarray(np.asarray(image)) for image in result.images]

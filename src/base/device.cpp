@@ -7,9 +7,11 @@
 
 #include <fstream>
 
+#include "base/attention_table.hpp"
 #include "base/check.hpp"
 #include "base/dtype_table.hpp"
 #include "base/load_options.hpp"
+#include "base/memory_size.hpp"
 #include "base/option_table.hpp"
 #include "llmdit/load_options.hpp"
 
@@ -60,6 +62,12 @@ constexpr OptionField load_fields[] = {
         {.section = "encoder", .help = "type the weights are kept in", .flag = "torch-dtype", .key = "torch_dtype"}),
     field<LoadOptions, "quantization", &LoadOptions::quantization>(
         {.section = "pipeline", .help = "kind the matrices of the blocks are turned into"}),
+    field<LoadOptions, "text_encoder_quantization", &LoadOptions::text_encoder_quantization>(
+        {.section = "encoder", .help = "the same for the text encoder alone", .key = "quantization"}),
+    field<LoadOptions, "dit_quantization", &LoadOptions::dit_quantization>(
+        {.section = "pipeline", .help = "the same for the transformer alone"}),
+    field<LoadOptions, "vl_quantization", &LoadOptions::vl_quantization>(
+        {.section = "vl", .help = "the same for Qwen3-VL alone"}),
     field<LoadOptions, "device", &LoadOptions::device>(
         {.section = "pipeline", .help = "where the models run: auto, cpu, cuda, cuda:N"}),
     field<LoadOptions, "text_encoder_device", &LoadOptions::text_encoder_device>(
@@ -68,6 +76,14 @@ constexpr OptionField load_fields[] = {
         {.section = "pipeline", .help = "device of the transformer, when it is another"}),
     field<LoadOptions, "vae_device", &LoadOptions::vae_device>(
         {.section = "pipeline", .help = "device of the autoencoder, when it is another"}),
+    field<LoadOptions, "cpu_offload", &LoadOptions::cpu_offload>(
+        {.section = "optimization", .help = "the models take turns: one in memory, or on the GPU, at a time"}),
+    field<LoadOptions, "max_memory", &LoadOptions::max_memory>(
+        {.section = "optimization", .help = "weights in memory at most, such as 8GB; the rest is read for each use"}),
+    field<LoadOptions, "attention_backend", &LoadOptions::attention_backend>(
+        {.section = "pytorch", .help = "kernel of attention; `llmdit devices` lists those that are there"}),
+    field<LoadOptions, "compile", &LoadOptions::compile>(
+        {.section = "optimization", .help = "always refused, and told why: libtorch compiles models of Python only"}),
     field<LoadOptions, "transformer_path", &LoadOptions::transformer_path>(
         {.section = "pipeline", .help = "transformer from this file or folder; safetensors or GGUF"}),
     field<LoadOptions, "text_encoder_path", &LoadOptions::text_encoder_path>(
@@ -116,6 +132,23 @@ std::vector<DeviceInfo> available_devices() {
   return devices;
 }
 
+std::vector<StorageSupport> storage_support(std::string_view device) {
+  if (device == "cpu") {
+    return {{"float32", "native"},
+            {"bfloat16", "widened to float32"},
+            {"float16", "widened to float32"},
+            {"float8", "widened to float32"},
+            {"int8", "integers"},
+            {"GGUF blocks", "widened to float32"}};
+  }
+  return {{"float32", "native"},
+          {"bfloat16", "native"},
+          {"float16", "widened to float32"},
+          {"float8", "widened to bfloat16"},
+          {"int8", "widened to bfloat16"},
+          {"GGUF blocks", "converted to bfloat16"}};
+}
+
 template <>
 std::span<const OptionField> option_fields<LoadOptions>() {
   return load_fields;
@@ -132,6 +165,9 @@ void check_component_options(const LoadOptions& options) {
   for (const auto& [name, is_given] : given) {
     check(!is_given, name, "expected this option where a pipeline is loaded; a single part takes its path as argument");
   }
+  check(!options.cpu_offload, "cpu_offload",
+        "expected false, got true: where one model is loaded, none waits for its turn; a pipeline takes it, and "
+        "max_memory bounds a single model, too");
 }
 
 void check_plain_component_options(const LoadOptions& options) {
@@ -147,6 +183,7 @@ LoadOptions component_options(const LoadOptions& options) {
        {&own.transformer_path, &own.text_encoder_path, &own.vae_path, &own.tokenizer_path, &own.vl_model_path})
     path->reset();
   own.lora.clear();
+  own.cpu_offload = false;  // who takes turns with whom is the pipeline's
   return own;
 }
 

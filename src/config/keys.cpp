@@ -24,6 +24,12 @@ OptionValue four_bits(const OptionValue& value) {
   return truth(value) ? OptionValue(std::string("int4")) : OptionValue();
 }
 
+OptionValue flash_attention(const OptionValue& value) {
+  return truth(value) ? OptionValue(std::string("flash_attn_2")) : OptionValue();
+}
+/// A switch that older files have in several places: off says nothing.
+OptionValue switched_on(const OptionValue& value) { return truth(value) ? OptionValue(true) : OptionValue(); }
+
 /// An older name of a key, which still works.
 struct Alias {
   std::string_view key;
@@ -32,9 +38,12 @@ struct Alias {
 };
 
 constexpr Alias aliases[] = {
-    {"encoder.quantization", "pipeline.quantization"},
-    {"encoder.load_in_8bit", "pipeline.quantization", eight_bits},
-    {"encoder.load_in_4bit", "pipeline.quantization", four_bits},
+    {"encoder.load_in_8bit", "encoder.quantization", eight_bits},
+    {"encoder.load_in_4bit", "encoder.quantization", four_bits},
+    {"encoder.cpu_offload", "optimization.cpu_offload", switched_on},
+    {"pipeline.enable_model_cpu_offload", "optimization.cpu_offload", switched_on},
+    {"pipeline.enable_sequential_cpu_offload", "optimization.cpu_offload", switched_on},
+    {"optimization.flash_attn", "pytorch.attention_backend", flash_attention},
     {"pipeline.torch_dtype", "encoder.torch_dtype"},
     {"generation.enable_thinking", "generation.force_think_block"},
     {"generation.default_template", "generation.template"},

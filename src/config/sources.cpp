@@ -86,13 +86,17 @@ Config environment_config() {
     }
     std::vector<ConfigEntry> entries;
     for (const Setting& setting : settings()) {
-      const char* text = std::getenv(setting.environment.c_str());
+      std::string name = setting.environment;
+      // The older name of this one, which means as much.
+      const bool has_older = setting.key == "pytorch.attention_backend" && !variable("LLM_DIT_ATTENTION").empty();
+      if (has_older && !std::getenv(name.c_str())) name = "LLM_DIT_ATTENTION";
+      const char* text = std::getenv(name.c_str());
       if (!text) continue;
       try {
-        entries.push_back({setting.key, config::checked(setting, parse_variable(*setting.field, text)),
-                           "environment " + setting.environment});
+        entries.push_back(
+            {setting.key, config::checked(setting, parse_variable(*setting.field, text)), "environment " + name});
       } catch (const Error& error) {
-        fail(error.code(), "config", "environment {}: {}", setting.environment, config::message_of(error));
+        fail(error.code(), "config", "environment {}: {}", name, config::message_of(error));
       }
     }
     return Config::from_entries(entries);

@@ -193,6 +193,19 @@ at::Tensor Checkpoint::tensor(std::string_view name) const {
   return file.tensor(*file.find(name));
 }
 
+void Checkpoint::give_back(std::string_view name) const {
+  const auto found = file_index_.find(name);
+  if (found == file_index_.end()) return;
+  const WeightFile& file = *files_[found->second];
+  file.give_back(*file.find(name));
+}
+
+void Checkpoint::give_back() const {
+  for (const auto& file : files_) {
+    for (const TensorEntry& entry : file->entries()) file->give_back(entry);
+  }
+}
+
 std::vector<fs::path> Checkpoint::files() const {
   std::vector<fs::path> result;
   for (const auto& file : files_) result.push_back(file->path());

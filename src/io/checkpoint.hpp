@@ -32,6 +32,9 @@ class Checkpoint {
   const std::filesystem::path& file_of(std::string_view name) const;
   /// Throws unsupported naming the component's path when there is no such tensor.
   at::Tensor tensor(std::string_view name) const;
+  /// Takes a tensor's pages, or those of all files, out of the process's memory until they are next read.
+  void give_back(std::string_view name) const;
+  void give_back() const;
   /// The file or folder that was opened.
   const std::filesystem::path& path() const { return path_; }
   std::vector<std::filesystem::path> files() const;

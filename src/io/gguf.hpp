@@ -20,6 +20,7 @@ class GgufFile final : public WeightFile {
   std::span<const TensorEntry> entries() const override { return entries_; }
   const std::map<std::string, std::string>& metadata() const override { return metadata_; }
   at::Tensor tensor(const TensorEntry& entry) const override;
+  void give_back(const TensorEntry& entry) const override { file_->give_back(entry.offset, entry.bytes); }
 
   // Lists of the header, which metadata() tells only the lengths of when they are long. Nothing when there is no such
   // list of that kind.

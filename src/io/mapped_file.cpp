@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <system_error>
 
@@ -47,6 +48,14 @@ std::shared_ptr<const MappedFile> MappedFile::open(const std::filesystem::path& 
     result->size_ = size;
   }
   return result;
+}
+
+void MappedFile::give_back(uint64_t offset, uint64_t bytes) const {
+  if (!data_ || bytes == 0) return;
+  static const auto page = static_cast<uint64_t>(::sysconf(_SC_PAGESIZE));
+  const uint64_t begin = offset / page * page, end = std::min<uint64_t>(size_, offset + bytes);
+  // Only advice: where the system does not take it, the pages stay.
+  ::madvise(const_cast<std::byte*>(data_) + begin, end - begin, MADV_DONTNEED);
 }
 
 MappedFile::~MappedFile() {

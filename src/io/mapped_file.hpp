@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <memory>
 #include <span>
@@ -18,6 +19,10 @@ class MappedFile {
 
   std::span<const std::byte> bytes() const { return {data_, size_}; }
   const std::filesystem::path& path() const { return path_; }
+
+  /// Takes the pages of a range out of the process's memory; they come back, mostly from the system's cache, when they
+  /// are next read.
+  void give_back(uint64_t offset, uint64_t bytes) const;
 
  private:
   MappedFile() = default;

@@ -15,6 +15,7 @@ class SafetensorsFile final : public WeightFile {
   std::span<const TensorEntry> entries() const override { return entries_; }
   const std::map<std::string, std::string>& metadata() const override { return metadata_; }
   at::Tensor tensor(const TensorEntry& entry) const override;
+  void give_back(const TensorEntry& entry) const override { file_->give_back(entry.offset, entry.bytes); }
 
  private:
   std::shared_ptr<const MappedFile> file_;

@@ -48,6 +48,9 @@ class WeightFile {
   /// Throws unsupported for a dtype libtorch has no type for.
   virtual at::Tensor tensor(const TensorEntry& entry) const = 0;
 
+  /// Takes a tensor's pages out of the process's memory until they are next read.
+  virtual void give_back(const TensorEntry& entry) const = 0;
+
   /// Null for an unknown name.
   const TensorEntry* find(std::string_view name) const;
 };

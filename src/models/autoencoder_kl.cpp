@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include "base/stop.hpp"
+#include "nn/attention.hpp"
 
 namespace llmdit::models {
 namespace {
@@ -73,7 +74,9 @@ SpatialAttention::Projection::Projection(const nn::Weights& weights, int64_t cha
 at::Tensor SpatialAttention::Projection::operator()(const at::Tensor& x) const { return at::linear(x, weight, bias); }
 
 SpatialAttention::SpatialAttention(const nn::Weights& weights, int64_t groups, int64_t channels)
-    : group_norm(weights.scope("group_norm"), groups, channels),
+    // Its one head is wider than what most kernels take.
+    : backend(weights.attention() == AttentionBackend::math ? AttentionBackend::math : AttentionBackend::sdpa),
+      group_norm(weights.scope("group_norm"), groups, channels),
       to_q(weights.scope("to_q"), channels),
       to_k(weights.scope("to_k"), channels),
       to_v(weights.scope("to_v"), channels),
@@ -88,7 +91,7 @@ at::Tensor SpatialAttention::operator()(const at::Tensor& x, PictureContext* con
   if (context == nullptr || !context->recorded()) own = {to_k(rows), to_v(rows)};
   if (context != nullptr && !context->recorded()) context->attended = own;
   const auto& [keys, values] = own.keys.defined() ? own : context->attended;
-  const at::Tensor mixed = to_out(at::scaled_dot_product_attention(to_q(rows), keys, values));
+  const at::Tensor mixed = to_out(nn::attention(to_q(rows), keys, values, {.backend = backend}));
   return x + mixed.view({batch, height, width, channels}).permute({0, 3, 1, 2});
 }
 

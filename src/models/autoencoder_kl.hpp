@@ -87,6 +87,7 @@ struct SpatialAttention {
     at::Tensor weight, bias;
   };
 
+  AttentionBackend backend;
   GroupNorm group_norm;
   Projection to_q, to_k, to_v, to_out;
 };

@@ -13,6 +13,7 @@
 #include "models/autoencoder_kl.hpp"
 #include "models/latent_preview.hpp"
 #include "models/model_files.hpp"
+#include "models/resident_model.hpp"
 #include "models/tiled_vae.hpp"
 
 namespace llmdit::models {
@@ -73,14 +74,28 @@ AutoencoderKLConfig AutoencoderKLConfig::load(const std::filesystem::path& path)
   return models::parse_autoencoder_config(io::read_config(path));
 }
 
-struct AutoencoderKL::Impl {
-  Impl(io::TensorTable table, const nn::Placement& placement, const AutoencoderKLConfig& config)
-      : config(config), store(std::move(table), placement), decoder(nn::Weights(store).scope("decoder"), config) {
-    const nn::Weights weights(store);
+namespace {
+
+bool has_encoder_weights(const io::TensorTable& table) { return table.find("encoder.conv_in.weight") != nullptr; }
+
+/// Both networks of a file; a decode-only file has no encoder.
+struct Networks {
+  Networks(const nn::Weights& weights, const AutoencoderKLConfig& config) : decoder(weights.scope("decoder"), config) {
     if (weights.has("encoder.conv_in.weight")) encoder.emplace(weights.scope("encoder"), config);
-    unused = store.unused();
-    tensor_options = at::TensorOptions().device(placement.device).dtype(store.compute());
   }
+
+  models::Decoder decoder;
+  std::optional<models::Encoder> encoder;
+};
+
+}  // namespace
+
+struct AutoencoderKL::Impl {
+  Impl(io::TensorTable table, const nn::Placement& placement, const AutoencoderKLConfig& config,
+       std::shared_ptr<nn::Turns> turns)
+      : config(config),
+        resident(std::move(table), placement, config, std::move(turns)),
+        tensor_options(at::TensorOptions().device(placement.device).dtype(resident.compute())) {}
 
   int64_t latents_of(int64_t pixels) const {
     const int64_t scale = config.vae_scale_factor();
@@ -122,10 +137,7 @@ struct AutoencoderKL::Impl {
   }
 
   AutoencoderKLConfig config;
-  nn::WeightStore store;
-  models::Decoder decoder;
-  std::optional<models::Encoder> encoder;  // a decode-only file has none
-  std::vector<std::string> unused;
+  models::ResidentModel<Networks, AutoencoderKLConfig> resident;
   at::TensorOptions tensor_options;
 
  private:
@@ -138,13 +150,23 @@ AutoencoderKL::AutoencoderKL(std::shared_ptr<const Impl> impl) : impl_(std::move
 
 AutoencoderKL AutoencoderKL::load(const std::filesystem::path& path, const LoadOptions& options,
                                   const std::filesystem::path& config_path) {
+  return load(path, options, config_path, nn::turns_of(options));
+}
+
+AutoencoderKL AutoencoderKL::load(const std::filesystem::path& path, const LoadOptions& options,
+                                  const std::filesystem::path& config_path, std::shared_ptr<nn::Turns> turns) {
   return translate_errors("vae", [&] {
     check_plain_component_options(options);
     const c10::NoGradGuard guard;
     auto files = models::open_autoencoder(path, config_path);
-    return AutoencoderKL(std::make_shared<Impl>(std::move(files.table),
-                                                nn::resolve_placement(options, options.vae_device), files.config));
+    const auto placement = nn::resolve_placement(options, {.device = options.vae_device});
+    return AutoencoderKL(std::make_shared<Impl>(std::move(files.table), placement, files.config, std::move(turns)));
   });
+}
+
+std::shared_ptr<const void> AutoencoderKL::hold(std::stop_token stop) const {
+  const c10::NoGradGuard guard;
+  return impl_->resident.enter(stop);
 }
 
 at::Tensor AutoencoderKL::decode(const at::Tensor& latents, std::stop_token stop, const TilingOptions& tiling) const {
@@ -154,11 +176,12 @@ at::Tensor AutoencoderKL::decode(const at::Tensor& latents, std::stop_token stop
           "expected latents of [batch, {}, h, w], got [{}]", impl_->config.latent_channels,
           fmt::join(latents.sizes(), ", "));
     const at::Tensor input = latents.to(impl_->tensor_options);
-    if (!impl_->is_tiled(latents.size(2), latents.size(3), tiling)) return impl_->decoder(input, stop);
+    const auto loaded = impl_->resident.enter(stop);
+    if (!impl_->is_tiled(latents.size(2), latents.size(3), tiling)) return loaded->model.decoder(input, stop);
     models::TiledRun run = impl_->cut(latents.size(2), latents.size(3), tiling);
     run.output_scale = impl_->config.vae_scale_factor();
     const auto network = [&](const at::Tensor& tile, models::PictureContext& context) {
-      return impl_->decoder(tile, stop, &context);
+      return loaded->model.decoder(tile, stop, &context);
     };
     return models::run_tiled(input, run, network, stop);
   });
@@ -168,10 +191,10 @@ LatentDistribution AutoencoderKL::encode(const at::Tensor& pixels, std::stop_tok
                                          const TilingOptions& tiling) const {
   return translate_errors("vae", [&] {
     const c10::NoGradGuard guard;
-    if (!impl_->encoder) {
+    if (!has_encoder()) {
       fail(ErrorCode::unsupported, "vae",
            "expected an encoder in {}, found only a decoder; use the full autoencoder's file",
-           impl_->store.table().checkpoint().path().string());
+           impl_->resident.table().checkpoint().path().string());
     }
     const int64_t multiple = impl_->config.vae_scale_factor();
     check(pixels.dim() == 4 && pixels.size(1) == impl_->config.in_channels && pixels.numel() > 0, "vae",
@@ -181,16 +204,17 @@ LatentDistribution AutoencoderKL::encode(const at::Tensor& pixels, std::stop_tok
           "expected height and width to be multiples of {}, got {} x {}", multiple, pixels.size(2), pixels.size(3));
     const int64_t height = pixels.size(2) / multiple, width = pixels.size(3) / multiple;
     const at::Tensor input = pixels.to(impl_->tensor_options);
+    const auto loaded = impl_->resident.enter(stop);
     at::Tensor moments;
     if (impl_->is_tiled(height, width, tiling)) {
       models::TiledRun run = impl_->cut(height, width, tiling);
       run.input_scale = multiple;
       const auto network = [&](const at::Tensor& tile, models::PictureContext& context) {
-        return (*impl_->encoder)(tile, stop, &context);
+        return (*loaded->model.encoder)(tile, stop, &context);
       };
       moments = models::run_tiled(input, run, network, stop);
     } else {
-      moments = (*impl_->encoder)(input, stop);
+      moments = (*loaded->model.encoder)(input, stop);
     }
     const auto halves = moments.contiguous().chunk(2, 1);
     return LatentDistribution{.mean = halves[0], .logvar = halves[1].clamp(-30.0, 20.0)};
@@ -207,7 +231,7 @@ bool AutoencoderKL::is_tiled(int64_t height, int64_t width, const TilingOptions&
   });
 }
 
-bool AutoencoderKL::has_encoder() const { return impl_->encoder.has_value(); }
+bool AutoencoderKL::has_encoder() const { return has_encoder_weights(impl_->resident.table()); }
 
 Image AutoencoderKL::preview(const at::Tensor& latents, int64_t scale) const {
   return translate_errors("preview", [&] {
@@ -233,6 +257,6 @@ at::Tensor AutoencoderKL::scale(const at::Tensor& latents) const {
 }
 
 const AutoencoderKLConfig& AutoencoderKL::config() const { return impl_->config; }
-const std::vector<std::string>& AutoencoderKL::unused_weights() const { return impl_->unused; }
+const std::vector<std::string>& AutoencoderKL::unused_weights() const { return impl_->resident.unused(); }
 
 }  // namespace llmdit

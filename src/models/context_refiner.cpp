@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "base/check.hpp"
+#include "nn/attention.hpp"
 #include "nn/layers.hpp"
 #include "nn/rope.hpp"
 
@@ -113,9 +114,9 @@ const std::vector<RefinerBlock::Slot>& RefinerBlock::slots() {
   return list;
 }
 
-RefinerBlock::RefinerBlock(const ContextRefinerConfig& c, c10::ScalarType compute, const std::string& prefix,
+RefinerBlock::RefinerBlock(const ContextRefinerConfig& c, const Computation& computation, const std::string& prefix,
                            const ParameterSource& source)
-    : head_dim_(c.dim / c.n_heads), norm_eps_(c.norm_eps), compute_(compute) {
+    : head_dim_(c.dim / c.n_heads), norm_eps_(c.norm_eps), computation_(computation) {
   for (const Slot& slot : slots()) {
     if (const auto shape = slot.shape(c); !shape.empty()) this->*slot.tensor = source(prefix + slot.name, shape);
   }
@@ -145,11 +146,11 @@ RefinerBlock RefinerBlock::with(at::TensorList parameters) const {
 }
 
 at::Tensor RefinerBlock::linear(const at::Tensor& x, const at::Tensor& weight) const {
-  return at::linear(x, weight.to(compute_));
+  return at::linear(x, weight.to(computation_.type));
 }
 
 at::Tensor RefinerBlock::norm(const at::Tensor& x, const at::Tensor& weight, double eps) const {
-  return at::rms_norm(x, weight.sizes(), weight.to(compute_), eps);
+  return at::rms_norm(x, weight.sizes(), weight.to(computation_.type), eps);
 }
 
 at::Tensor RefinerBlock::attention(const at::Tensor& x, const PackedRows& rows) const {
@@ -160,7 +161,8 @@ at::Tensor RefinerBlock::attention(const at::Tensor& x, const PackedRows& rows) 
   if (norm_k_.defined()) k = norm(k, norm_k_, qk_norm_eps);
   q = nn::rotate_pairs(q, rows.freqs_cis);
   k = nn::rotate_pairs(k, rows.freqs_cis);
-  return linear(nn::packed_attention(q, k, split_heads(linear(x, to_v_)), rows.lengths), to_out_);
+  return linear(nn::packed_attention(computation_.attention, q, k, split_heads(linear(x, to_v_)), rows.lengths),
+                to_out_);
 }
 
 at::Tensor RefinerBlock::feed_forward(const at::Tensor& x) const {

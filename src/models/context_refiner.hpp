@@ -15,12 +15,18 @@ namespace llmdit::models {
 /// Gives the tensor of a parameter.
 using ParameterSource = std::function<at::Tensor(const std::string& name, at::IntArrayRef shape)>;
 
+/// What a block computes with.
+struct Computation {
+  c10::ScalarType type;
+  AttentionBackend attention;
+};
+
 /// The transformer's block without modulation, on leaf tensors and without operations in place on what others hold: the
 /// form for training.
 class RefinerBlock {
  public:
   /// `config` with every value filled in; `prefix` goes before the names.
-  RefinerBlock(const ContextRefinerConfig& config, c10::ScalarType compute, const std::string& prefix,
+  RefinerBlock(const ContextRefinerConfig& config, const Computation& computation, const std::string& prefix,
                const ParameterSource& source);
 
   /// The new rows.x, in the type of computation.
@@ -44,7 +50,7 @@ class RefinerBlock {
 
   int64_t head_dim_;
   double norm_eps_;
-  c10::ScalarType compute_;
+  Computation computation_;
   at::Tensor to_q_, to_k_, to_v_, to_out_;
   at::Tensor norm_q_, norm_k_;  // undefined without qk_norm
   at::Tensor w1_, w2_, w3_;

@@ -20,7 +20,7 @@ using models::PackedRows;
 using models::RefinerBlock;
 
 struct [[gnu::visibility("hidden")]] ContextRefiner::Impl {
-  Impl(ContextRefinerConfig resolved, c10::Device device, c10::ScalarType compute,
+  Impl(ContextRefinerConfig resolved, c10::Device device, models::Computation computation,
        const models::ParameterSource& source);
 
   PackedRows pack(const at::Tensor& x, const at::Tensor& positions, std::vector<int64_t> lengths) const;
@@ -31,7 +31,7 @@ struct [[gnu::visibility("hidden")]] ContextRefiner::Impl {
 
   ContextRefinerConfig config;
   c10::Device device;
-  c10::ScalarType compute;
+  models::Computation computation;
   std::vector<RefinerBlock> blocks;
   std::atomic<bool> checkpointing = false;
 };
@@ -177,11 +177,11 @@ void check_all_used(const nn::WeightStore& store, const ContextRefinerConfig& co
 // --- computation
 // --------------------------------------------------------------------------------------------------------------
 
-ContextRefiner::Impl::Impl(ContextRefinerConfig resolved, c10::Device device, c10::ScalarType compute,
+ContextRefiner::Impl::Impl(ContextRefinerConfig resolved, c10::Device device, models::Computation computation,
                            const models::ParameterSource& source)
-    : config(std::move(resolved)), device(device), compute(compute) {
+    : config(std::move(resolved)), device(device), computation(computation) {
   for (int64_t i = 0; i < config.n_layers; ++i)
-    blocks.emplace_back(config, compute, fmt::format("{}{}.", module_name, i), source);
+    blocks.emplace_back(config, computation, fmt::format("{}{}.", module_name, i), source);
 }
 
 at::Tensor ContextRefiner::Impl::default_positions(int64_t tokens) const {
@@ -243,7 +243,7 @@ at::Tensor ContextRefiner::forward(const at::Tensor& x, const at::Tensor& attent
   return translate_errors("context_refiner", [&] {
     impl_->check_rows(x, /*batched=*/true);
     const int64_t tokens = x.size(-2), batch = x.dim() == 3 ? x.size(0) : 1;
-    at::Tensor rows = x.to(impl_->device, impl_->compute).reshape({-1, impl_->config.dim});
+    at::Tensor rows = x.to(impl_->device, impl_->computation.type).reshape({-1, impl_->config.dim});
     at::Tensor positions = impl_->checked_positions(position_ids, tokens);
     if (!attention_mask.defined()) {
       if (batch > 1) positions = at::cat(std::vector<at::Tensor>(static_cast<size_t>(batch), positions));
@@ -269,7 +269,7 @@ std::vector<at::Tensor> ContextRefiner::forward(std::span<const at::Tensor> x,
     for (size_t i = 0; i < x.size(); ++i) {
       impl_->check_rows(x[i], /*batched=*/false);
       lengths.push_back(x[i].size(0));
-      parts.push_back(x[i].to(impl_->device, impl_->compute));
+      parts.push_back(x[i].to(impl_->device, impl_->computation.type));
       positions.push_back(
           impl_->checked_positions(position_ids.empty() ? at::Tensor() : position_ids[i], lengths.back()));
     }
@@ -293,14 +293,15 @@ ContextRefiner::ContextRefiner(const ContextRefinerConfig& config, const LoadOpt
   translate_errors("context_refiner", [&] {
     check_plain_component_options(options);
     const auto resolved = models::resolved(config);
-    const auto placement = nn::resolve_placement(options, options.dit_device);
+    const auto placement = nn::resolve_placement(options, {.device = options.dit_device});
     const c10::ScalarType type = placement.storage.value_or(at::kFloat);
     auto generator = at::make_generator<at::CPUGeneratorImpl>(seed);
     const auto source = [&](const std::string&, at::IntArrayRef shape) {
       const c10::NoGradGuard guard;
       return drawn(shape, generator).to(placement.device, type).set_requires_grad(true);
     };
-    impl_ = std::make_shared<Impl>(resolved, placement.device, placement.compute(type), source);
+    impl_ = std::make_shared<Impl>(resolved, placement.device,
+                                   models::Computation{placement.compute(type), placement.attention}, source);
   });
 }
 
@@ -308,7 +309,8 @@ ContextRefiner ContextRefiner::load(const fs::path& path, const LoadOptions& opt
                                     bool legacy_rope) {
   return translate_errors("context_refiner", [&] {
     check_plain_component_options(options);
-    const auto placement = nn::resolve_placement(options, options.dit_device);
+    auto placement = nn::resolve_placement(options, {.device = options.dit_device});
+    placement.max_memory.reset();  // parameters are copies, all of them
     Files files = open_refiner(path, config_path, legacy_rope);
     nn::WeightStore store(std::move(files.table), placement);
     const auto source = [&](const std::string& name, at::IntArrayRef shape) {
@@ -320,7 +322,8 @@ ContextRefiner ContextRefiner::load(const fs::path& path, const LoadOptions& opt
           .to(placement.device, type, /*non_blocking=*/false, /*copy=*/true)
           .set_requires_grad(true);
     };
-    auto impl = std::make_shared<Impl>(files.config, placement.device, store.compute(), source);
+    auto impl = std::make_shared<Impl>(files.config, placement.device,
+                                       models::Computation{store.compute(), placement.attention}, source);
     check_all_used(store, impl->config);
     return ContextRefiner(std::move(impl));
   });

@@ -8,6 +8,7 @@
 #include "base/stop.hpp"
 #include "io/model_config.hpp"
 #include "models/model_files.hpp"
+#include "nn/attention.hpp"
 
 namespace llmdit::models {
 namespace {
@@ -97,20 +98,27 @@ using Bias = nn::Linear::Bias;
 
 namespace {
 
-at::Tensor attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const DecoderInput& input,
-                  int64_t block) {
+/// What one block attends with.
+struct Heads {
+  AttentionBackend backend;
+  at::Tensor q, k, v;  // [tokens, heads, head_dim]
+};
+
+at::Tensor attend(const Heads& heads, const DecoderInput& input, int64_t block) {
+  const auto& [backend, q, k, v] = heads;
   const bool is_one = input.lengths.empty();
   const bool starts = !input.cache || input.cache->length() == 0;
   if (is_one && input.cache) {
     const auto all = input.cache->append(block, k, v);
-    if (!starts) return nn::continued_attention(q, all.keys, all.values);
+    if (!starts) return nn::continued_attention(backend, q, all.keys, all.values);
   }
-  if (starts) return nn::packed_attention(q, k, v, is_one ? std::vector{q.size(0)} : input.lengths, /*causal=*/true);
+  if (starts)
+    return nn::packed_attention(backend, q, k, v, is_one ? std::vector{q.size(0)} : input.lengths, /*causal=*/true);
   std::vector<at::Tensor> parts;
   int64_t begin = 0;
   for (const int64_t length : input.lengths) {
     const auto all = input.cache->joined(block, k.narrow(0, begin, length), v.narrow(0, begin, length));
-    parts.push_back(nn::continued_attention(q.narrow(0, begin, length), all.keys, all.values));
+    parts.push_back(nn::continued_attention(backend, q.narrow(0, begin, length), all.keys, all.values));
     begin += length;
   }
   return at::cat(parts);
@@ -125,7 +133,8 @@ at::Tensor with_additions(const at::Tensor& x, const DecoderInput& input, int64_
 }  // namespace
 
 Qwen3Model::Attention::Attention(const nn::Weights& weights, const Qwen3Config& c)
-    : head_dim(c.head_dim),
+    : backend(weights.attention()),
+      head_dim(c.head_dim),
       q_proj(weights.scope("q_proj"), c.hidden_size, c.num_attention_heads * c.head_dim, Bias::no),
       k_proj(weights.scope("k_proj"), c.hidden_size, c.num_key_value_heads * c.head_dim, Bias::no),
       v_proj(weights.scope("v_proj"), c.hidden_size, c.num_key_value_heads * c.head_dim, Bias::no),
@@ -138,7 +147,7 @@ at::Tensor Qwen3Model::Attention::operator()(const at::Tensor& x, const DecoderI
   const at::Tensor q = nn::rotate_halves(q_norm(split_heads(q_proj(x))), input.rope);
   const at::Tensor k = nn::rotate_halves(k_norm(split_heads(k_proj(x))), input.rope);
   const at::Tensor v = split_heads(v_proj(x));
-  return o_proj(attend(q, k, v, input, block));
+  return o_proj(attend({backend, q, k, v}, input, block));
 }
 
 Qwen3Model::Block::Block(const nn::Weights& weights, const Qwen3Config& c)
@@ -156,7 +165,8 @@ Qwen3Model::Qwen3Model(const nn::Weights& weights, const Qwen3Config& config)
     : config_(config), norm_(weights.scope("norm"), config.hidden_size, config.rms_norm_eps) {
   embed_tokens_ = weights.scope("embed_tokens").get("weight", {config.vocab_size, config.hidden_size});
   compute_ = weights.compute();
-  for (int64_t i = 0; i < config.num_hidden_layers; ++i) layers_.emplace_back(weights.scope("layers").scope(i), config);
+  const auto make = [config](const nn::Weights& own) { return std::make_shared<const Block>(own, config); };
+  for (int64_t i = 0; i < config.num_hidden_layers; ++i) layers_.add(weights.scope("layers").scope(i), make);
   if (config.tie_word_embeddings) return;
   if (const nn::Weights head = weights.scope("lm_head"); head.has("weight"))
     head_->matmul = nn::make_matmul(head, config.hidden_size, config.vocab_size);
@@ -214,7 +224,7 @@ std::vector<at::Tensor> Qwen3Model::hidden_states(const DecoderInput& input, std
     for (auto place = begin; place != end; ++place) result[place->second] = x;
     if (i == deepest) break;
     check_stop(stop, "text_encoder");
-    x = layers_[i](with_additions(x, input, i), input, i);
+    x = (*layers_.use(i))(with_additions(x, input, i), input, i);
   }
   if (input.cache && input.lengths.empty()) input.cache->complete_pass(x.size(0));
   return result;

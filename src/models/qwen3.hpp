@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "llmdit/text_encoder.hpp"
+#include "nn/block_list.hpp"
 #include "nn/key_value_cache.hpp"
 #include "nn/layers.hpp"
 #include "nn/rope.hpp"
@@ -65,6 +66,7 @@ class Qwen3Model {
     Attention(const nn::Weights& weights, const Qwen3Config& config);
     at::Tensor operator()(const at::Tensor& x, const DecoderInput& input, int64_t block) const;
 
+    AttentionBackend backend;
     int64_t head_dim;
     nn::Linear q_proj, k_proj, v_proj, o_proj;
     nn::RmsNorm q_norm, k_norm;
@@ -91,7 +93,7 @@ class Qwen3Model {
   Qwen3Config config_;
   at::ScalarType compute_;
   nn::StoredTensor embed_tokens_;  // [vocab_size, hidden_size]
-  std::vector<Block> layers_;
+  nn::BlockList<Block> layers_;
   nn::RmsNorm norm_;
   std::shared_ptr<Head> head_ = std::make_shared<Head>();
 };

@@ -7,6 +7,7 @@
 
 #include "base/check.hpp"
 #include "base/stop.hpp"
+#include "nn/attention.hpp"
 
 namespace llmdit::models {
 namespace {
@@ -32,7 +33,8 @@ Taps make_taps(const at::Tensor& index, int64_t count, int64_t side) {
 }  // namespace
 
 Qwen3VLVision::Attention::Attention(const nn::Weights& weights, const Qwen3VLVisionConfig& c)
-    : heads(c.num_heads),
+    : backend(weights.attention()),
+      heads(c.num_heads),
       qkv(weights.scope("qkv"), c.hidden_size, 3 * c.hidden_size, Bias::yes),
       proj(weights.scope("proj"), c.hidden_size, c.hidden_size, Bias::yes) {}
 
@@ -41,7 +43,7 @@ at::Tensor Qwen3VLVision::Attention::operator()(const at::Tensor& x, const nn::R
   const auto rotate = [&](const at::Tensor& part) {
     return nn::rotate_halves(part.to(at::kFloat), rope).to(part.scalar_type());
   };
-  return proj(nn::packed_attention(rotate(parts[0]), rotate(parts[1]), parts[2], {x.size(0)}));
+  return proj(nn::packed_attention(backend, rotate(parts[0]), rotate(parts[1]), parts[2], {x.size(0)}));
 }
 
 Qwen3VLVision::Block::Block(const nn::Weights& weights, const Qwen3VLVisionConfig& c)

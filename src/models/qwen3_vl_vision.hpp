@@ -26,6 +26,7 @@ class Qwen3VLVision {
     Attention(const nn::Weights& weights, const Qwen3VLVisionConfig& config);
     at::Tensor operator()(const at::Tensor& x, const nn::RopeHalves& rope) const;
 
+    AttentionBackend backend;
     int64_t heads;
     nn::Linear qkv, proj;
   };

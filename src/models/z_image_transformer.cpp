@@ -7,6 +7,7 @@
 
 #include "base/check.hpp"
 #include "base/stop.hpp"
+#include "nn/attention.hpp"
 #include "nn/rope.hpp"
 
 namespace llmdit::models {
@@ -64,7 +65,8 @@ at::Tensor ZImageTransformerModel::TimeConditioning::per_row(const at::Tensor& v
 // --------------------------------------------------------------------------------------------------------------------
 
 ZImageTransformerModel::Attention::Attention(const nn::Weights& weights, const ZImageTransformerConfig& c)
-    : n_heads(c.n_heads),
+    : backend(weights.attention()),
+      n_heads(c.n_heads),
       to_q(weights.scope("to_q"), c.dim, c.dim, Bias::no),
       to_k(weights.scope("to_k"), c.dim, c.dim, Bias::no),
       to_v(weights.scope("to_v"), c.dim, c.dim, Bias::no),
@@ -83,7 +85,7 @@ at::Tensor ZImageTransformerModel::Attention::operator()(const at::Tensor& x, co
   if (norm_k) k = (*norm_k)(k);
   q = nn::rotate_pairs(q, rows.freqs_cis);
   k = nn::rotate_pairs(k, rows.freqs_cis);
-  return to_out(nn::packed_attention(q, k, split_heads(to_v(x)), rows.lengths));
+  return to_out(nn::packed_attention(backend, q, k, split_heads(to_v(x)), rows.lengths));
 }
 
 ZImageTransformerModel::Block::Block(const nn::Weights& weights, const ZImageTransformerConfig& c,
@@ -179,8 +181,11 @@ ZImageTransformerModel::ZImageTransformerModel(const nn::Weights& weights, const
       x_pad_token_(weights.get_compute("x_pad_token", {1, c.dim})),
       cap_pad_token_(weights.get_compute("cap_pad_token", {1, c.dim})),
       final_layer_(weights.scope("all_final_layer").scope(patch_key(c)), c) {
-  const auto build = [&](std::vector<Block>& blocks, const char* name, int64_t count, Block::Modulation modulation) {
-    for (int64_t i = 0; i < count; ++i) blocks.emplace_back(weights.scope(name).scope(i), c, modulation);
+  const auto build = [&](nn::BlockList<Block>& blocks, const char* name, int64_t count, Block::Modulation modulation) {
+    const auto make = [c, modulation](const nn::Weights& own) {
+      return std::make_shared<const Block>(own, c, modulation);
+    };
+    for (int64_t i = 0; i < count; ++i) blocks.add(weights.scope(name).scope(i), make);
   };
   build(noise_refiner_, "noise_refiner", c.n_refiner_layers, Block::Modulation::yes);
   build(context_refiner_, "context_refiner", c.n_refiner_layers, Block::Modulation::no);

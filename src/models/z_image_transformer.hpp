@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "llmdit/z_image_transformer.hpp"
+#include "nn/block_list.hpp"
 #include "nn/layers.hpp"
 
 namespace llmdit::models {
@@ -48,6 +49,7 @@ class ZImageTransformerModel {
     Attention(const nn::Weights& weights, const ZImageTransformerConfig& config);
     at::Tensor operator()(const at::Tensor& x, const PackedRows& rows) const;
 
+    AttentionBackend backend;
     int64_t n_heads;
     nn::Linear to_q, to_k, to_v, to_out;
     std::optional<nn::RmsNorm> norm_q, norm_k;
@@ -93,7 +95,7 @@ class ZImageTransformerModel {
   nn::Linear cap_embedder_;
   TimestepEmbedder t_embedder_;
   at::Tensor x_pad_token_, cap_pad_token_;  // [1, dim]
-  std::vector<Block> noise_refiner_, context_refiner_, layers_;
+  nn::BlockList<Block> noise_refiner_, context_refiner_, layers_;
   FinalLayer final_layer_;
 };
 

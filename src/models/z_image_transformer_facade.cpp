@@ -6,6 +6,7 @@
 #include "base/translate.hpp"
 #include "io/model_config.hpp"
 #include "models/model_files.hpp"
+#include "models/resident_model.hpp"
 #include "models/z_image_transformer.hpp"
 
 namespace llmdit::models {
@@ -91,42 +92,50 @@ void check_latent_size(const ZImageTransformerConfig& config, int64_t h, int64_t
 }
 
 struct ZImageTransformer::Impl {
-  Impl(nn::WeightStore weights, const ZImageTransformerConfig& config)
-      : config(config), store(std::move(weights)), model(nn::Weights(store), config), unused(store.unused()) {}
-
   ZImageTransformerConfig config;
-  nn::WeightStore store;
-  models::ZImageTransformerModel model;
-  std::vector<std::string> unused;
+  models::ResidentModel<models::ZImageTransformerModel, ZImageTransformerConfig> resident;
 };
 
 ZImageTransformer::ZImageTransformer(std::shared_ptr<const Impl> impl) : impl_(std::move(impl)) {}
 
 ZImageTransformer ZImageTransformer::load(const std::filesystem::path& path, const LoadOptions& options,
                                           const std::filesystem::path& config_path) {
+  return load(path, options, config_path, nn::turns_of(options));
+}
+
+ZImageTransformer ZImageTransformer::load(const std::filesystem::path& path, const LoadOptions& options,
+                                          const std::filesystem::path& config_path, std::shared_ptr<nn::Turns> turns) {
   return translate_errors("transformer", [&] {
     check_component_options(options);
     const c10::NoGradGuard guard;
     auto files = models::open_z_image(path, config_path);
-    nn::WeightStore store(std::move(files.table), nn::resolve_placement(options, options.dit_device));
-    return ZImageTransformer(std::make_shared<Impl>(std::move(store), files.config));
+    const auto placement = nn::resolve_placement(options, {options.dit_device, options.dit_quantization});
+    return ZImageTransformer(std::make_shared<Impl>(
+        Impl{files.config, {std::move(files.table), placement, files.config, std::move(turns)}}));
   });
 }
 
 ZImageTransformer ZImageTransformer::patched(const WeightPatches& patches) const {
   return translate_errors("transformer", [&] {
     const c10::NoGradGuard guard;
-    return ZImageTransformer(std::make_shared<Impl>(nn::WeightStore(impl_->store, patches), impl_->config));
+    return ZImageTransformer(std::make_shared<Impl>(Impl{impl_->config, impl_->resident.patched(patches)}));
   });
 }
 
-std::map<std::string, std::vector<int64_t>> ZImageTransformer::weight_shapes() const { return impl_->store.shapes(); }
+std::shared_ptr<const void> ZImageTransformer::hold(std::stop_token stop) const {
+  const c10::NoGradGuard guard;
+  return impl_->resident.enter(stop);
+}
+
+std::map<std::string, std::vector<int64_t>> ZImageTransformer::weight_shapes() const {
+  return impl_->resident.shapes();
+}
 
 Conditioning ZImageTransformer::condition(std::span<const at::Tensor> prompt_embeds,
                                           const ConditionOptions& options) const {
   return translate_errors("transformer", [&] {
     const c10::NoGradGuard guard;
-    return impl_->model.condition(prompt_embeds, options);
+    return impl_->resident.enter(options.stop)->model.condition(prompt_embeds, options);
   });
 }
 
@@ -149,7 +158,7 @@ std::vector<at::Tensor> ZImageTransformer::forward(std::span<const at::Tensor> l
             "transformer", "expected latents of [{}, {}, h, w], got [{}]", impl_->config.in_channels,
             impl_->config.f_patch_size, fmt::join(item.sizes(), ", "));
     }
-    return impl_->model.forward(latents, t, conditioning, stop);
+    return impl_->resident.enter(stop)->model.forward(latents, t, conditioning, stop);
   });
 }
 
@@ -166,8 +175,8 @@ at::Tensor ZImageTransformer::forward(const at::Tensor& latents, const at::Tenso
 
 const ZImageTransformerConfig& ZImageTransformer::config() const { return impl_->config; }
 std::map<std::string, at::Tensor> ZImageTransformer::state_dict() const {
-  return translate_errors("transformer", [&] { return impl_->store.state_dict(); });
+  return translate_errors("transformer", [&] { return impl_->resident.state_dict(); });
 }
-const std::vector<std::string>& ZImageTransformer::unused_weights() const { return impl_->unused; }
+const std::vector<std::string>& ZImageTransformer::unused_weights() const { return impl_->resident.unused(); }
 
 }  // namespace llmdit

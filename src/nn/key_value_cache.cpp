@@ -46,19 +46,4 @@ KeyValueCache::KeysValues KeyValueCache::joined(int64_t block, const at::Tensor&
   return {at::cat({kept.keys, keys}), at::cat({kept.values, values})};
 }
 
-at::Tensor continued_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
-  const int64_t count = q.size(0), tokens = k.size(0), heads = q.size(1), kv_heads = k.size(1);
-  const at::Tensor keys = k.transpose(0, 1).unsqueeze(0), values = v.transpose(0, 1).unsqueeze(0);
-  if (count == 1) {
-    // One token sees all: its heads that share keys are rows of one product.
-    const at::Tensor rows = q.view({1, kv_heads, heads / kv_heads, q.size(2)});
-    return at::scaled_dot_product_attention(rows, keys, values).reshape({1, -1});
-  }
-  const at::Tensor sees = at::ones({count, tokens}, q.options().dtype(at::kBool)).tril(tokens - count);
-  const at::Tensor out =
-      at::scaled_dot_product_attention(q.transpose(0, 1).unsqueeze(0), keys, values, sees, /*dropout_p=*/0.0,
-                                       /*is_causal=*/false, /*scale=*/std::nullopt, /*enable_gqa=*/heads != kv_heads);
-  return out[0].transpose(0, 1).reshape({count, -1});
-}
-
 }  // namespace llmdit::nn

@@ -33,8 +33,4 @@ class KeyValueCache {
   int64_t length_ = 0;
 };
 
-/// Causal attention of the newest tokens of a sequence: q [new, heads, head_dim] belongs to the last of k and v
-/// [tokens, kv_heads, head_dim]. Gives [new, heads * head_dim].
-at::Tensor continued_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v);
-
 }  // namespace llmdit::nn

@@ -2,8 +2,6 @@
 
 #include <ATen/ATen.h>
 
-#include <algorithm>
-
 namespace llmdit::nn {
 
 Linear::Linear(const Weights& weights, int64_t in_features, int64_t out_features, Bias bias)
@@ -38,38 +36,6 @@ GatedFeedForward::GatedFeedForward(const Weights& weights, const Names& names, i
 at::Tensor GatedFeedForward::operator()(const at::Tensor& x) const {
   at::Tensor gate = gate_(x);
   return down_(at::silu_(gate).mul_(up_(x)));
-}
-
-namespace {
-
-// [batch * length, heads, head_dim] to [batch, heads, length, head_dim], without a copy.
-at::Tensor heads_first(const at::Tensor& x, int64_t batch, int64_t length) {
-  return x.view({batch, length, x.size(1), x.size(2)}).transpose(1, 2);
-}
-
-at::Tensor dense_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, int64_t batch, bool causal) {
-  const int64_t length = q.size(0) / batch;
-  const bool grouped = q.size(1) != k.size(1);
-  const at::Tensor out = at::scaled_dot_product_attention(
-      heads_first(q, batch, length), heads_first(k, batch, length), heads_first(v, batch, length),
-      /*attn_mask=*/{}, /*dropout_p=*/0.0, causal, /*scale=*/std::nullopt, grouped);
-  return out.transpose(1, 2).reshape({q.size(0), q.size(1) * q.size(2)});
-}
-
-}  // namespace
-
-at::Tensor packed_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
-                            const std::vector<int64_t>& lengths, bool causal) {
-  const bool equal = std::ranges::all_of(lengths, [&](int64_t length) { return length == lengths.front(); });
-  if (equal) return dense_attention(q, k, v, static_cast<int64_t>(lengths.size()), causal);
-  std::vector<at::Tensor> parts;
-  int64_t begin = 0;
-  for (const int64_t length : lengths) {
-    parts.push_back(
-        dense_attention(q.narrow(0, begin, length), k.narrow(0, begin, length), v.narrow(0, begin, length), 1, causal));
-    begin += length;
-  }
-  return at::cat(parts);
 }
 
 }  // namespace llmdit::nn

@@ -70,9 +70,4 @@ class GatedFeedForward {
   Linear down_;
 };
 
-/// softmax(q k^T / sqrt(head_dim)) v within each of several sequences that lie one after another in the rows.
-/// q [rows, heads, head_dim], k and v [rows, kv_heads, head_dim]; lengths sum to rows. Gives [rows, heads * head_dim].
-at::Tensor packed_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
-                            const std::vector<int64_t>& lengths, bool causal = false);
-
 }  // namespace llmdit::nn

@@ -3,6 +3,7 @@
 #include <c10/util/Exception.h>
 
 #include "base/check.hpp"
+#include "nn/attention_backends.hpp"
 
 namespace llmdit::nn {
 namespace {
@@ -21,6 +22,8 @@ std::optional<c10::ScalarType> scalar_type(DType dtype) {
   return std::nullopt;
 }
 
+}  // namespace
+
 c10::Device resolve_device(const std::string& name) {
   const auto devices = available_devices();
   if (name == "auto") return c10::Device(devices[devices.size() > 1 ? 1 : 0].name);
@@ -33,13 +36,22 @@ c10::Device resolve_device(const std::string& name) {
        fmt::join(names, ", "), name);
 }
 
-}  // namespace
-
-Placement resolve_placement(const LoadOptions& options, const std::optional<std::string>& override_device) {
-  const c10::Device device = resolve_device(override_device.value_or(options.device));
-  check(options.quantization != Quantization::int4 || device.is_cpu(), "quantization",
+Placement resolve_placement(const LoadOptions& options, const ComponentChoice& own) {
+  if (options.compile) {
+    fail(ErrorCode::unsupported, "compile",
+         std::string_view(
+             "expected false, got true: libtorch compiles what torch.export makes of a Python model, and "
+             "this library's models are C++ and compiled already; quantization is what makes a CPU faster"));
+  }
+  const c10::Device device = resolve_device(own.device.value_or(options.device));
+  const Quantization quantization = own.quantization.value_or(options.quantization);
+  check(quantization != Quantization::int4 || device.is_cpu(), "quantization",
         "expected none or int8 on {}, got int4: blocks of 4 bits have no GPU kernel", device.str());
-  return {.device = device, .storage = scalar_type(options.dtype), .quantization = options.quantization};
+  return {.device = device,
+          .storage = scalar_type(options.dtype),
+          .quantization = quantization,
+          .attention = resolve_attention(options.attention_backend, device),
+          .max_memory = options.max_memory ? std::optional(options.max_memory->bytes) : std::nullopt};
 }
 
 }  // namespace llmdit::nn

@@ -3,6 +3,7 @@
 #include <c10/core/Device.h>
 #include <c10/core/ScalarType.h>
 
+#include <cstdint>
 #include <optional>
 #include <string>
 
@@ -15,6 +16,8 @@ struct Placement {
   c10::Device device = c10::kCPU;
   std::optional<c10::ScalarType> storage;  ///< nothing: each tensor as its file has it
   Quantization quantization = Quantization::none;
+  AttentionBackend attention = AttentionBackend::sdpa;  ///< never automatic
+  std::optional<uint64_t> max_memory{};                 ///< bytes of weights at a time
 
   /// The type activations are computed in, for weights stored as `stored`.
   /// A CPU computes in float32, whose speed and accuracy 16-bit types rarely reach there. A GPU computes in bf16 where
@@ -25,8 +28,16 @@ struct Placement {
   }
 };
 
-/// `override_device` is the component's own device option. Throws invalid_argument naming the devices there are.
-Placement resolve_placement(const LoadOptions& options,
-                            const std::optional<std::string>& override_device = std::nullopt);
+/// What LoadOptions says of one component, in the place of what it says of all.
+struct ComponentChoice {
+  std::optional<std::string> device{};
+  std::optional<Quantization> quantization{};
+};
+
+/// Throws invalid_argument naming the devices or attention backends there are, unsupported for compile.
+Placement resolve_placement(const LoadOptions& options, const ComponentChoice& own = {});
+
+/// "auto" is a GPU when there is one. Throws invalid_argument naming the devices there are.
+c10::Device resolve_device(const std::string& name);
 
 }  // namespace llmdit::nn

@@ -52,12 +52,26 @@ at::ScalarType told_type(const io::TensorTable& table) {
 
 }  // namespace
 
+KeptBytes& KeptBytes::operator+=(const KeptBytes& other) {
+  file += other.file;
+  mapped += other.mapped;
+  copied += other.copied;
+  numbers += other.numbers;
+  return *this;
+}
+
 WeightStore::WeightStore(io::TensorTable table, Placement placement)
     : WeightStore(std::move(table), placement, Purpose::load) {}
+
+WeightStore::WeightStore(io::TensorTable table, Placement placement, WeightPatches patches)
+    : WeightStore(std::move(table), placement, Purpose::load) {
+  patches_ = std::move(patches);
+}
 
 WeightStore::WeightStore(io::TensorTable table, Placement placement, Purpose purpose)
     : table_(std::move(table)), placement_(placement), purpose_(purpose) {
   compute_ = placement_.compute(placement_.storage.value_or(told_type(table_)));
+  choose_streamed();
 }
 
 WeightStore::WeightStore(const WeightStore& base, WeightPatches patches)
@@ -71,8 +85,8 @@ WeightStore::WeightStore(const WeightStore& base, WeightPatches patches)
   }
 }
 
-WeightStore WeightStore::for_inspection(io::TensorTable table) {
-  return WeightStore(std::move(table), {}, Purpose::inspection);
+WeightStore WeightStore::for_inspection(io::TensorTable table, Placement placement) {
+  return WeightStore(std::move(table), placement, Purpose::inspection);
 }
 
 void WeightStore::report(const std::string& name, std::string text) {
@@ -80,35 +94,35 @@ void WeightStore::report(const std::string& name, std::string text) {
   problems_.push_back({name, std::move(text)});
 }
 
-const Place* WeightStore::find_place(const std::string& name, at::IntArrayRef shape) {
+std::optional<std::string> WeightStore::problem_of(const std::string& name, at::IntArrayRef shape) const {
   const Place* place = table_.find(name);
   if (!place) {
-    report(name,
-           fmt::format("expected a tensor '{}' of the {} in {}, found none; is this the right model, and is it "
-                       "whole?",
-                       table_.name_in_file(name), table_.component(), io::printable_path(table_.checkpoint().path())));
-    return nullptr;
+    return fmt::format(
+        "expected a tensor '{}' of the {} in {}, found none; is this the right model, and is it "
+        "whole?",
+        table_.name_in_file(name), table_.component(), io::printable_path(table_.checkpoint().path()));
   }
+  const std::string file = io::printable_path(table_.checkpoint().file_of(place->entry->name));
   const auto found = io::TensorTable::shape_of(*place);
   if (essential(found) != essential(shape)) {
-    report(name, fmt::format("expected '{}' in {} to be [{}] by its configuration, found [{}]",
-                             io::printable(place->entry->name),
-                             io::printable_path(table_.checkpoint().file_of(place->entry->name)),
-                             fmt::join(shape, ", "), fmt::join(found, ", ")));
-    return nullptr;
+    return fmt::format("expected '{}' in {} to be [{}] by its configuration, found [{}]",
+                       io::printable(place->entry->name), file, fmt::join(shape, ", "), fmt::join(found, ", "));
   }
   if (!is_handled(*place->entry)) {
-    report(name, fmt::format("expected '{}' in {} to be F32, BF16, F16, F8, I8 or GGUF blocks, found {}", name,
-                             io::printable_path(table_.checkpoint().file_of(place->entry->name)),
-                             io::printable(place->entry->dtype_name, 40)));
+    return fmt::format("expected '{}' in {} to be F32, BF16, F16, F8, I8 or GGUF blocks, found {}", name, file,
+                       io::printable(place->entry->dtype_name, 40));
+  }
+  if (place->entry->dtype == at::kChar && !place->scale)
+    return fmt::format("expected a scale beside the I8 tensor '{}' in {}, found none", name, file);
+  return std::nullopt;
+}
+
+const Place* WeightStore::find_place(const std::string& name, at::IntArrayRef shape) {
+  if (auto problem = problem_of(name, shape)) {
+    report(name, std::move(*problem));
     return nullptr;
   }
-  if (place->entry->dtype == at::kChar && !place->scale) {
-    report(name, fmt::format("expected a scale beside the I8 tensor '{}' in {}, found none", name,
-                             io::printable_path(table_.checkpoint().file_of(place->entry->name))));
-    return nullptr;
-  }
-  return place;
+  return table_.find(name);
 }
 
 /// As it lies in the file, in the model's shape.
@@ -148,61 +162,96 @@ StoredTensor WeightStore::read(const std::string& name, const Place& place, at::
   return stored;
 }
 
+WeightStore::Treatment WeightStore::treatment(const std::string& name, const StoredTensor& stored) const {
+  Treatment result{.type = placement_.storage.value_or(stored.is_plain() ? stored.data.scalar_type() : at::kBFloat16)};
+  if (result.type == at::kDouble) result.type = at::kFloat;  // nothing computes in double
+  result.is_meant = placement_.quantization != Quantization::none && is_block_matrix(name, stored.shape);
+  result.quantizes = result.is_meant && is_worth_quantizing(stored, placement_.quantization);
+  // Where quantised weights are asked for, the type is for the others. Blocks have no kernel on a GPU.
+  const bool is_kept = result.is_meant || !placement_.storage;
+  result.stays_quantized =
+      !stored.is_plain() && !result.quantizes && is_kept && (!stored.block || placement_.device.is_cpu());
+  return result;
+}
+
 /// In the type and on the device of the component, adapters included. What is not kept as it lies in the file goes
 /// through float32 and is rounded once.
 StoredTensor WeightStore::convert(const std::string& name, StoredTensor stored) const {
   const auto found = patches_.find(name);
   const WeightPatch* patch = found == patches_.end() ? nullptr : found->second.get();
-  const bool is_plain = stored.is_plain();
-  const bool is_meant = placement_.quantization != Quantization::none && is_block_matrix(name, stored.shape);
-  const bool quantizes = is_meant && is_worth_quantizing(stored, placement_.quantization);
-  // Where quantised weights are asked for, the type is for the others. Blocks have no kernel on a GPU.
-  const bool is_kept = is_meant || !placement_.storage;
-  const bool stays_quantized = !is_plain && !quantizes && is_kept && (!stored.block || placement_.device.is_cpu());
+  const Treatment way = treatment(name, stored);
   // Quantising the sum again would lose most of a small change.
-  const auto beside = (stays_quantized || quantizes) && patch ? patch->low_rank() : std::nullopt;
+  const auto beside = (way.stays_quantized || way.quantizes) && patch ? patch->low_rank() : std::nullopt;
   const bool is_merged = patch && !beside;
-  if (!stays_quantized || is_merged) {
-    at::ScalarType type = placement_.storage.value_or(is_plain ? stored.data.scalar_type() : at::kBFloat16);
-    if (type == at::kDouble) type = at::kFloat;  // nothing computes in double
+  if (!way.stays_quantized || is_merged) {
     const at::Tensor changed = is_merged ? patch->merge(stored.widen(at::kFloat)) : at::Tensor();
-    if (quantizes && !is_merged) {
+    if (way.quantizes && !is_merged) {
       stored = quantize(stored.widen(at::kFloat), placement_.quantization);
     } else {
-      stored = {.data = is_merged ? changed.to(type) : stored.widen(type), .shape = stored.shape};
+      stored = {.data = is_merged ? changed.to(way.type) : stored.widen(way.type), .shape = stored.shape};
     }
   }
   // The file's own 8 bits are multiplied in integers where that is asked for.
   if (placement_.quantization == Quantization::int8 && stored.data.scalar_type() == at::kChar && stored.scale.defined())
-    stored.as_integers = is_meant;
+    stored.as_integers = way.is_meant;
   if (beside) stored.adapter = LowRank{beside->up.to(placement_.device), beside->down.to(placement_.device)};
   stored.data = stored.data.to(placement_.device);
   if (stored.scale.defined()) stored.scale = stored.scale.to(placement_.device);
   return stored;
 }
 
-StoredTensor WeightStore::peek(const std::string& name, at::IntArrayRef shape) {
-  return convert(name, read(name, *find_place(name, shape), shape));
+StoredTensor WeightStore::fetch(const std::string& name, at::IntArrayRef shape) const {
+  if (auto problem = problem_of(name, shape)) fail(ErrorCode::unsupported, "weights", std::string_view(*problem));
+  const Place& place = *table_.find(name);
+  const StoredTensor in_file = read(name, place, shape);
+  StoredTensor kept = convert(name, in_file);
+  // Of a copy the original need not stay in memory, too.
+  if (kept.data.const_data_ptr() != in_file.data.const_data_ptr()) table_.checkpoint().give_back(place.entry->name);
+  return kept;
 }
+
+StoredTensor WeightStore::peek(const std::string& name, at::IntArrayRef shape) { return fetch(name, shape); }
 
 StoredTensor WeightStore::get(const std::string& name, at::IntArrayRef shape) {
   if (const auto shared = shared_.find(name); shared != shared_.end()) return given_[name] = shared->second;
-  const Place* place = find_place(name, shape);
   if (purpose_ == Purpose::inspection) {
+    if (find_place(name, shape)) kept_[name] = predict(name, shape);
     const auto nothing = at::empty(shape, at::TensorOptions().device(at::kMeta).dtype(compute_));
     return given_[name] = {.data = nothing, .shape = shape.vec()};
   }
-  return given_[name] = convert(name, read(name, *place, shape));
+  return given_[name] = fetch(name, shape);
+}
+
+/// The tensor itself where it is what is asked for.
+at::Tensor WeightStore::computed(const std::string& name, const StoredTensor& stored, at::MemoryFormat format) const {
+  if (stored.is_plain() && stored.data.scalar_type() == compute_ && stored.data.is_contiguous(format))
+    return stored.data;
+  // Through the storage type, so that a norm is as exact as a matrix of the same checkpoint, and no more.
+  at::Tensor result = stored.widen(compute_).contiguous(format);
+  if (const Place* place = table_.find(name)) table_.checkpoint().give_back(place->entry->name);
+  return result;
+}
+
+at::Tensor WeightStore::fetch_compute(const std::string& name, at::IntArrayRef shape, at::MemoryFormat format) const {
+  return computed(name, fetch(name, shape), format);
 }
 
 at::Tensor WeightStore::get_compute(const std::string& name, at::IntArrayRef shape, at::MemoryFormat format) {
   const StoredTensor stored = get(name, shape);
-  if (stored.is_plain() && stored.data.scalar_type() == compute_ && stored.data.is_contiguous(format))
+  if (purpose_ == Purpose::inspection) {
+    if (kept_.contains(name)) kept_[name] = predict_compute(name, shape, format);
     return stored.data;
-  // Through the storage type, so that a norm is as exact as a matrix of the same checkpoint, and no more.
-  const at::Tensor computed = stored.widen(compute_).contiguous(format);
-  given_[name] = {.data = computed, .shape = shape.vec()};
-  return computed;
+  }
+  const at::Tensor result = computed(name, stored, format);
+  if (!result.is_same(stored.data)) given_[name] = {.data = result, .shape = shape.vec()};
+  return result;
+}
+
+void WeightStore::give_back(std::string_view prefix) const {
+  if (prefix.empty()) return table_.checkpoint().give_back();
+  for (auto place = table_.places().lower_bound(prefix);
+       place != table_.places().end() && place->first.starts_with(prefix); ++place)
+    table_.checkpoint().give_back(place->second.entry->name);
 }
 
 std::map<std::string, std::vector<int64_t>> WeightStore::shapes() const {
@@ -226,16 +275,27 @@ std::vector<std::string> WeightStore::unused() const {
   return {names.begin(), names.end()};
 }
 
-Weights Weights::scope(std::string_view part) const { return Weights(*store_, full_name(part) + "."); }
+Weights Weights::scope(std::string_view part) const {
+  Weights scope = *this;
+  scope.prefix_ = full_name(part) + ".";
+  return scope;
+}
 
 bool Weights::has(std::string_view name) const { return store_->table().find(full_name(name)) != nullptr; }
 
+Weights Weights::passing() const {
+  Weights passing = *this;
+  passing.recorder_ = nullptr;
+  return passing;
+}
+
 StoredTensor Weights::get(std::string_view name, at::IntArrayRef shape) const {
-  return store_->get(full_name(name), shape);
+  return recorder_ ? recorder_->get(full_name(name), shape) : store_->fetch(full_name(name), shape);
 }
 
 at::Tensor Weights::get_compute(std::string_view name, at::IntArrayRef shape, at::MemoryFormat format) const {
-  return store_->get_compute(full_name(name), shape, format);
+  return recorder_ ? recorder_->get_compute(full_name(name), shape, format)
+                   : store_->fetch_compute(full_name(name), shape, format);
 }
 
 std::string Weights::full_name(std::string_view name) const { return prefix_ + std::string(name); }

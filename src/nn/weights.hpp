@@ -4,6 +4,8 @@
 
 #include <map>
 #include <memory>
+#include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,6 +23,17 @@ struct WeightProblem {
   std::string text;  ///< what was expected and found
 };
 
+/// What a tensor takes, told before it is read.
+struct KeptBytes {
+  uint64_t file = 0;     ///< where it lies
+  uint64_t mapped = 0;   ///< as a view of the file
+  uint64_t copied = 0;   ///< in memory of its own
+  uint64_t numbers = 0;  ///< how many it has
+
+  uint64_t total() const { return mapped + copied; }
+  KeptBytes& operator+=(const KeptBytes& other);
+};
+
 /// The tensors of one component, handed out by name while its model is being built.
 /// Layers are made from a Weights, which is a scope in the store, and find their own tensors under the published names.
 class WeightStore {
@@ -30,13 +43,15 @@ class WeightStore {
   /// The same files with adapters on top: weights without a patch are shared with `base`, the others are made anew from
   /// the files, so that nothing has to be kept for taking adapters off again.
   WeightStore(const WeightStore& base, WeightPatches patches);
+  WeightStore(io::TensorTable table, Placement placement, WeightPatches patches);
 
   /// A store that hands out tensors without data and notes what is wrong instead of throwing: for looking into files.
-  static WeightStore for_inspection(io::TensorTable table);
+  static WeightStore for_inspection(io::TensorTable table, Placement placement = {});
 
   const io::TensorTable& table() const { return table_; }
   /// The type of computation: one for the whole component, told by its largest tensor.
   at::ScalarType compute() const { return compute_; }
+  const Placement& placement() const { return placement_; }
 
   /// What get() would give, without taking note of it.
   StoredTensor peek(const std::string& name, at::IntArrayRef shape);
@@ -45,6 +60,20 @@ class WeightStore {
   /// The tensor in the type of computation; for those that are small or read element by element.
   at::Tensor get_compute(const std::string& name, at::IntArrayRef shape,
                          at::MemoryFormat format = at::MemoryFormat::Contiguous);
+
+  // For blocks that come and go; see BlockList.
+  /// The same as get and get_compute, without taking note of it.
+  StoredTensor fetch(const std::string& name, at::IntArrayRef shape) const;
+  at::Tensor fetch_compute(const std::string& name, at::IntArrayRef shape, at::MemoryFormat format) const;
+  /// Whether the block with this prefix stays in memory within max_memory.
+  bool keeps(const std::string& prefix) const { return purpose_ == Purpose::inspection || !streamed_.contains(prefix); }
+  /// Takes the mapped pages of a block, or of all files, out of memory.
+  void give_back(std::string_view prefix) const;
+
+  /// What the tensors that were asked for take; of a store for inspection.
+  const std::map<std::string, KeptBytes>& kept() const { return kept_; }
+  /// The prefixes of the blocks that do not stay.
+  const std::set<std::string, std::less<>>& streamed() const { return streamed_; }
 
   /// What has been handed out, under the names asked for.
   const std::map<std::string, StoredTensor>& given() const { return given_; }
@@ -59,9 +88,24 @@ class WeightStore {
  private:
   enum class Purpose { load, inspection };
 
+  /// How a tensor is kept.
+  struct Treatment {
+    bool is_meant = false;         ///< by the quantisation that is asked for
+    bool quantizes = false;        ///< it becomes quantised here
+    bool stays_quantized = false;  ///< it is and stays as in the file
+    at::ScalarType type;           ///< of its numbers, where it does neither
+  };
+
   WeightStore(io::TensorTable table, Placement placement, Purpose purpose);
 
+  std::optional<std::string> problem_of(const std::string& name, at::IntArrayRef shape) const;
   const io::TensorTable::Place* find_place(const std::string& name, at::IntArrayRef shape);
+  Treatment treatment(const std::string& name, const StoredTensor& stored) const;
+  StoredTensor described(const io::TensorTable::Place& place, at::IntArrayRef shape) const;
+  KeptBytes predict(const std::string& name, at::IntArrayRef shape) const;
+  KeptBytes predict_compute(const std::string& name, at::IntArrayRef shape, at::MemoryFormat format) const;
+  void choose_streamed();
+  at::Tensor computed(const std::string& name, const StoredTensor& stored, at::MemoryFormat format) const;
   StoredTensor read(const std::string& name, const io::TensorTable::Place& place, at::IntArrayRef shape) const;
   StoredTensor convert(const std::string& name, StoredTensor stored) const;
   void report(const std::string& name, std::string text);
@@ -73,16 +117,25 @@ class WeightStore {
   WeightPatches patches_;
   std::map<std::string, StoredTensor> shared_;  // of the store this one is made from
   std::map<std::string, StoredTensor> given_;
+  std::map<std::string, KeptBytes> kept_;
+  std::set<std::string, std::less<>> streamed_;
   std::vector<WeightProblem> problems_;
 };
 
 class Weights {
  public:
-  explicit Weights(WeightStore& store, std::string prefix = "") : store_(&store), prefix_(std::move(prefix)) {}
+  explicit Weights(WeightStore& store, std::string prefix = "")
+      : store_(&store), recorder_(&store), prefix_(std::move(prefix)) {}
 
   /// The weights of a part: `scope("layers").scope(3)` asks for "layers.3....".
   Weights scope(std::string_view part) const;
   Weights scope(int64_t index) const { return scope(std::to_string(index)); }
+
+  /// The same tensors, made for this use alone.
+  Weights passing() const;
+  /// Whether this block stays in memory; see BlockList.
+  bool is_kept() const { return store_->keeps(prefix_); }
+  void give_back() const { store_->give_back(prefix_); }
 
   bool has(std::string_view name) const;
   StoredTensor get(std::string_view name, at::IntArrayRef shape) const;
@@ -90,12 +143,15 @@ class Weights {
                          at::MemoryFormat format = at::MemoryFormat::Contiguous) const;
 
   at::ScalarType compute() const { return store_->compute(); }
+  /// The kernel of attention that the model has been loaded for.
+  AttentionBackend attention() const { return store_->placement().attention; }
 
  private:
   std::string full_name(std::string_view name) const;
 
-  WeightStore* store_;
-  std::string prefix_;  // empty, or ends in a dot
+  const WeightStore* store_;
+  WeightStore* recorder_;  // the same; null where nothing is to be noted
+  std::string prefix_;     // empty, or ends in a dot
 };
 
 }  // namespace llmdit::nn

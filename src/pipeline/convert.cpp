@@ -139,6 +139,7 @@ class Conversion {
     LoadOptions load;
     load.device = "cpu";
     load.dtype = options.dtype;
+    load.attention_backend = AttentionBackend::sdpa;  // nothing is computed
     return nn::resolve_placement(load);
   }
 

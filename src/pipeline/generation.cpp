@@ -11,6 +11,7 @@
 #include "pipeline/denoise.hpp"
 #include "pipeline/effect_warnings.hpp"
 #include "pipeline/long_prompt.hpp"
+#include "pipeline/model_turns.hpp"
 #include "pipeline/noise.hpp"
 #include "pipeline/pictures.hpp"
 #include "pipeline/source_picture.hpp"
@@ -51,7 +52,7 @@ class Generation {
     const Prompts prompts = compress(encode(long_prompts), long_prompts);
     const DenoiseInputs inputs = prepare(prompts);
     result_.timings.encode = watch.lap();
-    DenoiseResult denoised = denoise(parts_.transformer, inputs, options_.on_step, options_.stop);
+    DenoiseResult denoised = denoise_all(inputs);
     result_.latents = denoised.latents;
     result_.timings.steps = std::move(denoised.step_seconds);
     result_.timings.denoise = watch.lap();
@@ -166,6 +167,7 @@ class Generation {
 
   void condition_on_vl_image(std::vector<at::Tensor>& embeds) {
     if (!reads_vl_image()) return;
+    if (parts_.turns) parts_.turns->clear();  // Qwen3-VL comes by itself
     VLConditioned conditioned = condition_on_picture(parts_.vl->get(), embeds, options_);
     embeds = std::move(conditioned.embeddings);
     result_.vl = std::move(conditioned.extraction);
@@ -265,7 +267,13 @@ class Generation {
     return conditioning;
   }
 
+  DenoiseResult denoise_all(const DenoiseInputs& inputs) const {
+    const auto held = ModelTurns::hold(parts_.transformer, options_.stop);
+    return denoise(parts_.transformer, inputs, options_.on_step, options_.stop);
+  }
+
   void decode() {
+    const auto held = ModelTurns::hold(parts_.vae, options_.stop);
     std::vector<at::Tensor> pixels;
     for (const at::Tensor& latents : result_.latents.split(1)) {  // one at a time: decoding is what needs most memory
       check_stop(options_.stop, "decode");

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "llmdit/z_image_pipeline.hpp"
+#include "nn/turns.hpp"
 #include "pipeline/vl_conditioning.hpp"
 
 namespace llmdit {
@@ -22,6 +23,7 @@ struct PipelineParts {
   AutoencoderKL vae;
   FlowMatchScheduler scheduler;
   std::shared_ptr<const VLSource> vl;
+  std::shared_ptr<nn::Turns> turns;  ///< of the models in memory; null where all stay
   std::vector<std::string> load_warnings;
   std::vector<Lora> loras;
   std::vector<std::string> lora_warnings;

@@ -33,15 +33,23 @@ struct LoadedModel {
   LoadedModel(models::Qwen3VLFiles files, const LoadOptions& options)
       : config(files.config),
         unused(files.unknown()),
-        language(std::move(files.language), nn::resolve_placement(options)),
+        language(std::move(files.language), language_placement(options)),
         vision(std::move(files.vision), vision_placement(options)),
         model(nn::Weights(language), nn::Weights(vision), config) {
     note_unused();
   }
 
+  /// As a whole: the model is freed after its use.
+  static nn::Placement language_placement(const LoadOptions& options) {
+    nn::Placement placement = nn::resolve_placement(options, {.quantization = options.vl_quantization});
+    placement.max_memory.reset();
+    return placement;
+  }
+
   static nn::Placement vision_placement(const LoadOptions& options) {
     LoadOptions plain = options;
     plain.quantization = Quantization::none;
+    plain.max_memory.reset();
     return nn::resolve_placement(plain);
   }
 

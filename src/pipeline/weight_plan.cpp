@@ -19,16 +19,22 @@ void build(const nn::Weights& weights, const AutoencoderKLConfig& config) {
 }
 
 template <class Config>
-WeightPlan plan(const models::ModelFiles<Config>& files) {
-  auto store = nn::WeightStore::for_inspection(files.table);
+WeightPlan plan(const models::ModelFiles<Config>& files, const nn::Placement& placement) {
+  auto store = nn::WeightStore::for_inspection(files.table, placement);
   build(nn::Weights(store), files.config);
-  return {.problems = store.problems(), .unused = store.unused()};
+  return {.problems = store.problems(), .unused = store.unused(), .kept = store.kept(), .streamed = store.streamed()};
 }
 
 }  // namespace
 
-WeightPlan plan_weights(const models::ModelFiles<ZImageTransformerConfig>& files) { return plan(files); }
-WeightPlan plan_weights(const models::ModelFiles<Qwen3Config>& files) { return plan(files); }
-WeightPlan plan_weights(const models::ModelFiles<AutoencoderKLConfig>& files) { return plan(files); }
+WeightPlan plan_weights(const models::ModelFiles<ZImageTransformerConfig>& files, const nn::Placement& placement) {
+  return plan(files, placement);
+}
+WeightPlan plan_weights(const models::ModelFiles<Qwen3Config>& files, const nn::Placement& placement) {
+  return plan(files, placement);
+}
+WeightPlan plan_weights(const models::ModelFiles<AutoencoderKLConfig>& files, const nn::Placement& placement) {
+  return plan(files, placement);
+}
 
 }  // namespace llmdit

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -10,13 +12,15 @@ namespace llmdit {
 
 /// How a model would find its weights.
 struct WeightPlan {
-  std::vector<nn::WeightProblem> problems;  ///< weights that are missing or do not fit
-  std::vector<std::string> unused;          ///< tensors that have no place
+  std::vector<nn::WeightProblem> problems;      ///< weights that are missing or do not fit
+  std::vector<std::string> unused;              ///< tensors that have no place
+  std::map<std::string, nn::KeptBytes> kept;    ///< what each weight takes
+  std::set<std::string, std::less<>> streamed;  ///< prefixes of the blocks that max_memory reads for each use
 };
 
 // The model is built from tensors without data.
-WeightPlan plan_weights(const models::ModelFiles<ZImageTransformerConfig>& files);
-WeightPlan plan_weights(const models::ModelFiles<Qwen3Config>& files);
-WeightPlan plan_weights(const models::ModelFiles<AutoencoderKLConfig>& files);
+WeightPlan plan_weights(const models::ModelFiles<ZImageTransformerConfig>& files, const nn::Placement& placement = {});
+WeightPlan plan_weights(const models::ModelFiles<Qwen3Config>& files, const nn::Placement& placement = {});
+WeightPlan plan_weights(const models::ModelFiles<AutoencoderKLConfig>& files, const nn::Placement& placement = {});
 
 }  // namespace llmdit

@@ -15,8 +15,11 @@
 #include "llmdit/embedding_cache.hpp"
 #include "llmdit/embedding_file.hpp"
 #include "llmdit/model_sources.hpp"
+#include "models/model_files.hpp"
 #include "pipeline/generation.hpp"
 #include "pipeline/lora_loader.hpp"
+#include "pipeline/model_turns.hpp"
+#include "pipeline/weight_plan.hpp"
 
 namespace llmdit {
 namespace {
@@ -61,6 +64,40 @@ void warn_unused(std::vector<std::string>& warnings, const char* part, const std
                                  io::printable_list(names)));
 }
 
+/// Whether the kind makes anything of these files smaller.
+template <class Files>
+bool has_effect(const Files& files, Quantization kind) {
+  const auto bytes = [&](Quantization quantization) {
+    uint64_t total = 0;
+    for (const auto& [name, kept] : plan_weights(files, {.quantization = quantization}).kept) total += kept.total();
+    return total;
+  };
+  return bytes(kind) < bytes(Quantization::none);
+}
+
+/// Options of placement that are given in vain.
+void warn_without_effect(std::vector<std::string>& warnings, const ModelSources& sources, bool has_own_encoder,
+                         const LoadOptions& options) {
+  const auto warn = [&](std::string_view part) {
+    warnings.push_back(
+        fmt::format("quantization has no effect on the {}: its matrices have as few bits in the file", part));
+  };
+  const auto dit = options.dit_quantization.value_or(options.quantization);
+  if (dit != Quantization::none &&
+      !has_effect(models::open_z_image(sources.transformer(), sources.config_of("transformer")), dit))
+    warn("transformer");
+  const auto encoder = options.text_encoder_quantization.value_or(options.quantization);
+  if (has_own_encoder && encoder != Quantization::none &&
+      !has_effect(models::open_qwen3(sources.text_encoder(), sources.config_of("text_encoder")), encoder))
+    warn("text_encoder");
+  if (has_own_encoder) return;
+  for (const auto& [name, is_given] :
+       {std::pair("text_encoder_device", options.text_encoder_device.has_value()),
+        std::pair("text_encoder_quantization", options.text_encoder_quantization.has_value())}) {
+    if (is_given) warnings.push_back(fmt::format("{} has no effect: the model's own text encoder is not loaded", name));
+  }
+}
+
 std::vector<std::string> load_warnings(const ModelSources& sources, const PipelineParts& parts,
                                        const LoadOptions& options) {
   std::vector<std::string> warnings;
@@ -77,6 +114,7 @@ std::vector<std::string> load_warnings(const ModelSources& sources, const Pipeli
       (!parts.encoder || parts.encoder->fingerprint().empty())) {
     warnings.emplace_back("a cache has no effect: the text encoder does not say what its embeddings depend on");
   }
+  warn_without_effect(warnings, sources, parts.text_encoder.has_value(), options);
   const LoadOptions defaults;
   if (!options.enable_cache && !options.cache_folder &&
       (options.cache_size != defaults.cache_size || options.cache_megabytes != defaults.cache_megabytes)) {
@@ -115,11 +153,13 @@ PipelineParts load_parts(const std::filesystem::path& path, const LoadOptions& o
   const auto scheduler_path = sources.scheduler(), transformer_path = sources.transformer(), vae_path = sources.vae();
   auto scheduler = scheduler_path.empty() ? FlowMatchScheduler(turbo) : FlowMatchScheduler::load(scheduler_path);
   std::optional<ZImageTextEncoder> text_encoder;
-  if (!encoder) text_encoder = ZImageTextEncoder::load(sources, options);
-  auto transformer = ZImageTransformer::load(transformer_path, own, sources.config_of("transformer"));
+  const auto turns = ModelTurns::of(options);
+  if (!encoder) text_encoder = ModelTurns::load<ZImageTextEncoder>(sources, options, turns);
+  auto transformer =
+      ModelTurns::load<ZImageTransformer>(transformer_path, own, sources.config_of("transformer"), turns);
   LoadOptions plain = own;
   plain.quantization = Quantization::none;
-  auto vae = AutoencoderKL::load(vae_path, plain, sources.config_of("vae"));
+  auto vae = ModelTurns::load<AutoencoderKL>(vae_path, plain, sources.config_of("vae"), turns);
   const bool is_named = options.transformer_path || sources.model().empty();
   PipelineParts parts{
       .path = sources.model().empty() ? transformer_path : sources.model(),
@@ -129,7 +169,8 @@ PipelineParts load_parts(const std::filesystem::path& path, const LoadOptions& o
       .transformer = std::move(transformer),
       .vae = std::move(vae),
       .scheduler = std::move(scheduler),
-      .vl = std::make_shared<const VLSource>(sources, options)};
+      .vl = std::make_shared<const VLSource>(sources, options),
+      .turns = turns};
   check_parts_fit(sources, parts);
   parts.load_warnings = load_warnings(sources, parts, options);
   return parts;

@@ -24,7 +24,7 @@ OptionValue other_value(const OptionField& field, const OptionValue& current) {
     case OptionKind::number:
       return 0.5;
     case OptionKind::text:
-      return std::string(field.name == "layer_weights" ? "-3:1" : "another");
+      return std::string(field.name == "layer_weights" ? "-3:1" : field.name == "max_memory" ? "8GB" : "another");
     case OptionKind::choice:
       return std::string(field.choices.back());
     case OptionKind::numbers:

@@ -109,15 +109,23 @@ GENERATE_SETTINGS = {
     "vae_tile_size": ("128", 128),
     "vae_tile_overlap": ("32", 32),
 }
+# Of the settings, those that no run takes.
+REFUSED_SETTINGS = {"compile"}
 CACHE = tempfile.TemporaryDirectory()  # goes with the process
 STYLE_LORA = DEMO_MODEL / "loras/neon.safetensors"
 LOAD_SETTINGS = {
     "dtype": ("float32", "float32"),
     "quantization": ("int8", "int8"),
+    "text_encoder_quantization": ("int8", "int8"),
+    "dit_quantization": ("int4", "int4"),
+    "vl_quantization": ("int8", "int8"),
     "device": ("cpu", "cpu"),
     "text_encoder_device": ("cpu", "cpu"),
     "dit_device": ("cpu", "cpu"),
     "vae_device": ("cpu", "cpu"),
+    "cpu_offload": (None, True),
+    "max_memory": ("8GB", "8GB"),
+    "attention_backend": ("math", "math"),
     "transformer_path": (str(DEMO_MODEL / "transformer"), str(DEMO_MODEL / "transformer")),
     "text_encoder_path": (str(DEMO_MODEL / "text_encoder"), str(DEMO_MODEL / "text_encoder")),
     "vae_path": (str(DEMO_MODEL / "vae"), str(DEMO_MODEL / "vae")),

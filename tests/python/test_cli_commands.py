@@ -25,6 +25,7 @@ def test_help_of_everything():
         "serve-encoder",
         "config",
         "completion",
+        "plan",
         "devices",
         "doctor",
     ]

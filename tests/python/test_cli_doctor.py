@@ -1,6 +1,7 @@
 """`llmdit doctor`: what it looks at, and that it finds what is wrong."""
 
 import json
+import re
 
 from command import DEMO_MODEL, NOT_FOUND, REMOTE, UNSUPPORTED, USAGE, copy_of_demo_model, llmdit
 
@@ -22,15 +23,17 @@ def test_a_good_machine():
         "environment",
         "settings",
         "model",
+        "plan",
         "encoder",
         "demo",
     ]
     assert "hf_secret" not in found["environment"]["text"] and "HF_TOKEN=(hidden)" in found["environment"]["text"]
     assert "generation.width = 96 by environment LLMDIT_WIDTH" in found["settings"]["text"]
     assert str(DEMO_MODEL / "vae") in found["model"]["text"]
+    assert re.match(r"peak \S+ MB in \w+, of \S+ GB that can be taken on the CPU: fits", found["plan"]["text"])
     assert "a red circle on white, 128 x 128" in found["demo"]["text"]
     listing = llmdit("doctor")
-    assert listing.returncode == 0 and listing.stdout.count("\nok ") == 8 and "all is well" in listing.stderr
+    assert listing.returncode == 0 and listing.stdout.count("\nok ") == 9 and "all is well" in listing.stderr
 
 
 def test_what_is_wrong_is_found_and_the_rest_is_still_looked_at(tmp_path):

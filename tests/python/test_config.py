@@ -138,8 +138,13 @@ def test_all_mistakes_of_a_file_are_told_at_once(tmp_path):
 
 
 OLDER = {
-    "encoder.quantization = '8bit'": ("quantization", "int8"),
-    "encoder.load_in_8bit = true": ("quantization", "int8"),
+    "encoder.quantization = '8bit'": ("text_encoder_quantization", "int8"),
+    "encoder.load_in_8bit = true": ("text_encoder_quantization", "int8"),
+    "encoder.cpu_offload = true": ("cpu_offload", True),
+    "pipeline.enable_model_cpu_offload = true": ("cpu_offload", True),
+    "pipeline.enable_sequential_cpu_offload = false": ("cpu_offload", False),
+    "optimization.flash_attn = true": ("attention_backend", "flash_attn_2"),
+    "optimization.flash_attn = false": ("attention_backend", "auto"),
     "encoder.load_in_4bit = true": ("quantization", "int4"),
     "encoder.load_in_4bit = false": ("quantization", "none"),
     "pipeline.torch_dtype = 'bfloat16'": ("dtype", "bfloat16"),

@@ -9,13 +9,17 @@ import os
 
 import llmdit
 import pytest
-from command import DEMO_MODEL, GENERATE_SETTINGS, LOAD_SETTINGS, REMOTE
+from command import DEMO_MODEL, GENERATE_SETTINGS, LOAD_SETTINGS, REFUSED_SETTINGS, REMOTE
 from command import llmdit as run
 from llmdit import Config, OptionKind, RuntimeConfig
 
 SETTINGS = llmdit.settings()
 # What a run of `generate` takes that asks no server.
-GENERATE = [setting for setting in SETTINGS if not setting.key.startswith(("rewriter.", "api."))]
+GENERATE = [
+    setting
+    for setting in SETTINGS
+    if not setting.key.startswith(("rewriter.", "api.")) and setting.field.name not in REFUSED_SETTINGS
+]
 KNOWN = {**LOAD_SETTINGS, **GENERATE_SETTINGS, "model": (str(DEMO_MODEL), str(DEMO_MODEL))}
 
 

@@ -30,7 +30,6 @@ _Path = str | os.PathLike[str]
 _Picture = _Path | np.ndarray | PIL.Image.Image | torch.Tensor | Image
 _Pixels = tuple[torch.Tensor, torch.Tensor]
 """pixel_values [patches, columns] and image_grid_thw [1, 3], as transformers has them."""
-_Path = str | os.PathLike[str]
 _Numbers = torch.Tensor | Sequence[float]
 
 class ReferenceStatistics:

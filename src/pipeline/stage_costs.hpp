@@ -1,0 +1,46 @@
+#pragma once
+
+#include <cstdint>
+
+#include "llmdit/autoencoder_kl.hpp"
+#include "llmdit/memory_plan.hpp"
+#include "llmdit/text_encoder.hpp"
+#include "llmdit/z_image_transformer.hpp"
+#include "nn/placement.hpp"
+
+namespace llmdit {
+
+/// The rows that the models see in one generation.
+struct RowCounts {
+  int64_t tokens = 0;          ///< of all prompts, negative ones among them
+  int64_t longest_prompt = 0;  ///< in tokens
+  int64_t encoder_blocks = 0;  ///< that run
+  int64_t steps = 0;
+  int64_t items = 0;    ///< sequences of a step, those of guidance among them
+  int64_t image = 0;    ///< rows of one picture, padded
+  int64_t caption = 0;  ///< rows of the longest caption, padded
+  int64_t sequence() const { return image + caption; }
+  int64_t rows() const { return items * sequence(); }
+};
+
+/// What a stage works with, and how much it works: multiplications and additions.
+struct StageCost {
+  uint64_t bytes = 0;
+  double flops = 0;
+};
+
+RowCounts count_rows(const ZImageTransformerConfig& config, const GenerateOptions& options, const MemoryPlan& plan,
+                     int64_t image_tokens);
+/// How many of the text encoder's blocks run for the layers that are asked for.
+int64_t blocks_run(const Qwen3Config& config, const GenerateOptions& options);
+
+// Measured and fitted on models of the real width; tests hold them to what is measured.
+StageCost encode_cost(const Qwen3Config& config, const RowCounts& rows, const nn::Placement& placement);
+StageCost denoise_cost(const ZImageTransformerConfig& config, const RowCounts& rows, const nn::Placement& placement);
+StageCost decode_cost(const AutoencoderKLConfig& config, const MemoryPlan& plan, const TilingOptions& tiling,
+                      const nn::Placement& placement);
+
+/// Multiplications and additions a second of a product of `width` with weights as they are kept there.
+double measure_rate(int64_t width, const nn::Placement& placement);
+
+}  // namespace llmdit
