@@ -1,26 +1,27 @@
 #include "kernels/block_format.hpp"
 #include "kernels/dispatch.hpp"
 #include "kernels/half.hpp"
+#include "kernels/packed_bits.hpp"
 
 namespace llmdit::kernels {
 namespace {
 
 // One function a block type, in the order of the bytes of its block. Each writes all weights of one block.
 
-LLMDIT_INLINE void q4_0(const uint8_t* block, float* out) {
+LLMDIT_INLINE void q4_0(const uint8_t* __restrict block, float* __restrict out) {
   // d; 16 bytes: low nibbles, then high nibbles
   const float d = load_half(block);
-  const uint8_t* q = block + 2;
-  for (int i = 0; i < 16; ++i) out[i] = d * static_cast<float>((q[i] & 15) - 8);
-  for (int i = 0; i < 16; ++i) out[16 + i] = d * static_cast<float>((q[i] >> 4) - 8);
+  uint8_t nibbles[32];
+  split_nibbles<16>(block + 2, nibbles);
+  for (int i = 0; i < 32; ++i) out[i] = d * static_cast<float>(nibbles[i] - 8);
 }
 
-LLMDIT_INLINE void q4_1(const uint8_t* block, float* out) {
+LLMDIT_INLINE void q4_1(const uint8_t* __restrict block, float* __restrict out) {
   // d, m; 16 bytes of nibbles
   const float d = load_half(block), m = load_half(block + 2);
-  const uint8_t* q = block + 4;
-  for (int i = 0; i < 16; ++i) out[i] = d * static_cast<float>(q[i] & 15) + m;
-  for (int i = 0; i < 16; ++i) out[16 + i] = d * static_cast<float>(q[i] >> 4) + m;
+  uint8_t nibbles[32];
+  split_nibbles<16>(block + 4, nibbles);
+  for (int i = 0; i < 32; ++i) out[i] = d * static_cast<float>(nibbles[i]) + m;
 }
 
 LLMDIT_INLINE uint32_t load_u32(const uint8_t* bytes) {
@@ -29,7 +30,7 @@ LLMDIT_INLINE uint32_t load_u32(const uint8_t* bytes) {
   return value;
 }
 
-LLMDIT_INLINE void q5_0(const uint8_t* block, float* out) {
+LLMDIT_INLINE void q5_0(const uint8_t* __restrict block, float* __restrict out) {
   // d; a fifth bit of each weight; 16 bytes of nibbles
   const float d = load_half(block);
   const uint32_t high = load_u32(block + 2);
@@ -40,7 +41,7 @@ LLMDIT_INLINE void q5_0(const uint8_t* block, float* out) {
     out[16 + i] = d * static_cast<float>(static_cast<int>((q[i] >> 4) | (high >> (16 + i) & 1u) << 4) - 16);
 }
 
-LLMDIT_INLINE void q5_1(const uint8_t* block, float* out) {
+LLMDIT_INLINE void q5_1(const uint8_t* __restrict block, float* __restrict out) {
   // d, m; a fifth bit of each weight; 16 bytes of nibbles
   const float d = load_half(block), m = load_half(block + 2);
   const uint32_t high = load_u32(block + 4);
@@ -51,14 +52,14 @@ LLMDIT_INLINE void q5_1(const uint8_t* block, float* out) {
     out[16 + i] = d * static_cast<float>(static_cast<int>((q[i] >> 4) | (high >> (16 + i) & 1u) << 4)) + m;
 }
 
-LLMDIT_INLINE void q8_0(const uint8_t* block, float* out) {
+LLMDIT_INLINE void q8_0(const uint8_t* __restrict block, float* __restrict out) {
   // d; 32 signed bytes
   const float d = load_half(block);
   const auto* q = reinterpret_cast<const int8_t*>(block + 2);
   for (int i = 0; i < 32; ++i) out[i] = static_cast<float>(q[i]) * d;
 }
 
-LLMDIT_INLINE void q2_k(const uint8_t* block, float* out) {
+LLMDIT_INLINE void q2_k(const uint8_t* __restrict block, float* __restrict out) {
   // 16 bytes of a scale and a minimum each for 16 weights; 64 bytes of 2 bits; d, dmin
   const uint8_t *scales = block, *q = block + 16;
   const float d = load_half(block + 80), dmin = load_half(block + 82);
@@ -71,7 +72,7 @@ LLMDIT_INLINE void q2_k(const uint8_t* block, float* out) {
   }
 }
 
-LLMDIT_INLINE void q3_k(const uint8_t* block, float* out) {
+LLMDIT_INLINE void q3_k(const uint8_t* __restrict block, float* __restrict out) {
   // 32 bytes of a third bit, inverted; 64 bytes of 2 bits; 12 bytes of 6-bit scales for 16 weights each; d
   const uint8_t *high = block, *q = block + 32, *scales = block + 96;
   const float d = load_half(block + 108);
@@ -87,17 +88,7 @@ LLMDIT_INLINE void q3_k(const uint8_t* block, float* out) {
   }
 }
 
-struct ScaleMin {
-  int scale, minimum;
-};
-
-/// The 6-bit scale and minimum of part 0 .. 7 out of 12 packed bytes.
-LLMDIT_INLINE ScaleMin scale_min(const uint8_t* packed, int part) {
-  if (part < 4) return {packed[part] & 63, packed[part + 4] & 63};
-  return {(packed[part + 4] & 15) | (packed[part - 4] >> 2 & 48), (packed[part + 4] >> 4) | (packed[part] >> 2 & 48)};
-}
-
-LLMDIT_INLINE void q4_k(const uint8_t* block, float* out) {
+LLMDIT_INLINE void q4_k(const uint8_t* __restrict block, float* __restrict out) {
   // d, dmin; 12 bytes of scales and minima for 32 weights each; 128 bytes of nibbles
   const float d = load_half(block), dmin = load_half(block + 2);
   const uint8_t *packed = block + 4, *q = block + 16;
@@ -110,7 +101,7 @@ LLMDIT_INLINE void q4_k(const uint8_t* block, float* out) {
   }
 }
 
-LLMDIT_INLINE void q5_k(const uint8_t* block, float* out) {
+LLMDIT_INLINE void q5_k(const uint8_t* __restrict block, float* __restrict out) {
   // as q4_k, with 32 bytes of a fifth bit before the nibbles
   const float d = load_half(block), dmin = load_half(block + 2);
   const uint8_t *packed = block + 4, *high = block + 16, *q = block + 48;
@@ -126,7 +117,7 @@ LLMDIT_INLINE void q5_k(const uint8_t* block, float* out) {
   }
 }
 
-LLMDIT_INLINE void q6_k(const uint8_t* block, float* out) {
+LLMDIT_INLINE void q6_k(const uint8_t* __restrict block, float* __restrict out) {
   // 128 bytes of nibbles; 64 bytes of 2 bits; 16 signed scales for 16 weights each; d
   const uint8_t *low = block, *high = block + 128;
   const auto* scales = reinterpret_cast<const int8_t*>(block + 192);
@@ -148,14 +139,16 @@ LLMDIT_INLINE void q6_k(const uint8_t* block, float* out) {
 // A fixed grid that is finer near zero.
 constexpr float grid[16] = {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
 
-LLMDIT_INLINE void grid_nibbles(const uint8_t* q, float scale, float* out) {
+LLMDIT_INLINE void grid_nibbles(const uint8_t* __restrict q, float scale, float* __restrict out) {
   for (int i = 0; i < 16; ++i) out[i] = scale * grid[q[i] & 15];
   for (int i = 0; i < 16; ++i) out[16 + i] = scale * grid[q[i] >> 4];
 }
 
-LLMDIT_INLINE void iq4_nl(const uint8_t* block, float* out) { grid_nibbles(block + 2, load_half(block), out); }
+LLMDIT_INLINE void iq4_nl(const uint8_t* __restrict block, float* __restrict out) {
+  grid_nibbles(block + 2, load_half(block), out);
+}
 
-LLMDIT_INLINE void iq4_xs(const uint8_t* block, float* out) {
+LLMDIT_INLINE void iq4_xs(const uint8_t* __restrict block, float* __restrict out) {
   // d; 16 bits and 4 bytes of 6-bit scales for 32 weights each; 128 bytes of nibbles
   const float d = load_half(block);
   const unsigned high = load_u16(block + 2);

@@ -12,6 +12,22 @@ namespace llmdit::kernels {
 // multiplied with fused multiply-add where there is one: results differ between processors in the last bits, as those
 // of every library of products do.
 
+/// Weights of 4 bits: a group along a row has a factor and a minimum, w = factor * nibble + minimum.
+constexpr int64_t nibble_group = 32;
+
+/// A panel of them.
+struct NibblePanel {
+  const uint8_t* numbers;         ///< [depth / 4][width][4]
+  const float *factors, *minima;  ///< [groups][width]
+};
+
+/// Tiles of x rounded to 8 bits by groups.
+struct NibbleRows {
+  const int8_t* numbers;  ///< [depth / 4][rows][4]
+  const float* scales;    ///< what brings a group's numbers back, [groups][rows]
+  const float* totals;    ///< the sum of a group's rounded numbers times its scale, [groups][rows]
+};
+
 /// The products of one kind of processor.
 struct GemmKernel {
   int64_t width;  ///< outputs of a panel
@@ -33,6 +49,14 @@ struct GemmKernel {
   void (*multiply_int16)(const int16_t* tiles, int64_t count_rows, const int16_t* panel, int64_t depth,
                          const float* row_scales, const float* output_scales, float* out, int64_t out_stride,
                          int64_t count, bool accumulate);
+
+  /// Weights of 4 bits times x rounded to 8.
+  void (*multiply_nibbles)(const NibbleRows& tiles, int64_t count_rows, const NibblePanel& panel, int64_t depth,
+                           float* out, int64_t out_stride, int64_t count, bool accumulate);
+
+  /// The product of two rows of numbers, one of them perhaps kept in bf16.
+  float (*dot)(const float* a, const float* b, int64_t count);
+  float (*dot_bfloat16)(const uint16_t* a, const float* b, int64_t count);
 };
 
 /// That of this processor. The environment's LLMDIT_CPU = avx512, avx2 or baseline names the newest kind to use; throws

@@ -16,6 +16,10 @@ using Vector [[gnu::vector_size(LLMDIT_GEMM_BYTES)]] = float;
 using Eight [[gnu::vector_size(32)]] = uint32_t;
 typedef uint32_t Word __attribute__((may_alias));  // what is packed: a float or a pair of int16
 using Ints [[gnu::vector_size(LLMDIT_GEMM_BYTES)]] = int32_t;
+using UnsignedInts [[gnu::vector_size(LLMDIT_GEMM_BYTES)]] = uint32_t;
+using HalfWidth [[gnu::vector_size(LLMDIT_GEMM_BYTES / 2)]] = uint16_t;
+using Shorts [[gnu::vector_size(LLMDIT_GEMM_BYTES)]] = int16_t;
+using UnsignedShorts [[gnu::vector_size(LLMDIT_GEMM_BYTES)]] = uint16_t;
 
 constexpr int64_t lanes = LLMDIT_GEMM_BYTES / 4, panel_width = 2 * lanes, tile_rows = LLMDIT_GEMM_ROWS;
 
@@ -178,9 +182,131 @@ void multiply_int16(const int16_t* tiles, int64_t count_rows, const int16_t* pan
   }
 }
 
+/// For each lane of 16 bits the sum of two products of an unsigned and a signed byte, which fits.
+inline Ints multiply_bytes(Ints unsigned_bytes, Ints signed_bytes) {
+#if LLMDIT_GEMM_BYTES == 64 && defined(__AVX512BW__)
+  return (Ints)_mm512_maddubs_epi16((__m512i)unsigned_bytes, (__m512i)signed_bytes);
+#elif LLMDIT_GEMM_BYTES == 32 && defined(__AVX2__)
+  return (Ints)_mm256_maddubs_epi16((__m256i)unsigned_bytes, (__m256i)signed_bytes);
+#else
+  const auto a = (UnsignedShorts)unsigned_bytes;
+  const auto b = (Shorts)signed_bytes;
+  return (Ints)((Shorts)(a & 0xff) * (b << 8 >> 8) + (Shorts)(a >> 8) * (b >> 8));
+#endif
+}
+
+inline Ints add_shorts(Ints a, Ints b) { return (Ints)((Shorts)a + (Shorts)b); }
+
+/// Has the compiler finish a row of a tile before the next: with products of several rows at once in registers, those
+/// do not suffice for the sums.
+inline void finish_row(Ints (&sums)[2]) {
+#if (LLMDIT_GEMM_BYTES == 64 && defined(__AVX512BW__)) || (LLMDIT_GEMM_BYTES == 32 && defined(__AVX2__))
+  asm volatile("" : "+v"(sums[0]), "+v"(sums[1]));
+#else
+  (void)sums;
+#endif
+}
+
+/// The same where the results of a row are in memory.
+inline void finish_row() { asm volatile("" ::: "memory"); }
+
+/// A group's sums of products; see multiply_nibbles. Sums of 16 bits hold it: 8 times 2 products of 15 and 127.
+template <int rows>
+inline void multiply_group(const int8_t* x, const uint8_t* panel, Ints (&sums)[tile_rows][2]) {
+  for (int64_t k = 0; k < nibble_group; k += 4) {
+    const auto left = load<Ints>(panel + k * panel_width), right = load<Ints>(panel + k * panel_width + 4 * lanes);
+#pragma GCC unroll 16
+    for (int i = 0; i < rows; ++i) {
+      int32_t four;
+      __builtin_memcpy(&four, x + k * tile_rows + 4 * i, sizeof four);
+      const Ints factors = Ints{} + four;
+      sums[i][0] = add_shorts(sums[i][0], multiply_bytes(left, factors));
+      sums[i][1] = add_shorts(sums[i][1], multiply_bytes(right, factors));
+      finish_row(sums[i]);
+    }
+  }
+}
+
+/// Adds a tile's products to `results`.
+template <int rows>
+inline void multiply_tile_nibbles(const NibbleRows& x, const NibblePanel& panel, int64_t depth,
+                                  Vector (&results)[tile_rows][2]) {
+  const Ints ones = Ints{} + 0x10001;
+  for (int64_t k = 0; k < depth; k += nibble_group) {
+    Ints sums[tile_rows][2] = {};
+    multiply_group<rows>(x.numbers + k * tile_rows, panel.numbers + k * panel_width, sums);
+    const float* factors = panel.factors + k / nibble_group * panel_width;
+    const float* scales = x.scales + k / nibble_group * tile_rows;
+    const auto left = load<Vector>(factors), right = load<Vector>(factors + lanes);
+#pragma GCC unroll 16
+    for (int i = 0; i < rows; ++i) {
+      results[i][0] += to_float(multiply_pairs(sums[i][0], ones)) * (left * scales[i]);
+      results[i][1] += to_float(multiply_pairs(sums[i][1], ones)) * (right * scales[i]);
+      finish_row();
+    }
+  }
+}
+
+void multiply_nibbles(const NibbleRows& rows, int64_t count_rows, const NibblePanel& panel, int64_t depth, float* out,
+                      int64_t out_stride, int64_t count, bool accumulate) {
+  const int64_t groups = depth / nibble_group;
+  for (int64_t row = 0; row < count_rows; row += tile_rows) {
+    const NibbleRows x = {rows.numbers + row * depth, rows.scales + row * groups, rows.totals + row * groups};
+    Vector results[tile_rows][2] = {};
+    if (count_rows - row == 1) {
+      multiply_tile<1>(x.totals, panel.minima, groups, results);
+      multiply_tile_nibbles<1>(x, panel, depth, results);
+    } else {
+      multiply_tile<tile_rows>(x.totals, panel.minima, groups, results);
+      multiply_tile_nibbles<tile_rows>(x, panel, depth, results);
+    }
+    store_tile(results, count_rows - row, count, out + row * out_stride, out_stride, accumulate);
+  }
+}
+
+inline Vector load_numbers(const float* from) { return load<Vector>(from); }
+
+inline Vector load_numbers(const uint16_t* from) {
+#if LLMDIT_GEMM_BYTES == 32 && defined(__AVX2__)  // GCC 12 makes four instructions of the general form's conversion
+  return (Vector)_mm256_slli_epi32(_mm256_cvtepu16_epi32(load<__m128i>(from)), 16);
+#else
+  return (Vector)(__builtin_convertvector(load<HalfWidth>(from), UnsignedInts) << 16);
+#endif
+}
+
+inline float to_float(float number) { return number; }
+
+inline float to_float(uint16_t number) {
+  const uint32_t bits = uint32_t{number} << 16;
+  float result;
+  __builtin_memcpy(&result, &bits, sizeof result);
+  return result;
+}
+
+/// Several sums side by side: one alone would wait for each of its additions.
+template <class Number>
+inline float dot_numbers(const Number* a, const float* b, int64_t count) {
+  constexpr int64_t sums = 4, step = sums * lanes;
+  Vector sum[sums] = {};
+  int64_t k = 0;
+  for (; k + step <= count; k += step) {
+#pragma GCC unroll 4
+    for (int i = 0; i < sums; ++i) sum[i] += load_numbers(a + k + i * lanes) * load<Vector>(b + k + i * lanes);
+  }
+  const Vector all = (sum[0] + sum[1]) + (sum[2] + sum[3]);
+  float total = 0;
+  for (int i = 0; i < lanes; ++i) total += all[i];
+  for (; k < count; ++k) total += to_float(a[k]) * b[k];
+  return total;
+}
+
+float dot(const float* a, const float* b, int64_t count) { return dot_numbers(a, b, count); }
+float dot_bfloat16(const uint16_t* a, const float* b, int64_t count) { return dot_numbers(a, b, count); }
+
 }  // namespace
 
 extern const GemmKernel LLMDIT_GEMM_VARIABLE;
-const GemmKernel LLMDIT_GEMM_VARIABLE = {panel_width, tile_rows, pack_panel, pack_tile, multiply, multiply_int16};
+const GemmKernel LLMDIT_GEMM_VARIABLE = {panel_width,    tile_rows,        pack_panel, pack_tile,   multiply,
+                                         multiply_int16, multiply_nibbles, dot,        dot_bfloat16};
 
 }  // namespace llmdit::kernels

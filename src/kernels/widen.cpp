@@ -39,6 +39,10 @@ LLMDIT_DISPATCH void widen_int8(const int8_t* from, float* out, int64_t count) {
   for (int64_t i = 0; i < count; ++i) out[i] = static_cast<float>(from[i]);
 }
 
+LLMDIT_DISPATCH void scale_all(float factor, float* numbers, int64_t count) {
+  for (int64_t i = 0; i < count; ++i) numbers[i] *= factor;
+}
+
 /// The largest magnitude by its bits, which are ordered as the numbers are; above infinity's there is a NaN.
 LLMDIT_DISPATCH uint32_t largest_bits(const float* from, int64_t count) {
   int32_t largest = 0;
@@ -92,6 +96,8 @@ float round_to_int16(const float* numbers, int16_t* out, int64_t count) noexcept
 float round_to_int8(const float* numbers, int8_t* out, int64_t count) noexcept {
   return round_to(numbers, 127, out, count);
 }
+
+void scale(float factor, float* numbers, int64_t count) noexcept { scale_all(factor, numbers, count); }
 
 void widen_to_int16(const int8_t* numbers, int16_t* out, int64_t count) noexcept { widen_bytes(numbers, out, count); }
 

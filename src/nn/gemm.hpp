@@ -9,8 +9,9 @@ namespace llmdit::nn {
 
 /// The product with a matrix on the CPU in float32, from the weight as it is kept: a panel at a time is widened into a
 /// buffer that stays in cache, so that weights of 16 bits or of 4 cost the time of float32 and their own memory.
-/// Weights of 8 bits that may be are multiplied in integers: x is rounded to 16 bits, so that the weights' own rounding
-/// is what is left of error. Not differentiable.
+/// Weights that may be are multiplied in integers: beside weights of 8 bits x is rounded to 16, beside blocks of 4 bits
+/// to 8 with a factor for each 32 columns, so that the weights' own rounding is most of the error. A few rows are
+/// multiplied straight from storage. Not differentiable.
 std::shared_ptr<const MatMul> make_cpu_matmul(StoredTensor weight);
 
 }  // namespace llmdit::nn

@@ -3,6 +3,8 @@
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 
+#include <algorithm>
+
 #include "base/check.hpp"
 #include "kernels/widen.hpp"
 
@@ -75,7 +77,11 @@ void StoredTensor::widen_part(int64_t first, int64_t count, int64_t first_column
   const int64_t groups = is_one ? 1 : scale.numel() / shape[0], group = shape[1] / groups;
   for (int64_t i = 0; i < count; ++i) {
     const float* own = is_one ? factors : factors + (first + i) * groups;
-    for (int64_t k = 0; k < columns; ++k) out[i * columns + k] *= own[(first_column + k) / group];
+    for (int64_t k = 0; k < columns;) {
+      const int64_t index = (first_column + k) / group, end = std::min(columns, (index + 1) * group - first_column);
+      kernels::scale(own[index], out + i * columns + k, end - k);
+      k = end;
+    }
   }
 }
 

@@ -191,9 +191,10 @@ StoredTensor WeightStore::convert(const std::string& name, StoredTensor stored) 
       stored = {.data = is_merged ? changed.to(way.type) : stored.widen(way.type), .shape = stored.shape};
     }
   }
-  // The file's own 8 bits are multiplied in integers where that is asked for.
+  // The file's own few bits are multiplied in integers where these are asked for.
   if (placement_.quantization == Quantization::int8 && stored.data.scalar_type() == at::kChar && stored.scale.defined())
     stored.as_integers = way.is_meant;
+  if (stored.block) stored.as_integers = way.is_meant;
   if (beside) stored.adapter = LowRank{beside->up.to(placement_.device), beside->down.to(placement_.device)};
   stored.data = stored.data.to(placement_.device);
   if (stored.scale.defined()) stored.scale = stored.scale.to(placement_.device);

@@ -102,6 +102,19 @@ def test_products_with_blocks(kind, wide, tmp_path):
     assert relative_error(ours(latents, 0.4, prompt), plain(latents, 0.4, prompt)) <= 1e-5
 
 
+@pytest.mark.parametrize("kind", [Type.Q4_0, Type.Q4_1, Type.Q4_K], ids=lambda kind: kind.name)
+def test_blocks_of_4_bits_in_integers(kind, wide, tmp_path):
+    """Asked for by quantization="int4": activations are rounded to 8 bits by groups, the file's blocks stay as they are."""
+    tensors = quantised(forms.original_transformer(wide), kind, np.random.default_rng(2))
+    path = write(tmp_path / "x.gguf", tensors)
+    exact = llmdit.ZImageTransformer.from_pretrained(path)
+    ours = llmdit.ZImageTransformer.from_pretrained(path, quantization="int4")
+    assert all(torch.equal(tensor, exact.state_dict()[name]) for name, tensor in ours.state_dict().items())
+    for size in ((12, 8), (2, 2)):
+        latents, prompt = torch.randn(1, 16, *size), [torch.randn(20, 256)]
+        assert 0 < relative_error(ours(latents, 0.4, prompt), exact(latents, 0.4, prompt)) <= 0.05
+
+
 @pytest.mark.parametrize("architecture", ["lumina2", "z_image", None])
 def test_the_architecture_is_only_a_hint(architecture, wide, tmp_path):
     """Field report W9."""

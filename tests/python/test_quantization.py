@@ -11,6 +11,8 @@ from parity import relative_error
 from safetensors.torch import load_file, save_file
 
 SMALL = {"width": 48, "height": 32, "num_inference_steps": 2, "seed": 4, "output_type": "latent"}
+# Activations are rounded, too: to 16 bits beside weights of 8, to 8 bits by groups beside weights of 4.
+ACTIVATIONS = {"int8": 2e-4, "int4": 0.02}
 # Largest error of a weight over the largest of its group: half a step of 8 bits; of 4 bits a whole one, as only one
 # end of their range is the largest weight.
 STEPS = {"int8": 0.5 / 127, "int4": 1 / 8}
@@ -31,7 +33,7 @@ def dequantised(folder, tmp_path, **options):
 @pytest.mark.parametrize("name", ["base", "wide"])
 @pytest.mark.parametrize("kind", STEPS)
 def test_products_are_those_of_the_rounded_weights(kind, name, folders, tmp_path):
-    """Nothing but the weights is rounded to 8 or 4 bits."""
+    """Of the weights only block matrices are rounded, and activations no more than they should be."""
     quantised, plain = dequantised(folders(name), tmp_path, quantization=kind)
     original = load_file(folders(name) / "transformer/diffusion_pytorch_model.safetensors")
     state = quantised.state_dict()
@@ -45,7 +47,7 @@ def test_products_are_those_of_the_rounded_weights(kind, name, folders, tmp_path
     generator = torch.Generator().manual_seed(1)
     latents = torch.randn(1, plain.config.in_channels, 6, 10, generator=generator)
     caption = [torch.randn(11, plain.config.cap_feat_dim, generator=generator)]
-    assert relative_error(quantised(latents, 0.3, caption), plain(latents, 0.3, caption)) <= 2e-4
+    assert relative_error(quantised(latents, 0.3, caption), plain(latents, 0.3, caption)) <= ACTIVATIONS[kind]
 
 
 @pytest.mark.parametrize(("kind", "bound"), [("int8", 0.02), ("int4", 0.4)])
@@ -105,7 +107,7 @@ torch.save(pipe("a cat", **options).images, sys.argv[3])
 """
 
 
-@pytest.mark.parametrize(("quantization", "bound"), [("none", 2e-5), ("int8", 1e-4)])
+@pytest.mark.parametrize(("quantization", "bound"), [("none", 2e-5), ("int8", 1e-4), ("int4", 1e-3)])
 def test_every_kind_of_processor(quantization, bound, folders, tmp_path):
     """What this one lacks is not used: then the next older kind is measured twice."""
     results = {}

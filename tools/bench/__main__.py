@@ -1,4 +1,4 @@
-"""Measures llmdit against diffusers on models of Z-Image's real width, and prints ratios.
+"""Measures llmdit against other tools on models of Z-Image's real width, and prints ratios.
 
     python -m tools.bench --work /tmp/bench                       # everything; writes 13 GB of models once
     python -m tools.bench --work /tmp/bench --jobs step,decode --rounds 9 --json step.json
@@ -12,8 +12,10 @@ import dataclasses
 import os
 from pathlib import Path
 
+from . import peers
 from .case import Case
 from .jobs import JOBS
+from .page import write_page
 from .report import markdown, result_lines, write_json
 from .runner import build_models, measure, set_threads
 from .sizes import QUICK, Sizes
@@ -41,6 +43,8 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--refiner-layers", type=int, help="layers of each of its two refiners")
     parser.add_argument("--encoder-layers", type=int, help="layers of the text encoder")
     parser.add_argument("--quick", action="store_true", help="small models: a smoke run")
+    parser.add_argument("--no-install", action="store_true", help="measure only the peers that are installed already")
+    parser.add_argument("--html", type=Path, metavar="FILE", help="write a page with plots")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure of every round")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the table")
     args = parser.parse_args()
@@ -67,6 +71,10 @@ def main() -> None:
     args = parse_arguments()
     os.environ.update(QUIET)
     set_threads(args.threads)
+    left_out = dict.fromkeys(peers.missing(args.work), "not installed") if args.no_install else peers.install(args.work)
+    peers.activate(args.work)
+    for name, reason in left_out.items():
+        print(f"without {name}: {reason}", flush=True)
     sizes = chosen_sizes(args)
     build_models(args.work, sizes)
     case = Case(sizes.folders(args.work), args.size, args.threads)
@@ -78,9 +86,16 @@ def main() -> None:
     from .machine import describe  # loads torch, which the measurements need not share memory with
 
     settings = {"rounds": args.rounds, "pixels": args.size, "sizes": sizes.as_dict()}
-    record = {"machine": describe(args.threads), "settings": settings, "results": results}
+    record = {
+        "machine": describe(args.threads),
+        "settings": settings,
+        "results": results,
+        "left_out": left_out,
+    }
     if args.json:
         write_json(args.json, record)
+    if args.html:
+        write_page(args.html, record)
     if args.markdown:
         args.markdown.write_text(markdown(record), encoding="utf-8")
 

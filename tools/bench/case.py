@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 PROMPT = "a red circle left of a blue star on a yellow background"
 PROMPT_TOKENS = 20  # with the chat template, in the demo model's tokenizer
+SHARED_PROMPTS = 20
+NEW_TOKENS = 16
 SEED = 7
 TIME = 0.25  # model time of the step
 
@@ -51,6 +53,13 @@ def caption_of(case: Case) -> "torch.Tensor":
     """Embeddings of a prompt, [tokens, width]."""
     config = json.loads((case.folders["float32"] / "transformer/config.json").read_text(encoding="utf-8"))
     return random_tensor(PROMPT_TOKENS, config["cap_feat_dim"])
+
+
+def shared_prompts() -> list[str]:
+    """Chat texts that begin with the same 200 tokens or so, and end with a prompt of their own."""
+    system = "You describe pictures in detail: what is in them, where it is, what the light is like. " * 10
+    before, after = f"<|im_start|>system\n{system}<|im_end|>\n<|im_start|>user\n", "<|im_end|>\n<|im_start|>assistant\n"
+    return [f"{before}{number} {PROMPT}{after}" for number in range(SHARED_PROMPTS)]
 
 
 def torch_dtype(name: str) -> "torch.dtype":

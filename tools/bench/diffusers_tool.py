@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from .case import (
     FIRST_STEP,
     LOADED,
+    NEW_TOKENS,
     PROMPT,
     PROMPT_TOKENS,
     TIME,
@@ -112,6 +113,41 @@ def load(storage: str) -> Prepare:
         return {LOADED: load, FIRST_STEP: first_step}
 
     return prepare
+
+
+def generate(case: Case) -> dict[str, Stage]:
+    """Text by transformers, greedy, as many tokens."""
+    import torch
+    from transformers import Qwen3Config, Qwen3ForCausalLM, Qwen3Model
+
+    folder = case.folders["bfloat16"] / "text_encoder"
+    model = Qwen3ForCausalLM(Qwen3Config.from_pretrained(folder, num_hidden_layers=1)).to(torch.bfloat16)
+    model.model = Qwen3Model.from_pretrained(folder, dtype=torch.bfloat16)
+    model.config = model.model.config
+    model.lm_head.weight = model.model.embed_tokens.weight
+    ids = torch.tensor([[64]])
+    options = {"max_new_tokens": NEW_TOKENS, "min_new_tokens": NEW_TOKENS, "do_sample": False, "pad_token_id": 0}
+    return {"": lambda: model.generate(ids, attention_mask=torch.ones_like(ids), **options) is None or None}
+
+
+def weights_read(case: Case) -> dict[str, Stage]:
+    """The encoder's weights read from memory once a token and nothing else: the bound of one stream."""
+    import torch
+    from safetensors.torch import load_file
+
+    weights = [
+        tensor.view(torch.int64)
+        for file in sorted((case.folders["bfloat16"] / "text_encoder").glob("*.safetensors"))
+        for tensor in load_file(file).values()
+        if tensor.dim() == 2
+    ]
+
+    def read() -> None:
+        for _ in range(NEW_TOKENS):
+            for weight in weights:
+                weight.sum()
+
+    return {"": read}
 
 
 def products_alone(case: Case) -> dict[str, Stage]:

@@ -1,6 +1,19 @@
 """The jobs as llmdit does them."""
 
-from .case import FIRST_STEP, LOADED, PROMPT, SEED, TIME, Case, Prepare, Stage, caption_of, latents_of
+from .case import (
+    FIRST_STEP,
+    LOADED,
+    NEW_TOKENS,
+    PROMPT,
+    SEED,
+    TIME,
+    Case,
+    Prepare,
+    Stage,
+    caption_of,
+    latents_of,
+    shared_prompts,
+)
 
 
 def encode(storage: str) -> Prepare:
@@ -27,6 +40,53 @@ def step(storage: str, caption_ready: bool, quantization: str = "none") -> Prepa
         latents, caption = latents_of(case.pixels), [caption_of(case)]
         prompt = transformer.condition(caption) if caption_ready else caption
         return {"": lambda: transformer(latents, TIME, prompt)}
+
+    return prepare
+
+
+def step_gguf(kind: str, quantization: str = "none") -> Prepare:
+    """The same from a GGUF file of the transformer, which is made once beside the model."""
+
+    def prepare(case: Case) -> dict[str, Stage]:
+        import llmdit
+
+        folder = case.folders["bfloat16"] / "transformer"
+        path = folder.parent / f"transformer-{kind}.gguf"
+        if not path.exists():
+            llmdit.convert_weights(folder, path, quantization=kind)
+        transformer = llmdit.ZImageTransformer.from_pretrained(path, config_path=folder, quantization=quantization)
+        latents, prompt = latents_of(case.pixels), transformer.condition([caption_of(case)])
+        return {"": lambda: transformer(latents, TIME, prompt)}
+
+    return prepare
+
+
+def encode_shared(together: bool) -> Prepare:
+    """Prompts that begin with the same 200 tokens, as one call or one by one."""
+
+    def prepare(case: Case) -> dict[str, Stage]:
+        import llmdit
+
+        encoder = llmdit.ZImageTextEncoder.from_pretrained(case.folders["bfloat16"], subfolder="text_encoder")
+        texts = shared_prompts()
+        if together:
+            return {"": lambda: encoder.encode(texts).embeddings[-1]}
+        return {"": lambda: [encoder.encode(text).embeddings[0] for text in texts][-1]}
+
+    return prepare
+
+
+def generate(quantization: str = "none") -> Prepare:
+    """Text by the encoder's model, one stream, from a prompt of next to nothing: each token reads all weights."""
+
+    def prepare(case: Case) -> dict[str, Stage]:
+        import llmdit
+
+        encoder = llmdit.ZImageTextEncoder.from_pretrained(
+            case.folders["bfloat16"], subfolder="text_encoder", quantization=quantization
+        )
+        options = {"max_new_tokens": NEW_TOKENS, "temperature": 0.0, "stop_ids": [], "repetition_penalty": 1.0}
+        return {"": lambda: encoder.generate("a", **options) is None or None}
 
     return prepare
 

@@ -21,7 +21,7 @@ FEATURES = (
     "bf16",
     "sve",
 )
-PACKAGES = ("torch", "diffusers", "transformers", "safetensors", "accelerate", "numpy")
+PACKAGES = ("torch", "diffusers", "transformers", "safetensors", "accelerate", "numpy", "openvino", "nncf")
 
 
 def describe(threads: int) -> dict[str, Any]:
@@ -35,8 +35,15 @@ def describe(threads: int) -> dict[str, Any]:
         "threads": threads,
         "system": f"{platform.system()} {platform.machine()}",
         "versions": {"python": platform.python_version(), "llmdit": llmdit.__version__}
-        | {name: importlib.metadata.version(name) for name in PACKAGES},
+        | {name: version for name in PACKAGES if (version := _version(name))},
     }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None  # a peer that is not installed
 
 
 def _read(path: str) -> str:

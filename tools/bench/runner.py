@@ -1,5 +1,6 @@
 """Runs the ways to do a job in turns, each in its own process: whatever else the machine does hits all alike."""
 
+import importlib.util
 import multiprocessing
 import os
 import statistics
@@ -54,6 +55,7 @@ class Result:
     title: str
     baseline: str
     figures: list[Figure] = field(default_factory=list)
+    goals: dict[str, str] = field(default_factory=dict)
     load_average: float = 0.0
     """Of the last minute before the job, on all processors: what else the machine was doing."""
 
@@ -125,8 +127,8 @@ def _build_models(work: Path, sizes: Sizes) -> None:
 def measure(name: str, job: Job, case: Case, rounds: int) -> Result:
     """Runs a job."""
     gigabytes = folder_bytes(case.folders[job.reads]) / 1e9 if job.reads else 0.0
-    title = job.title.format(pixels=case.pixels, twice=2 * case.pixels, gigabytes=gigabytes)
-    result = Result(name, title, job.baseline, load_average=os.getloadavg()[0])
+    title = job.title.format(pixels=case.pixels, twice=2 * case.pixels, four_times=4 * case.pixels, gigabytes=gigabytes)
+    result = Result(name, title, job.baseline, goals=job.goals, load_average=os.getloadavg()[0])
     if job.fresh:
         answers = measure_fresh(name, job, case, rounds)
         outputs: dict[str, np.ndarray] = {}
@@ -136,16 +138,21 @@ def measure(name: str, job: Job, case: Case, rounds: int) -> Result:
         result.figures += figures_of(entrant, runs, with_memory=job.fresh)
     for figure in result.figures:
         figure.ratio = ratio_to(job.baseline, figure, result.figures)
-        if job.reference and figure.entrant != job.reference and figure.entrant in outputs:
+        if job.reference and figure.entrant != job.reference and same_shape(outputs, figure.entrant, job.reference):
             figure.distance = distance(outputs[figure.entrant], outputs[job.reference])
     return result
+
+
+def present(job: Job) -> list[str]:
+    """The ways whose tools are installed."""
+    return [name for name in job.entrants if name not in job.needs or importlib.util.find_spec(job.needs[name])]
 
 
 def measure_warm(name: str, job: Job, case: Case, rounds: int) -> tuple[dict[str, list[Answer]], dict[str, np.ndarray]]:
     """All processes live side by side and run in turns; a first run of each, which is not counted, gives its output."""
     workers: dict[str, Worker] = {}
     try:
-        for entrant in job.entrants:
+        for entrant in present(job):
             workers[entrant] = Worker(name, entrant, case)
         for worker in workers.values():
             worker.wait_until_ready()
@@ -170,7 +177,7 @@ def measure_fresh(name: str, job: Job, case: Case, rounds: int) -> dict[str, lis
         finally:
             worker.stop()
 
-    return in_turns(list(job.entrants), rounds, once)
+    return in_turns(present(job), rounds, once)
 
 
 def in_turns(entrants: list[str], rounds: int, once: Callable[[str], Answer]) -> dict[str, list[Answer]]:
@@ -202,6 +209,11 @@ def ratio_to(baseline: str, figure: Figure, figures: list[Figure]) -> float | No
         if other.entrant == baseline and other.quantity == figure.quantity:
             return statistics.median(theirs / own for theirs, own in zip(other.values, figure.values))
     return None
+
+
+def same_shape(outputs: dict[str, np.ndarray], entrant: str, reference: str) -> bool:
+    """Whether both gave a result and it is the same thing: not, say, that of the blocks alone."""
+    return entrant in outputs and reference in outputs and outputs[entrant].shape == outputs[reference].shape
 
 
 def distance(value: np.ndarray, reference: np.ndarray) -> float:

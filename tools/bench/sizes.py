@@ -11,7 +11,7 @@ DTYPES = ("float32", "bfloat16")
 class Sizes:
     """The widths are Z-Image's and Qwen3-4B's own; only layers are left out (published: 30, 2 and 36)."""
 
-    layers: int = 2
+    layers: int = 4
     refiner_layers: int = 2
     encoder_layers: int = 6
     heads: int = 30

@@ -8,6 +8,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from . import peers
 from .case import Case
 from .jobs import JOBS
 
@@ -39,6 +40,7 @@ def serve(connection: Connection, job: str, entrant: str, case: Case) -> None:
     try:
         import torch
 
+        peers.activate_in_worker()
         torch.set_num_threads(case.threads)
         with torch.no_grad():
             stages = JOBS[job].entrants[entrant](case)
