@@ -61,8 +61,8 @@ at::Tensor run_sdpa(const Call& c) {
 }
 
 at::Tensor run_math(const Call& c) {
-  const auto mask =
-      c.mask && c.mask->scalar_type() != at::kBool ? std::optional(c.mask->to(c.q.scalar_type())) : c.mask;
+  // It adds masks of truths as if they were numbers.
+  const auto mask = c.mask ? std::optional(added(*c.mask, c.q)) : std::nullopt;
   return std::get<0>(at::_scaled_dot_product_attention_math(c.q, c.k, c.v, mask, /*dropout_p=*/0.0, c.causal,
                                                             /*dropout_mask=*/std::nullopt, c.scale,
                                                             /*enable_gqa=*/c.q.size(1) != c.k.size(1)));

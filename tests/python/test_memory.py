@@ -294,8 +294,9 @@ def test_a_plan_refuses_what_loading_would_refuse():
 
 
 def test_a_plan_of_more_than_there_is():
-    plan = planned("--device", "cpu", "--width", "8192", "--height", "8192", "--vae-tiling", "off", code=OUT_OF_MEMORY)
-    assert not plan["fits"] and "vae_tiling" in plan["warnings"][0]
+    large = ["--width", "2048", "--height", "2048", "--num-images-per-prompt", "64", "--attention-backend", "math"]
+    plan = planned("--device", "cpu", *large, code=OUT_OF_MEMORY)
+    assert not plan["fits"] and "cpu_offload" in plan["warnings"][0]
 
 
 def test_a_dry_run_agrees_with_the_plan(tmp_path):
