@@ -139,6 +139,7 @@ std::vector<StorageSupport> storage_support(std::string_view device) {
             {"float16", "widened to float32"},
             {"float8", "widened to float32"},
             {"int8", "integers"},
+            {"int4", "integers"},
             {"GGUF blocks", "widened to float32"}};
   }
   return {{"float32", "native"},

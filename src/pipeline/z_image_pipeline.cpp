@@ -11,6 +11,7 @@
 #include "base/translate.hpp"
 #include "io/encoding.hpp"
 #include "io/path_kind.hpp"
+#include "kernels/nibbles.hpp"
 #include "llmdit/compatibility.hpp"
 #include "llmdit/embedding_cache.hpp"
 #include "llmdit/embedding_file.hpp"
@@ -64,9 +65,15 @@ void warn_unused(std::vector<std::string>& warnings, const char* part, const std
                                  io::printable_list(names)));
 }
 
-/// Whether the kind makes anything of these files smaller.
+/// Whether the kind makes anything of these files smaller, or has it multiplied in integers.
 template <class Files>
 bool has_effect(const Files& files, Quantization kind) {
+  const bool in_integers = std::ranges::any_of(files.table.places(), [&](const auto& named) {
+    const io::TensorEntry& entry = *named.second.entry;
+    return (kind == Quantization::int8 && entry.dtype == at::kChar) ||
+           (entry.block && kernels::has_nibbles(*entry.block));
+  });
+  if (in_integers) return true;
   const auto bytes = [&](Quantization quantization) {
     uint64_t total = 0;
     for (const auto& [name, kept] : plan_weights(files, {.quantization = quantization}).kept) total += kept.total();

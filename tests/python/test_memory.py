@@ -321,8 +321,8 @@ def test_what_is_asked_for_on_the_command_line_arrives(tmp_path):
 
 
 def test_options_without_effect_are_told(tmp_path):
-    small = tmp_path / "small.safetensors"
-    llmdit.convert_weights(DEMO_MODEL / "transformer", small, quantization="int4")
+    small = tmp_path / "small.gguf"
+    llmdit.convert_weights(DEMO_MODEL / "transformer", small, quantization="q8_0")
     result = load(transformer_path=small, dit_quantization="int8")("a red circle", **RUN)
     assert any("quantization has no effect on the transformer" in warning for warning in result.warnings)
     embeds = load().encode_prompt(["a red circle"]).embeddings
