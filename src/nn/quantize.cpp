@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 
+#include "kernels/nibbles.hpp"
 #include "kernels/widen.hpp"
 
 namespace llmdit::nn {
@@ -47,6 +48,7 @@ bool is_worth_quantizing(const StoredTensor& stored, Quantization kind) {
   if (kind == Quantization::none) return false;
   if (kind == Quantization::int8) return !stored.block && stored.data.element_size() > 1;
   const auto& format = kernels::block_format(int4_blocks);
+  if (stored.block && kernels::has_nibbles(*stored.block)) return false;  // of 4 bits already
   const bool is_small = stored.block && kernels::block_format(*stored.block).bytes * format.weights <=
                                             format.bytes * kernels::block_format(*stored.block).weights;
   return !is_small && stored.shape[1] % format.weights == 0;
