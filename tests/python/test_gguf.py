@@ -104,7 +104,7 @@ def test_products_with_blocks(kind, wide, tmp_path):
 
 @pytest.mark.parametrize("kind", [Type.Q4_0, Type.Q4_1, Type.Q4_K], ids=lambda kind: kind.name)
 def test_blocks_of_4_bits_in_integers(kind, wide, tmp_path):
-    """Asked for by quantization="int4": activations are rounded to 8 bits by groups, the file's blocks stay as they are."""
+    """Asked for by quantization="int4": activations are rounded to 8 bits by groups, blocks stay as they are."""
     tensors = quantised(forms.original_transformer(wide), kind, np.random.default_rng(2))
     path = write(tmp_path / "x.gguf", tensors)
     exact = llmdit.ZImageTransformer.from_pretrained(path)

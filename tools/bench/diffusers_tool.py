@@ -127,7 +127,11 @@ def generate(case: Case) -> dict[str, Stage]:
     model.lm_head.weight = model.model.embed_tokens.weight
     ids = torch.tensor([[64]])
     options = {"max_new_tokens": NEW_TOKENS, "min_new_tokens": NEW_TOKENS, "do_sample": False, "pad_token_id": 0}
-    return {"": lambda: model.generate(ids, attention_mask=torch.ones_like(ids), **options) is None or None}
+
+    def write() -> None:
+        model.generate(ids, attention_mask=torch.ones_like(ids), **options)
+
+    return {"": write}
 
 
 def weights_read(case: Case) -> dict[str, Stage]:
