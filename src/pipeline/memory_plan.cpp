@@ -39,6 +39,7 @@ struct Part {
   nn::Placement placement;
   uint64_t touched = 0;
   uint64_t largest_streamed = 0;
+  uint64_t conversion = 0;  ///< of the largest matrix that is quantised: its file's numbers, and these in float32
 
   /// In memory while the model is at work.
   uint64_t at_work() const {
@@ -59,6 +60,9 @@ Part part_of(const char* name, const WeightPlan& weights, const nn::Placement& p
     part.plan.copied_bytes += bytes.copied;
     part.plan.parameters += bytes.numbers;
     part.touched += std::min(bytes.mapped, touched(tensor, bytes.mapped));
+    const bool is_quantized = placement.quantization != Quantization::none && bytes.copied < bytes.file;
+    if (is_quantized && bytes.copied > 0)
+      part.conversion = std::max(part.conversion, bytes.file + bytes.numbers * sizeof(float));
     for (const std::string& block : weights.streamed) {
       if (tensor.starts_with(block)) streamed[block] += bytes.total();
     }
@@ -188,7 +192,9 @@ class Planner {
       }
     }
     stage.peak_bytes = stage.weight_bytes + stage.activation_bytes;
-    if (part.placement.device.is_cpu()) stage.peak_bytes += plan_.process_bytes + working_bytes;
+    // The memory of conversions is kept for reuse.
+    const uint64_t conversion = std::max(encoder_ ? encoder_->conversion : 0, dit_->conversion);
+    if (part.placement.device.is_cpu()) stage.peak_bytes += plan_.process_bytes + working_bytes + conversion;
     if (plan_.flops_per_second) stage.seconds = cost.flops / *plan_.flops_per_second;
     plan_.stages.push_back(stage);
   }
