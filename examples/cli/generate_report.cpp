@@ -28,7 +28,7 @@ GenerateOptions effective_options(GenerateOptions options, const ZImagePipeline&
   options.seed = result.seeds.front();
   options.num_inference_steps = schedule_steps(options);
   if (options.image) options.strength = strength_of(options);
-  const SchedulerConfig& scheduler = pipeline.scheduler().config();
+  const SchedulerConfig scheduler = pipeline.scheduler().config();
   if (!options.shift && !scheduler.use_dynamic_shifting) options.shift = scheduler.shift;
   return options;
 }

@@ -5,13 +5,14 @@
 
 namespace llmdit::cli {
 
-PictureInputs::PictureInputs(CLI::App& app) {
+PictureInputs::PictureInputs(CLI::App& app, bool has_preview) {
   constexpr const char* group = "Picture";
   add_text_flag(app, "--image,--img2img", image_, "FILE", "start from this PNG, JPEG or WebP picture")->group(group);
   add_text_flag(app, "--mask", mask_, "FILE", "paint the image anew where this picture is white")->group(group);
   add_text_flag(app, "--vl-image", vl_image_, "FILE", "blend the prompt with what Qwen3-VL sees in this picture")
       ->group(group);
-  add_text_flag(app, "--preview", preview_, "FILE", "write a rough picture of every step to this file")->group(group);
+  if (has_preview)
+    add_text_flag(app, "--preview", preview_, "FILE", "write a rough picture of every step to this file")->group(group);
   // Old names: not in the help.
   app.add_flag("--tiled-vae", tiled_, "the same as --vae-tiling on")->group("");
   app.add_flag("--vl-no-auto-unload", keeps_vl_, "the same as --no-vl-auto-unload")->group("");

@@ -11,7 +11,7 @@ namespace llmdit::cli {
 /// The flags of pictures to start from, and of those on the way.
 class PictureInputs {
  public:
-  explicit PictureInputs(CLI::App& app);
+  explicit PictureInputs(CLI::App& app, bool has_preview = true);
   PictureInputs(const PictureInputs&) = delete;
   PictureInputs& operator=(const PictureInputs&) = delete;
 

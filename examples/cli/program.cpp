@@ -17,7 +17,8 @@ namespace {
 constexpr const char* kFooter = R"('llmdit COMMAND --help' tells a command's options.
 
 Exit codes:
-  0 ok, 1 failure, 2 usage, 3 file not found or unreadable, 4 out of memory, 5 incompatible model, 130 interrupted)";
+  0 ok, 1 failure, 2 usage, 3 file not found or unreadable, 4 out of memory, 5 incompatible model,
+  6 a server failed, 130 interrupted)";
 
 /// The parser takes the next argument for the value of "--name=", where an empty value is meant.
 std::vector<std::string> split_empty_values(const std::vector<std::string>& arguments) {

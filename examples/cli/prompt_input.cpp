@@ -34,6 +34,9 @@ std::string PromptInput::read() const {
   std::string text = read_text(file_);
   if (text.ends_with('\n')) text.pop_back();
   if (text.ends_with('\r')) text.pop_back();
+  // A command that failed leaves an empty pipe; a prompt that is meant to be empty is given as an argument.
+  if (text.find_first_not_of(" \t\r\n") == text.npos)
+    throw UsageError(fmt::format("--prompt-file: expected a prompt, found nothing in {}", file_));
   return text;
 }
 

@@ -18,6 +18,7 @@
 #include "llmdit/z_image_pipeline.hpp"
 #include "model_choice.hpp"
 #include "option_flags.hpp"
+#include "picture_inputs.hpp"
 #include "picture_output.hpp"
 #include "prompt_input.hpp"
 
@@ -27,7 +28,8 @@ namespace {
 constexpr const char* kExamples = R"(Examples:
   llmdit sweep "a red circle" --over hidden-layer=0,1,2,3,-1 --seed 7 -o layers.png
   llmdit sweep --prompt-file long.txt --over long-prompt-mode=truncate,interpolate,pool,attention_pool
-  llmdit sweep "a red circle" --over "layer-weights=-2:1;-2:0.5,-3:0.5" --num-images-per-prompt 3)";
+  llmdit sweep "a red circle" --over "layer-weights=-2:1;-2:0.5,-3:0.5" --num-images-per-prompt 3
+  llmdit sweep "a red circle" --over vl-alpha=0,0.25,0.5,0.75,1 --vl-image picture.png)";
 
 constexpr int64_t kGap = 4;  // pixels between the pictures of a sheet
 constexpr size_t kMostValues = 1024;
@@ -112,12 +114,11 @@ class SweepCommand {
         output_(app),
         console_(app),
         model_(app),
+        pictures_(app, /*has_preview=*/false),
         load_flags_(OptionFlags::of<LoadOptions>(app, "Model")),
         generate_flags_(OptionFlags::of<GenerateOptions>(app, "Picture", is_picture_field)) {
-    app.add_option("--over", over_, "the setting and its values; semicolons part values that have commas")
-        ->type_name("NAME=VALUE,...")
-        ->multi_option_policy(CLI::MultiOptionPolicy::TakeLast)
-        ->group("Prompt");
+    over_flag_ = app.add_option("--over", over_, "the setting and its values; semicolons part values that have commas");
+    over_flag_->type_name("NAME=VALUE,...")->multi_option_policy(CLI::MultiOptionPolicy::TakeLast)->group("Prompt");
     app.footer(kExamples);
   }
 
@@ -127,7 +128,9 @@ class SweepCommand {
     load_flags_.apply(load_);
     options_ = settings.generate;
     generate_flags_.apply(options_);
+    pictures_.apply(options_, load_);
     if (over_.empty()) throw UsageError("--over is missing: name a setting and its values");
+    if (over_flag_->count() > 1) throw UsageError("--over: expected one setting, as a row has one direction, got more");
     const SweptOption over(over_);
     std::vector<GenerateOptions> runs(over.values.size(), options_);
     for (size_t i = 0; i < runs.size(); ++i) over.set(runs[i], over.values[i]);
@@ -184,9 +187,11 @@ class SweepCommand {
   PictureOutput output_;
   Console console_;
   ModelChoice model_;
+  PictureInputs pictures_;
   OptionFlags load_flags_;
   OptionFlags generate_flags_;
   std::string over_;
+  CLI::Option* over_flag_;
   LoadOptions load_;
   GenerateOptions options_;
   std::optional<uint64_t> seed_;

@@ -4,7 +4,7 @@ import json
 import re
 
 import pytest
-from command import DEMO_MODEL, FAST, GENERATE_SETTINGS, LOAD_SETTINGS, generate, llmdit, typed
+from command import DEMO_MODEL, FAST, GENERATE_SETTINGS, LOAD_SETTINGS, USAGE, generate, llmdit, typed
 
 
 @pytest.mark.parametrize(
@@ -125,3 +125,12 @@ def test_encode_for_people():
         r"\d+ tokens: \[\d+, \d+\] float32, mean \S+, std \S+, min \S+, max \S+, norm \S+\n",
         llmdit("encode", "a red circle").stdout,
     )
+
+
+@pytest.mark.parametrize("content", ["", "\n", " \r\n"])
+def test_a_prompt_that_a_command_failed_to_write(tmp_path, content):
+    (tmp_path / "prompt.txt").write_text(content)
+    for source in (tmp_path / "prompt.txt", "-"):
+        done = llmdit("generate", "--prompt-file", source, *FAST, "-o", "a.png", cwd=tmp_path, input=content)
+        assert done.returncode == USAGE and "found nothing" in done.stderr
+        assert not (tmp_path / "a.png").exists()

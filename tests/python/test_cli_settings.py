@@ -55,6 +55,7 @@ def test_sizes_steps_and_numbers_are_what_was_asked_for(tmp_path):
 
 
 def test_own_noise_levels_are_shifted(tmp_path):
+    assert generate(tmp_path, "--steps", 2)["settings"]["shift"] == 3  # that of the demo model
     document = generate(tmp_path, "--steps", 2, "--sigmas", "1,0.5", "--shift", "1")
     assert document["sigmas"] == [1, 0.5, 0]
     document = generate(tmp_path, "--steps", 2, "--sigmas", "1,0.5", "--shift", "3")

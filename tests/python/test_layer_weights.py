@@ -217,5 +217,7 @@ def test_a_sweep_names_the_seed_it_drew(tmp_path):
     done = run("sweep", "a", "--over", "hidden-layer=-2,-3", "--steps", 1, "-o", "{seed}.png", "--json", cwd=tmp_path)
     document = json.loads(done.stdout)
     assert document["path"] == f"{document['columns'][0]['seeds'][0]}.png" and (tmp_path / document["path"]).exists()
+    done = run("sweep", "a", "--over", "steps=1,2", "--over", "hidden-layer=-2,-3", "-o", "b.png", cwd=tmp_path)
+    assert done.returncode == USAGE and "--over: expected one setting" in done.stderr
     done = run("sweep", "a", "--over", "output-type=image,latent", "-o", "b.png", cwd=tmp_path)
     assert done.returncode == USAGE and "output-type" in done.stderr
