@@ -198,12 +198,18 @@ struct EncoderServer::Impl {
   /// Before a body is read, whose limit holds only for one that tells its size, and as it comes.
   httplib::Server::HandlerResponse admit(const httplib::Request& request, httplib::Response& response) const {
     const bool has_key = is_allowed(request) || request.path == "/health";
-    if (has_key && !request.has_header("Transfer-Encoding") && !request.has_header("Content-Encoding"))
-      return httplib::Server::HandlerResponse::Unhandled;
+    const bool is_plain = !request.has_header("Transfer-Encoding") && !request.has_header("Content-Encoding");
+    // Which the library would read as fields, and refuse beyond 8 kB.
+    const bool is_form = request.get_header_value("Content-Type").starts_with("application/x-www-form-urlencoded");
+    if (has_key && is_plain && !is_form) return httplib::Server::HandlerResponse::Unhandled;
     response.set_header("Connection", "close");  // its body would be taken for the next request
     if (!has_key) {
       response.set_header("WWW-Authenticate", "Bearer");
       refuse(response, 401, "expected this server's key as a bearer token");
+    } else if (is_form) {
+      refuse(response, 415,
+             "expected a body of the type application/json, got a form's; with curl add "
+             "-H 'Content-Type: application/json'");
     } else {
       refuse(response, 411, "expected a plain body with its Content-Length");
     }

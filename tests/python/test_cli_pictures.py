@@ -42,8 +42,8 @@ def test_inpainting_and_outpainting(tmp_path, start):
         (["--image", "{start}/in.jpg", "--strength", "2"], USAGE, "--strength"),
         (["--outpaint", "1,x,2,3"], USAGE, "--outpaint"),
         (["--image", "{start}/in.jpg", "--outpaint", "65536,65536,65536,65536"], USAGE, "outpaint"),
-        (["--image", ""], USAGE, "--image: expected a path"),
-        (["--preview", ""], USAGE, "--preview: expected a path"),
+        (["--image", ""], USAGE, "--image: expected a value"),
+        (["--preview", ""], USAGE, "--preview: expected a value"),
         (["--preview", "preview.gif"], USAGE, "not as .gif: preview.gif"),
     ],
 )

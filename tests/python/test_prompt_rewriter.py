@@ -297,10 +297,17 @@ def test_a_thinking_model_s_text_begins_inside_its_think_block(model_copy, templ
     opened = llmdit.format_prompt("a cat", system_prompt="Add detail.", force_think_block=False) + "<think>\n"
     want = encoder.generate(opened, seed=5, max_new_tokens=12)
     for thinking in (True, False):  # in which it has no say
-        got = llmdit.PromptRewriter(encoder, templates).rewrite(
-            "a cat", rewriter="richer", seed=5, max_new_tokens=12, enable_thinking=thinking
-        )
-        assert got.text == "<think>\n" + want.text and got.prompt_tokens == want.prompt_tokens
+        ids = []
+        with pytest.raises(llmdit.InvalidArgument, match="thinking to their end"):
+            llmdit.PromptRewriter(encoder, templates).rewrite(
+                "a cat",
+                rewriter="richer",
+                seed=5,
+                max_new_tokens=12,
+                enable_thinking=thinking,
+                on_token=lambda token: ids.append(token.id),
+            )
+        assert ids == want.token_ids
 
 
 def test_many_at_once(server, templates):

@@ -361,12 +361,13 @@ def test_our_server_speaks_heylook(local, remote, server):
         assert same(remote(server, api_key="secret").encode(TEXT, hidden_layer=layer), local, layer)
 
 
-def post(server, document, key="secret"):
+def post(server, document, key="secret", kind="application/json"):
     import urllib.error
     import urllib.request
 
     body = document if isinstance(document, bytes) else json.dumps(document).encode()
-    request = urllib.request.Request(server.url + "/v1/hidden_states", body, {"Authorization": f"Bearer {key}"})
+    headers = {"Authorization": f"Bearer {key}", "Content-Type": kind}
+    request = urllib.request.Request(server.url + "/v1/hidden_states", body, headers)
     try:
         with urllib.request.urlopen(request) as answer:
             return answer.status, json.load(answer)
@@ -393,6 +394,8 @@ def test_our_server_refuses_with_words(server):
         told, answer = post(server, document)
         assert told == status and word in answer["error"]["message"], document
     assert post(server, {"input": TEXT}, key="wrong")[0] == 401
+    told, answer = post(server, {"input": TEXT}, kind="application/x-www-form-urlencoded")
+    assert told == 415 and "application/json" in answer["error"]["message"]
     status, answer = post(server, {"input": TEXT, "encoding_format": "float"})
     assert status == 200 and len(answer["hidden_states"]) == answer["shape"][0] == len(answer["input_ids"])
 
