@@ -109,8 +109,8 @@ def test_encode_takes_its_settings():
     load = {
         name: value
         for name, value in LOAD_SETTINGS.items()
-        if name not in ("transformer_path", "vae_path", "lora", "dit_quantization", "cpu_offload")
-        and not name.startswith("vl_")
+        if name not in ("transformer_path", "vae_path", "lora", "cpu_offload")
+        and not name.startswith(("vl_", "dit_", "vae_"))
     }
     document = json.loads(llmdit("encode", "a", "--json", *typed(GENERATE_SETTINGS, names), *typed(load)).stdout)
     assert document["settings"] == {name: GENERATE_SETTINGS[name][1] for name in names}
