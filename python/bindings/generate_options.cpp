@@ -63,12 +63,16 @@ py::object tensors_of(const py::object& value) {
   return py::module_::import("llmdit._arrays").attr("as_tensors")(value);
 }
 
+/// One tensor a prompt.
+py::object rows_of(const py::object& value) { return py::module_::import("llmdit._arrays").attr("as_rows")(value); }
+
 template <class T>
-RuntimeField runtime_field(std::optional<T> GenerateOptions::* member, const char* wanted, const char* help) {
+RuntimeField runtime_field(std::optional<T> GenerateOptions::* member, const char* wanted, const char* help,
+                           py::object (*convert)(const py::object&) = tensors_of) {
   return {help, [member](const GenerateOptions& options) { return py::cast(options.*member); },
-          [member, wanted](GenerateOptions& options, const py::object& value) {
+          [member, wanted, convert](GenerateOptions& options, const py::object& value) {
             try {
-              options.*member = py::cast<T>(tensors_of(value));
+              options.*member = py::cast<T>(convert(value));
             } catch (const py::cast_error&) {
               throw py::type_error(std::string("expected ") + wanted + ", got " + short_repr(value));
             }
@@ -119,11 +123,12 @@ const std::map<std::string, RuntimeField>& runtime_fields() {
   static const std::map<std::string, RuntimeField> fields = {
       {"latents", runtime_field(&GenerateOptions::latents, "latents as a torch.Tensor",
                                 "initial latents [batch, channels, h, w]; they set the size")},
-      {"prompt_embeds", runtime_field(&GenerateOptions::prompt_embeds, "prompt_embeds as a list of torch.Tensor",
-                                      "one [tokens, hidden_size] a prompt, instead of prompts")},
+      {"prompt_embeds",
+       runtime_field(&GenerateOptions::prompt_embeds, "prompt_embeds as a list of torch.Tensor",
+                     "one [tokens, hidden_size] a prompt, or an EncodingOutput, instead of prompts", rows_of)},
       {"negative_prompt_embeds",
        runtime_field(&GenerateOptions::negative_prompt_embeds, "negative_prompt_embeds as a list of torch.Tensor",
-                     "one [tokens, hidden_size] for all prompts, or one a prompt")},
+                     "one [tokens, hidden_size] for all prompts, or one a prompt; or an EncodingOutput", rows_of)},
       {"generator",
        {"draws the noise of the whole batch instead of seed; a list has one for each picture", generators_of,
         set_generators, [](GenerateOptions& options) { options.generators.clear(); }}},

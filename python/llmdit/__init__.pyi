@@ -284,9 +284,9 @@ class GenerateOptions:
         image: _Source | Image | None = ...,
         latents: torch.Tensor | None = ...,
         mask_image: _Source | Image | None = ...,
-        negative_prompt_embeds: Sequence[torch.Tensor] | None = ...,
+        negative_prompt_embeds: EncodingOutput | torch.Tensor | Sequence[torch.Tensor] | None = ...,
         on_step: Callable[[StepInfo], bool | None] | None = ...,
-        prompt_embeds: Sequence[torch.Tensor] | None = ...,
+        prompt_embeds: EncodingOutput | torch.Tensor | Sequence[torch.Tensor] | None = ...,
         prompt_template: Template | None = ...,
         vl_image: _Source | Image | None = ...,
     ) -> None: ...
@@ -849,7 +849,9 @@ class EncoderServer:
 TransformersBackend: type[ZImageTextEncoder]
 APIBackend: type[RemoteTextEncoder]
 
-def save_embeddings(path: _Path, output: EncodingOutput, *, sidecar: bool = ...) -> Path: ...
+def save_embeddings(
+    path: _Path, output: EncodingOutput | torch.Tensor | Sequence[torch.Tensor], *, sidecar: bool = ...
+) -> Path: ...
 def load_embeddings(path: _Path) -> EncodingOutput: ...
 
 class Qwen3Config:
@@ -1657,9 +1659,9 @@ class ZImagePipeline:
         image: _Source | Image | None = ...,
         latents: torch.Tensor | None = ...,
         mask_image: _Source | Image | None = ...,
-        negative_prompt_embeds: Sequence[torch.Tensor] | None = ...,
+        negative_prompt_embeds: EncodingOutput | torch.Tensor | Sequence[torch.Tensor] | None = ...,
         on_step: Callable[[StepInfo], bool | None] | None = ...,
-        prompt_embeds: Sequence[torch.Tensor] | None = ...,
+        prompt_embeds: EncodingOutput | torch.Tensor | Sequence[torch.Tensor] | None = ...,
         prompt_template: Template | None = ...,
         vl_image: _Source | Image | None = ...,
     ) -> GenerateResult: ...
@@ -1718,9 +1720,9 @@ class ZImagePipeline:
         generator: torch.Generator | Sequence[torch.Generator] | None = ...,
         latents: torch.Tensor | None = ...,
         mask_image: _Source | Image | None = ...,
-        negative_prompt_embeds: Sequence[torch.Tensor] | None = ...,
+        negative_prompt_embeds: EncodingOutput | torch.Tensor | Sequence[torch.Tensor] | None = ...,
         on_step: Callable[[StepInfo], bool | None] | None = ...,
-        prompt_embeds: Sequence[torch.Tensor] | None = ...,
+        prompt_embeds: EncodingOutput | torch.Tensor | Sequence[torch.Tensor] | None = ...,
         prompt_template: Template | None = ...,
         vl_image: _Source | Image | None = ...,
     ) -> GenerateResult: ...
@@ -1779,9 +1781,9 @@ class ZImagePipeline:
         vae_tile_overlap: int | None = ...,
         generator: torch.Generator | Sequence[torch.Generator] | None = ...,
         latents: torch.Tensor | None = ...,
-        negative_prompt_embeds: Sequence[torch.Tensor] | None = ...,
+        negative_prompt_embeds: EncodingOutput | torch.Tensor | Sequence[torch.Tensor] | None = ...,
         on_step: Callable[[StepInfo], bool | None] | None = ...,
-        prompt_embeds: Sequence[torch.Tensor] | None = ...,
+        prompt_embeds: EncodingOutput | torch.Tensor | Sequence[torch.Tensor] | None = ...,
         prompt_template: Template | None = ...,
         vl_image: _Source | Image | None = ...,
     ) -> GenerateResult: ...

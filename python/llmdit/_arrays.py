@@ -34,6 +34,14 @@ def as_tensors(value: Any) -> Any:
     return _as_tensor(value) if _is_array(value) else value
 
 
+def as_rows(value: Any) -> Any:
+    """The rows of prompts, one tensor a prompt: of an EncodingOutput, a list, or those of a single prompt."""
+    if isinstance(value, _llmdit.EncodingOutput):
+        return value.embeddings
+    tensors = as_tensors(value)
+    return [tensors] if isinstance(tensors, torch.Tensor) and tensors.dim() == 2 else tensors
+
+
 def _is_array(value: Any) -> bool:
     # Numbers of NumPy have an array interface, too, and stay numbers.
     return hasattr(value, "__dlpack__") and not isinstance(value, torch.Tensor) and getattr(value, "ndim", 1) > 0

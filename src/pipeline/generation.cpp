@@ -76,6 +76,7 @@ class Generation {
     check(static_cast<int64_t>(options_.sigmas.size()) <= max_inference_steps, "sigmas",
           "expected at most {} noise levels, got {}", max_inference_steps, options_.sigmas.size());
     check_source();
+    check_embeddings();
     if (reads_vl_image()) parts_.vl->check(options_.vl);
     result_.warnings = parts_.load_warnings;
     result_.warnings.insert(result_.warnings.end(), parts_.lora_warnings.begin(), parts_.lora_warnings.end());
@@ -92,6 +93,18 @@ class Generation {
     if (!options_.image || (options_.latents && !repaints(options_)) || parts_.vae.has_encoder()) return;
     fail(ErrorCode::unsupported, "image",
          "expected an encoder in the autoencoder's file, found only a decoder; use the full autoencoder's file");
+  }
+
+  /// Of the caller; later they would look like a fault of the weights.
+  void check_embeddings() const {
+    for (const auto& [name, given] : {std::pair("prompt_embeds", &options_.prompt_embeds),
+                                      std::pair("negative_prompt_embeds", &options_.negative_prompt_embeds)}) {
+      for (size_t i = 0; *given && i < (*given)->size(); ++i) {
+        const at::Tensor& rows = (**given)[i];
+        check(!rows.defined() || !rows.is_floating_point() || at::isfinite(rows).all().item<bool>(), name,
+              "expected finite numbers, got NaN or infinity in tensor {}; look for them in what made it", i);
+      }
+    }
   }
 
   bool reads_vl_image() const { return options_.vl_image && options_.vl.alpha != 0; }

@@ -249,3 +249,22 @@ def test_a_server_of_the_settings_steps_back_where_nothing_is_encoded(tmp_path):
     assert done.returncode == command.USAGE and "has no effect" in done.stderr
     done = command.llmdit("generate", "a", "--encoder-api", "sglang", "-o", tmp_path / "a.png")
     assert done.returncode == command.USAGE and "--encoder-api has no effect without --encoder-url" in done.stderr
+
+
+def test_rows_of_ones_own_are_kept_and_drawn(pipe, tmp_path):
+    """A tensor, a list of them, and what encodes or reads them are all rows of prompts."""
+    encoded = pipe.encode_prompt(["a cat", "a dog"])
+    one, two = encoded.embeddings
+    options = {"num_inference_steps": 1, "width": 32, "height": 32, "seed": 1, "output_type": "latent"}
+    want = pipe(prompt_embeds=[one, two], **options).latents
+    assert torch.equal(pipe(prompt_embeds=encoded, **options).latents, want)
+    path = llmdit.save_embeddings(tmp_path / "both", [one, two])
+    assert torch.equal(pipe(prompt_embeds=llmdit.load_embeddings(path), **options).latents, want)
+    path = llmdit.save_embeddings(tmp_path / "one", one)
+    assert torch.equal(llmdit.load_embeddings(path).embeddings[0], one)
+    assert torch.equal(pipe(prompt_embeds=one, **options).latents, pipe(prompt_embeds=[one], **options).latents)
+    for wrong in (5, "x", [1], None):
+        with pytest.raises(TypeError, match="expected an EncodingOutput, a tensor"):
+            llmdit.save_embeddings(tmp_path / "wrong", wrong)
+    with pytest.raises(ValueError, match="prompt_embeds.*NaN or infinity in tensor 0"):
+        pipe(prompt_embeds=one * float("nan"), **options)

@@ -106,6 +106,8 @@ def test_too_little_memory(pipe, unharmed):
         ([], {}),
         ("a cat", {"prompt_embeds": [torch.zeros(5, 48)]}),
         (None, {"prompt_embeds": []}),
+        (None, {"prompt_embeds": [torch.full((5, 48), torch.nan)]}),
+        (None, {"prompt_embeds": [torch.zeros(5, 48), torch.full((5, 48), torch.inf)]}),
         (None, {"prompt_embeds": [torch.zeros(5, 47)]}),
         (None, {"prompt_embeds": [torch.zeros(0, 48)]}),
         (
