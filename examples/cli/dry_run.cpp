@@ -4,9 +4,9 @@
 
 #include "field_filters.hpp"
 #include "llmdit/chat.hpp"
+#include "llmdit/memory_plan.hpp"
 #include "llmdit/model_sources.hpp"
 #include "llmdit/tokenizer.hpp"
-#include "llmdit/memory_plan.hpp"
 #include "option_flags.hpp"
 #include "plan_report.hpp"
 

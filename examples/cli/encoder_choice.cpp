@@ -26,6 +26,8 @@ void EncoderChoice::apply(const RuntimeConfig& settings, bool has_other_server) 
     if (is_remote() || has_other_server || field.flag == kUrlFlag || !flags_.is_given(field)) continue;
     throw UsageError(fmt::format("--{} has no effect without --{}", field.flag, kUrlFlag));
   }
+  if (!key_.empty() && !is_remote() && !has_other_server)
+    throw UsageError(fmt::format("--encoder-api-key has no effect without --{}", kUrlFlag));
   is_flag_given_ = is_remote() && flags_.is_given(kUrlFlag);
   options_.server.api_key = encoder_key(key_);
 }

@@ -140,6 +140,7 @@ class GenerateCommand {
     const int64_t pictures_each =
         options_.num_images_per_prompt * static_cast<int64_t>(std::max<size_t>(1, embeddings_.count()));
     std::vector<std::optional<uint64_t>> seeds = {options_.seed};
+    if (!seeds_.empty() && generate_flags_.is_given("seed")) throw UsageError("give --seed or --seeds, not both");
     if (!seeds_.empty()) {
       if (pictures_each > 1)
         throw UsageError("--seeds has a picture for each seed; --num-images-per-prompt has no place beside it");

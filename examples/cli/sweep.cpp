@@ -10,6 +10,7 @@
 
 #include "command.hpp"
 #include "console.hpp"
+#include "encoder_choice.hpp"
 #include "exit_codes.hpp"
 #include "field_filters.hpp"
 #include "interrupt.hpp"
@@ -116,6 +117,7 @@ class SweepCommand {
         model_(app),
         pictures_(app, /*has_preview=*/false),
         load_flags_(OptionFlags::of<LoadOptions>(app, "Model")),
+        encoder_(app),
         generate_flags_(OptionFlags::of<GenerateOptions>(app, "Picture", is_picture_field)) {
     over_flag_ = app.add_option("--over", over_, "the setting and its values; semicolons part values that have commas");
     over_flag_->type_name("NAME=VALUE,...")->multi_option_policy(CLI::MultiOptionPolicy::TakeLast)->group("Prompt");
@@ -129,6 +131,7 @@ class SweepCommand {
     options_ = settings.generate;
     generate_flags_.apply(options_);
     pictures_.apply(options_, load_);
+    encoder_.apply(settings);
     if (over_.empty()) throw UsageError("--over is missing: name a setting and its values");
     if (over_flag_->count() > 1) throw UsageError("--over: expected one setting, as a row has one direction, got more");
     const SweptOption over(over_);
@@ -140,7 +143,7 @@ class SweepCommand {
 
     const std::filesystem::path model = ModelChoice::resolve(settings, console_);
     InterruptGuard interrupt([this] { console_.note("stopping; Ctrl-C again quits at once"); });
-    const ZImagePipeline pipeline = ZImagePipeline::load(model, load_);
+    const ZImagePipeline pipeline = load(model, interrupt.token());
     std::vector<std::vector<Image>> columns;
     Json entries = Json::array();
     for (size_t i = 0; i < runs.size(); ++i) {
@@ -160,6 +163,11 @@ class SweepCommand {
   }
 
  private:
+  ZImagePipeline load(const std::filesystem::path& model, const std::stop_token& stop) const {
+    if (!encoder_.is_remote()) return ZImagePipeline::load(model, load_);
+    return ZImagePipeline::load(model, load_, encoder_.connect(ModelSources(model, load_), stop));
+  }
+
   /// All runs draw the same noise: a seed that is not given is that of the first one.
   GenerateResult generate(const ZImagePipeline& pipeline, const std::string& prompt, GenerateOptions options,
                           std::stop_token stop) {
@@ -189,6 +197,7 @@ class SweepCommand {
   ModelChoice model_;
   PictureInputs pictures_;
   OptionFlags load_flags_;
+  EncoderChoice encoder_;
   OptionFlags generate_flags_;
   std::string over_;
   CLI::Option* over_flag_;

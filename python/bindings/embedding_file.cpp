@@ -1,6 +1,7 @@
 #include "llmdit/embedding_file.hpp"
 
 #include "bindings.hpp"
+#include "record.hpp"
 #include "tensors.hpp"
 
 namespace llmdit::python {

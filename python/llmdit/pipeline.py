@@ -17,6 +17,7 @@ from ._llmdit import (
     LoadOptions,
     Lora,
     LoraReport,
+    RemoteTextEncoder,
     RuntimeConfig,
     Template,
     TextEncoder,
@@ -59,6 +60,16 @@ def _by_component(options: dict[str, Any]) -> dict[str, Any]:
             raise ValueError(f"quantization: expected text_encoder, transformer or vl, got {part!r}")
         options[names[part]] = kind
     return options
+
+
+def _remote_encoder(config: RuntimeConfig, model: "str | os.PathLike[str]") -> RemoteTextEncoder | None:
+    """The encoder that settings place on a server; None: the model's own is meant."""
+    if not config.api_url:
+        return None
+    names = ("model", "layer_ids", "folder", "connect_timeout", "read_timeout", "timeout", "retries")
+    key = os.environ.get("LLMDIT_ENCODER_API_KEY") or os.environ.get("LLMDIT_API_KEY") or ""
+    given = {name: getattr(config, f"api_{name}") for name in names}
+    return RemoteTextEncoder(config.api_url, api=config.encoder_api, api_key=key, model_path=model, **given)
 
 
 class ZImagePipeline:
@@ -133,11 +144,13 @@ class ZImagePipeline:
     def from_config(cls, config: RuntimeConfig | None = None) -> "ZImagePipeline":
         """Loads the model that settings name, by default those in force here; without a name, the demo model.
 
-        Calls take the rest: pipe(prompt, options=config.generate).
+        Prompts are encoded by the server of `api.url` where there is one, whose key is LLMDIT_ENCODER_API_KEY or
+        LLMDIT_API_KEY. Calls take the rest: pipe(prompt, options=config.generate).
         """
         config = RuntimeConfig() if config is None else config
         options = {field.name: getattr(config.load, field.name) for field in LoadOptions.fields()}
-        return cls.from_pretrained(config.model_path or _llmdit.demo_model_path(), **options)
+        model = config.model_path or _llmdit.demo_model_path()
+        return cls.from_pretrained(model, text_encoder=_remote_encoder(config, model), **options)
 
     def load_lora(
         self,

@@ -2,7 +2,9 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cctype>
 #include <cstdlib>
+#include <map>
 
 #include "base/check.hpp"
 #include "base/translate.hpp"
@@ -42,15 +44,53 @@ OptionValue parse_variable(const OptionField& field, std::string_view text) {
   return texts;
 }
 
-void check_variable_name(std::string_view name) {
-  std::vector<std::string_view> known(std::begin(other_variables), std::end(other_variables));
-  for (const Setting& setting : settings()) known.push_back(setting.environment);
-  if (std::ranges::find(known, name) != known.end()) return;
+std::string as_variable(std::string_view text) {
+  std::string upper(text);
+  std::ranges::transform(upper, upper.begin(), [](unsigned char c) {
+    return c == '-' || c == '.' ? '_' : static_cast<char>(std::toupper(c));
+  });
+  return upper;
+}
+
+/// What a variable may be taken to be called, without the prefix, and its name: its own, its flag's and its key's.
+std::map<std::string, std::string> spellings() {
+  std::map<std::string, std::string> names;
+  for (const std::string_view variable : other_variables)
+    names.emplace(variable.substr(prefix.size()), std::string(variable));
+  for (const Setting& setting : settings()) names[setting.environment.substr(prefix.size())] = setting.environment;
+  for (const Setting& setting : settings()) {
+    names.emplace(as_variable(setting.field->flag), setting.environment);
+    names.emplace(as_variable(setting.key), setting.environment);
+    names.emplace(as_variable(setting.field->name), setting.environment);
+  }
+  return names;
+}
+
+/// What is wrong with a variable of our prefix; "" for a known one, and for a stranger that looks like none of ours.
+std::string variable_mistake(std::string_view name) {
+  static const std::map<std::string, std::string> known = spellings();
   // The common prefix must not make strangers look alike.
-  for (std::string_view& word : known) word.remove_prefix(prefix.size());
-  const std::string_view guess = nearest_name(name.substr(prefix.size()), known);
-  check(guess.empty(), "config", "environment {}: there is no such variable; did you mean {}{}?", io::printable(name),
-        prefix, guess);
+  const std::string word(name.substr(prefix.size()));
+  std::vector<std::string_view> words;
+  for (const auto& [spelling, variable] : known) words.push_back(spelling);
+  const auto exact = known.find(word);
+  const std::string guess(exact != known.end() ? std::string_view(word) : nearest_name(word, words));
+  if (guess.empty() || known.at(guess) == name) return "";
+  return fmt::format("environment {}: there is no such variable; did you mean {}?", io::printable(name),
+                     known.at(guess));
+}
+
+/// Throws for all of them at once.
+void check_variable_names() {
+  std::vector<std::string> mistakes;
+  for (char** entry = environ; entry && *entry; ++entry) {
+    const std::string_view text = *entry;
+    if (!text.starts_with(prefix)) continue;
+    if (std::string mistake = variable_mistake(text.substr(0, text.find('='))); !mistake.empty())
+      mistakes.push_back(std::move(mistake));
+  }
+  std::ranges::sort(mistakes);
+  check(mistakes.empty(), "config", "{}", fmt::join(mistakes, "\n"));
 }
 
 /// Existing config.toml of the first folder that has one.
@@ -80,10 +120,7 @@ std::vector<fs::path> config_folders() {
 
 Config environment_config() {
   return translate_errors("config", [] {
-    for (char** entry = environ; entry && *entry; ++entry) {
-      const std::string_view text = *entry;
-      if (text.starts_with(prefix)) check_variable_name(text.substr(0, text.find('=')));
-    }
+    check_variable_names();
     std::vector<ConfigEntry> entries;
     for (const Setting& setting : settings()) {
       std::string name = setting.environment;

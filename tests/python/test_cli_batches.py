@@ -6,7 +6,7 @@ import subprocess
 import time
 
 import pytest
-from command import FAST, INTERRUPTED, LLMDIT, NOT_FOUND, USAGE, environment, files_in, generate, llmdit, pixels
+from command import FAST, INTERRUPTED, LLMDIT, NOT_FOUND, REMOTE, USAGE, environment, files_in, generate, llmdit, pixels
 
 
 def dry_run(tmp_path, *arguments, **keywords):
@@ -144,3 +144,17 @@ def test_ctrl_c_keeps_what_is_finished(tmp_path):
     told = ["1.png", *process.communicate(timeout=120)[0].split()]
     assert process.returncode == INTERRUPTED
     assert sorted(told) == files_in(tmp_path) and len(told) < 1000
+
+
+def test_a_seed_beside_seeds_and_a_key_without_a_server(tmp_path):
+    for arguments, word in (
+        (["--seeds", "2", "--seed", "9"], "--seed or --seeds"),
+        (["--encoder-api-key", "k"], "--encoder-api-key has no effect without --encoder-url"),
+    ):
+        done = llmdit("generate", "a", *arguments, "-o", "a.png", cwd=tmp_path)
+        assert done.returncode == USAGE and word in done.stderr
+
+
+def test_a_row_is_encoded_where_settings_say(tmp_path):
+    done = llmdit("sweep", "a", "--over", "seed=1,2", "--steps", 1, "--encoder-url", "http://127.0.0.1:1", cwd=tmp_path)
+    assert done.returncode == REMOTE and "127.0.0.1:1" in done.stderr

@@ -240,6 +240,10 @@ def test_what_wins(monkeypatch):
     "name, value, message",
     [
         ("LLMDIT_WIDHT", "5", "environment LLMDIT_WIDHT: there is no such variable; did you mean LLMDIT_WIDTH?"),
+        ("LLMDIT_STEPS", "5", "LLMDIT_STEPS: there is no such variable; did you mean LLMDIT_NUM_INFERENCE_STEPS?"),
+        ("LLMDIT_MODEL_PATH", "x", "LLMDIT_MODEL_PATH: there is no such variable; did you mean LLMDIT_MODEL?"),
+        ("LLMDIT_ENCODER_URL", "x", "LLMDIT_ENCODER_URL: there is no such variable; did you mean LLMDIT_API_URL?"),
+        ("LLMDIT_TORCH_DTYPE", "x", "LLMDIT_TORCH_DTYPE: there is no such variable; did you mean LLMDIT_DTYPE?"),
         ("LLMDIT_WIDTH", "wide", "environment LLMDIT_WIDTH: expected a whole number, got 'wide'"),
         ("LLMDIT_WIDTH", "", "environment LLMDIT_WIDTH: expected a whole number, got ''"),
         ("LLMDIT_SHIFT", "0", "environment LLMDIT_SHIFT: expected 1e-06 to 1000000, got 0"),

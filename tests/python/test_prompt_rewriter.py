@@ -305,7 +305,7 @@ def test_a_thinking_model_s_text_begins_inside_its_think_block(model_copy, templ
                 seed=5,
                 max_new_tokens=12,
                 enable_thinking=thinking,
-                on_token=lambda token: ids.append(token.id),
+                on_token=lambda token, ids=ids: ids.append(token.id),
             )
         assert ids == want.token_ids
 

@@ -571,3 +571,19 @@ def test_a_stop_ends_a_request_at_once(tmp_path):
         process.send_signal(2)
         process.communicate(timeout=10)
         assert process.returncode == command.INTERRUPTED and time.monotonic() - start < 5
+
+
+def test_settings_that_name_a_server_are_followed(monkeypatch):
+    monkeypatch.setenv("LLMDIT_ENCODER_API_KEY", "secret")
+    demo = llmdit.ZImagePipeline.from_pretrained(llmdit.demo_model_path())
+    with llmdit.EncoderServer(demo.text_encoder, port=0, api_key="secret") as server:
+        config = llmdit.RuntimeConfig(
+            llmdit.Config.parse("", "demo"), api_url=server.url, seed=1, num_inference_steps=1
+        )
+        pipe = llmdit.ZImagePipeline.from_config(config)
+        assert isinstance(pipe.encoder, llmdit.RemoteTextEncoder) and pipe.encoder.url == server.url
+        want = demo("a red circle", options=config.generate, output_type="latent")
+        assert torch.equal(pipe("a red circle", options=config.generate, output_type="latent").latents, want.latents)
+    nowhere = llmdit.RuntimeConfig(llmdit.Config.parse("", "demo"), api_url="http://127.0.0.1:1", api_retries=0)
+    with pytest.raises(llmdit.RemoteError):
+        llmdit.ZImagePipeline.from_config(nowhere)("a red circle")
