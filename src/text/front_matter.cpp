@@ -1,9 +1,11 @@
 #include "text/front_matter.hpp"
 
+#include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/yaml.h>
 
 #include <algorithm>
 #include <set>
+#include <sstream>
 
 #include "base/check.hpp"
 #include "io/encoding.hpp"
@@ -33,15 +35,34 @@ std::string_view take_line(std::string_view& text) {
   return line;
 }
 
+/// Where a document begins; what it holds is for others.
+struct DocumentMark final : YAML::EventHandler {
+  void OnDocumentStart(const YAML::Mark& start) override { mark = start; }
+  void OnDocumentEnd() override {}
+  void OnNull(const YAML::Mark&, YAML::anchor_t) override {}
+  void OnAlias(const YAML::Mark&, YAML::anchor_t) override {}
+  void OnScalar(const YAML::Mark&, const std::string&, YAML::anchor_t, const std::string&) override {}
+  void OnSequenceStart(const YAML::Mark&, const std::string&, YAML::anchor_t, YAML::EmitterStyle::value) override {}
+  void OnSequenceEnd() override {}
+  void OnMapStart(const YAML::Mark&, const std::string&, YAML::anchor_t, YAML::EmitterStyle::value) override {}
+  void OnMapEnd() override {}
+
+  YAML::Mark mark;
+};
+
 class Reader {
  public:
   Reader(const std::filesystem::path& path, size_t file_bytes) : path_(path), file_bytes_(file_bytes) {}
 
   std::vector<FrontMatterValue> read(const std::string& yaml) const {
     try {
-      const std::vector<YAML::Node> documents = YAML::LoadAll(yaml);
-      if (documents.size() > 1) refuse(documents[1].Mark(), "expected one YAML document, found a second one");
-      return documents.empty() ? std::vector<FrontMatterValue>() : values(documents.front());
+      // LoadAll never ends where the parser stops at a character that no document can begin with, such as a lone `]`.
+      std::istringstream stream(yaml);
+      YAML::Parser parser(stream);
+      DocumentMark document;
+      if (!parser.HandleNextDocument(document)) return {};
+      if (parser.HandleNextDocument(document)) refuse(document.mark, "expected one YAML document, found a second one");
+      return values(YAML::Load(yaml));
     } catch (const YAML::Exception& error) {
       refuse(error.mark, fmt::format("no YAML: {}", io::printable(error.msg)));
     }

@@ -305,3 +305,10 @@ def test_a_picture_keeps_its_template(tmp_path, write):
     assert TemplateRegistry.standard()["charcoal"].system_prompt in document["formatted_prompt"]
     assert llmdit.read_picture_settings(tmp_path / "other.png").options.template == "charcoal"
     assert TEMPLATES.is_dir() and pixels(document)
+
+
+@pytest.mark.parametrize("yaml", [", y]\nadda\t\n-nk_bl-nk_block: yes", "]", "name: a\n]", "}\nname: a"])
+def test_front_matter_that_no_document_begins_with(write, yaml):
+    """yaml-cpp makes empty documents of it without end."""
+    with pytest.raises(llmdit.Unsupported, match="line [0-9]+: "):
+        load_template(write(f"---\n{yaml}\n---\nbody"))
