@@ -11,7 +11,6 @@
 #include "console.hpp"
 #include "exit_codes.hpp"
 #include "json_output.hpp"
-#include "llmdit/remote_text_encoder.hpp"
 #include "model_choice.hpp"
 #include "option_flags.hpp"
 
@@ -86,10 +85,12 @@ class ConfigCommand {
       : json_(app),
         console_(app),
         model_(app),
-        // Flags of generate are understood, so that a run can be asked about; its help has them.
-        load_flags_(OptionFlags::of<LoadOptions>(app, "")),
-        generate_flags_(OptionFlags::of<GenerateOptions>(app, "", is_setting_field)),
-        encoder_flags_(OptionFlags::of<RemoteEncoderOptions>(app, "")) {
+        // Flags of other commands are understood, so that a run can be asked about; their help has them. What
+        // generate calls like rewrite is generate's, and --rewriter-seed the other.
+        flags_{
+            OptionFlags::of<LoadOptions>(app, ""),          OptionFlags::of<GenerateOptions>(app, "", is_setting_field),
+            OptionFlags::of<RemoteEncoderOptions>(app, ""), OptionFlags::of<RewriteOptions>(app, ""),
+            OptionFlags::of<RewriterModelOptions>(app, ""), OptionFlags::of<EncoderServerOptions>(app, "")} {
     constexpr const char* group = "What to do";
     app.add_flag("--print", print_, "every setting, its value, and what gave it that value")->group(group);
     add_text_flag(app, "--check", checked_, "FILE", "tell every mistake of a file, with line and column")->group(group);
@@ -111,9 +112,7 @@ class ConfigCommand {
 
   void print() const {
     Config config = model_.config();
-    load_flags_.overlay(config);
-    generate_flags_.overlay(config);
-    encoder_flags_.overlay(config);
+    for (const OptionFlags& flags : flags_) flags.overlay(config);
     const std::vector<InForce> list = in_force(config);
     json_.given() ? print_json(document(list)) : write_stdout(listing(list));
   }
@@ -138,9 +137,7 @@ class ConfigCommand {
   JsonFlag json_;
   Console console_;
   ModelChoice model_;
-  OptionFlags load_flags_;
-  OptionFlags generate_flags_;
-  OptionFlags encoder_flags_;
+  std::vector<OptionFlags> flags_;
   bool print_ = false, example_ = false;
   std::string checked_;
 };

@@ -69,7 +69,10 @@ class Origins {
     in_force_.load = plan.load;
     in_force_.generate = plan.options;
     in_force_.encoder = plan.encoder;
-    in_force_.rewrite = configured_.rewrite;  // of no use here
+    // Of no use here.
+    in_force_.rewrite = configured_.rewrite;
+    in_force_.rewriter = configured_.rewriter;
+    in_force_.server = configured_.server;
   }
 
   OptionValue value(const Setting& setting) const { return setting.get(in_force_); }

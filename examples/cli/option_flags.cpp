@@ -61,25 +61,38 @@ std::string help_text(const OptionField& field, const void* defaults) {
   return facts.empty() ? std::string(field.help) : fmt::format("{} ({})", field.help, fmt::join(facts, "; "));
 }
 
-/// Every spelling of a field's flag, the one for the help first.
-std::vector<std::string> spellings(const OptionField& field) {
-  std::string dashed(field.name);
-  std::ranges::replace(dashed, '_', '-');
-  std::vector<std::string> names = {std::string(field.flag)};
-  if (dashed != field.flag) names.push_back(dashed);
-  if (field.name == "force_think_block") names.emplace_back("enable-thinking");  // as scripts of others have it
-  return names;
+std::string dashed(std::string_view text) {
+  std::string name(text);
+  std::ranges::replace(name, '_', '-');
+  return name;
 }
 
-CLI::Option* add_switch(CLI::App& app, const OptionField& field, const std::string& help) {
-  std::vector<std::string> names;
-  for (const std::string& name : spellings(field)) names.push_back(fmt::format("--{0},!--no-{0}", name));
-  return app.add_flag(fmt::format("{}", fmt::join(names, ",")), help);
+/// Every spelling of a field's flag that the command has not given to another, the one for the help first.
+std::vector<std::string> spellings(const CLI::App& app, const OptionField& field) {
+  std::vector<std::string> names = {std::string(field.flag), dashed(field.name)};
+  if (field.section == "rewriter" && field.key != field.section) names.push_back("rewriter-" + dashed(field.key));
+  // As scripts of others have it.
+  if (field.name == "force_think_block") names.emplace_back("enable-thinking");
+  if (field.name == "max_new_tokens") names.emplace_back("rewriter-max-tokens");
+  std::vector<std::string> free;
+  for (const std::string& name : names) {
+    if (!app.get_option_no_throw("--" + name) && std::ranges::find(free, name) == free.end()) free.push_back(name);
+  }
+  return free;
 }
 
-CLI::Option* add_value(CLI::App& app, const OptionField& field, const std::string& help) {
+CLI::Option* add_switch(CLI::App& app, const OptionField& field, const std::vector<std::string>& names,
+                        const std::string& help) {
+  std::vector<std::string> forms;
+  for (const std::string& name : names) forms.push_back(fmt::format("--{0},!--no-{0}", name));
+  if (field.name == "rewriter_vl_enabled") forms.emplace_back("!--rewriter-no-vl");  // as scripts of others have it
+  return app.add_flag(fmt::format("{}", fmt::join(forms, ",")), help);
+}
+
+CLI::Option* add_value(CLI::App& app, const OptionField& field, const std::vector<std::string>& names,
+                       const std::string& help) {
   const auto accept = [](const CLI::results_t&) { return true; };  // read after parsing, by apply
-  CLI::Option* option = app.add_option("--" + fmt::format("{}", fmt::join(spellings(field), ",--")), accept, help);
+  CLI::Option* option = app.add_option("--" + fmt::format("{}", fmt::join(names, ",--")), accept, help);
   option->type_name(value_name(field))->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
   // Given several times, a list of texts grows: a comma may be a part of any of them.
   if (field.kind == OptionKind::texts) option->expected(1)->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
@@ -113,18 +126,20 @@ std::map<const CLI::Option*, std::vector<std::string>>& choices_by_option() {
 
 /// Flags that few ever set.
 bool is_fine_point(const OptionField& field) {
-  constexpr std::string_view names[] = {"thinking_content",    "assistant_content", "enable_cache",
-                                        "cache_folder",        "transformer_path",  "text_encoder_path",
-                                        "encoder_api",         "api_model",         "sigmas",
-                                        "layer_weights",       "layer_spans",       "long_prompt_mode",
-                                        "max_text_tokens",     "clean_whitespace",  "outpaint",
-                                        "mask_feather",        "mask_composite",    "vae_tile_size",
-                                        "vae_tile_overlap",    "vae_tiling",        "vae_path",
-                                        "tokenizer_path",      "templates_dir",     "cfg_normalization",
-                                        "text_encoder_device", "dit_device",        "vae_device",
-                                        "cfg_truncation",      "cache_size",        "cache_megabytes",
-                                        "api_layer_ids",       "api_folder",        "api_connect_timeout",
-                                        "api_read_timeout",    "api_timeout",       "api_retries"};
+  constexpr std::string_view names[] = {"thinking_content",     "assistant_content",   "enable_cache",
+                                        "cache_folder",         "transformer_path",    "text_encoder_path",
+                                        "encoder_api",          "api_model",           "sigmas",
+                                        "layer_weights",        "layer_spans",         "long_prompt_mode",
+                                        "max_text_tokens",      "clean_whitespace",    "outpaint",
+                                        "mask_feather",         "mask_composite",      "vae_tile_size",
+                                        "vae_tile_overlap",     "vae_tiling",          "vae_path",
+                                        "tokenizer_path",       "templates_dir",       "cfg_normalization",
+                                        "text_encoder_device",  "dit_device",          "vae_device",
+                                        "cfg_truncation",       "cache_size",          "cache_megabytes",
+                                        "api_layer_ids",        "api_folder",          "api_connect_timeout",
+                                        "api_read_timeout",     "api_timeout",         "api_retries",
+                                        "rewriter_use_api",     "rewriter_vl_enabled", "rewriter_preload_vl",
+                                        "rewriter_vl_api_model"};
   return (field.section == "vl" && field.name != "vl_alpha") || field.section == "optimization" ||
          field.name.ends_with("_quantization") || field.name == "attention_backend" ||
          std::ranges::find(names, field.name) != std::end(names);
@@ -137,11 +152,12 @@ OptionFlags::OptionFlags(CLI::App& app, const std::string& group, std::span<cons
   for (const OptionField& field : fields) {
     if (!filter(field)) continue;
     const std::string help = help_text(field, defaults);
+    const std::vector<std::string> names = spellings(app, field);
     CLI::Option* option =
-        field.kind == OptionKind::boolean ? add_switch(app, field, help) : add_value(app, field, help);
+        field.kind == OptionKind::boolean ? add_switch(app, field, names, help) : add_value(app, field, names, help);
     option->group(!group.empty() && is_fine_point(field) ? kFinePoints : group);  // "" hides all of them
     choices_by_option()[option].assign(field.choices.begin(), field.choices.end());
-    flags_.push_back({&field, option});
+    flags_.push_back({&field, option, names.front()});
   }
 }
 
@@ -150,19 +166,20 @@ bool OptionFlags::is_given(std::string_view flag) const {
                              [&](const Flag& known) { return known.field->flag == flag && known.option->count() > 0; });
 }
 
-std::vector<std::pair<const OptionField*, OptionValue>> OptionFlags::given() const {
-  std::vector<std::pair<const OptionField*, OptionValue>> values;
-  for (const auto& [field, option] : flags_) {
+std::vector<std::pair<const OptionFlags::Flag*, OptionValue>> OptionFlags::given() const {
+  std::vector<std::pair<const Flag*, OptionValue>> values;
+  for (const Flag& flag : flags_) {
+    const auto& [field, option, name] = flag;
     if (option->count() == 0) continue;
     try {
-      values.emplace_back(field, check_value(*field, value_of(*field, *option)));
+      values.emplace_back(&flag, check_value(*field, value_of(*field, *option)));
       try_set_(*field, values.back().second);
     } catch (const Error& error) {
       // The library names the field, whoever typed a flag looks for the flag.
       std::string_view text = error.what();
       const std::string prefix = fmt::format("[{}] ", field->name);
       if (text.starts_with(prefix)) text.remove_prefix(prefix.size());
-      throw UsageError(fmt::format("--{}: {}", field->flag, text));
+      throw UsageError(fmt::format("--{}: {}", name, text));
     }
   }
   return values;
@@ -170,10 +187,10 @@ std::vector<std::pair<const OptionField*, OptionValue>> OptionFlags::given() con
 
 void OptionFlags::overlay(Config& config) const {
   std::vector<ConfigEntry> entries;
-  for (auto& [field, value] : given()) {
-    const auto setting = std::ranges::find(settings(), field, &Setting::field);
+  for (auto& [flag, value] : given()) {
+    const auto setting = std::ranges::find(settings(), flag->field, &Setting::field);
     if (setting != settings().end())
-      entries.push_back({setting->key, std::move(value), fmt::format("flag --{}", field->flag)});
+      entries.push_back({setting->key, std::move(value), fmt::format("flag --{}", flag->name)});
   }
   config.overlay(Config::from_entries(entries));
 }

@@ -15,7 +15,8 @@
 namespace llmdit::cli {
 
 /// The flags of one option table: each field of it becomes a flag of a command, with help, unit, bounds and default.
-/// A field also goes by its name in JSON and Python, with dashes for underscores.
+/// A field also goes by its name in JSON and Python, with dashes for underscores, and one of the section rewriter by
+/// its key behind "rewriter-"; where a command has several tables, the first one has a name that two of them want.
 class OptionFlags {
  public:
   using Filter = std::function<bool(const OptionField&)>;
@@ -36,7 +37,7 @@ class OptionFlags {
   /// Sets the fields whose flags were given. Throws UsageError naming the flag.
   template <class Options>
   void apply(Options& options) const {
-    for (const auto& [field, value] : given()) field->set(&options, value);
+    for (const auto& [flag, value] : given()) flag->field->set(&options, value);
   }
 
   /// The same on top of other settings, with the flag as what each came from.
@@ -49,12 +50,13 @@ class OptionFlags {
   struct Flag {
     const OptionField* field;
     const CLI::Option* option;
+    std::string name;  ///< the first of its names, without the dashes
   };
 
   OptionFlags(CLI::App& app, const std::string& group, std::span<const OptionField> fields, const void* defaults,
               const Filter& filter);
   /// The values of the flags that were given, checked. Throws UsageError naming the flag.
-  std::vector<std::pair<const OptionField*, OptionValue>> given() const;
+  std::vector<std::pair<const Flag*, OptionValue>> given() const;
 
   std::vector<Flag> flags_;
   std::function<void(const OptionField&, const OptionValue&)> try_set_;  // for texts with a form of their own

@@ -13,7 +13,6 @@
 #include "interrupt.hpp"
 #include "json_output.hpp"
 #include "llmdit/prompt_rewriter.hpp"
-#include "llmdit/vl_chat_backend.hpp"
 #include "model_choice.hpp"
 #include "option_flags.hpp"
 #include "prompt_input.hpp"
@@ -62,47 +61,60 @@ class RewriteCommand {
         console_(app),
         model_(app),
         load_flags_(OptionFlags::of<LoadOptions>(app, "Model", is_rewriter_load_field)),
-        rewrite_flags_(OptionFlags::of<RewriteOptions>(app, "Rewriting")) {
+        rewrite_flags_(OptionFlags::of<RewriteOptions>(app, "Rewriting")),
+        template_flags_(OptionFlags::of<GenerateOptions>(app, "Rewriting", is_templates_field)),
+        server_flags_(OptionFlags::of<RewriterModelOptions>(app, "Server")) {
     add_text_flag(app, "--image", image_, "FILE", "picture the prompt is about, or to be described")->group("Prompt");
-    url_flag_ = add_text_flag(app, "--url", remote_.url, "URL", "server of OpenAI's chat API instead of a model here");
-    url_flag_->group("Server");
-    add_text_flag(app, "--api-model", api_model_, "NAME", "model of the server; default its only one")->group("Server");
-    timeout_flag_ = app.add_option("--timeout", remote_.timeout,
-                                   fmt::format("seconds for an answer (default {})", remote_.timeout));
-    timeout_flag_->type_name("SECONDS")->multi_option_policy(CLI::MultiOptionPolicy::TakeLast)->group("Server");
     app.footer(kExamples);
   }
 
   void run() {
     settings_ = runtime_config(model_.config());
-    load_ = settings_.load;
-    load_flags_.apply(load_);
-    if (!load_.lora.empty()) console_.warn("lora has no effect here: adapters are fused where pictures are made");
+    load_flags_.apply(settings_.load);
+    template_flags_.apply(settings_.generate);
+    if (!settings_.load.lora.empty())
+      console_.warn("lora has no effect here: adapters are fused where pictures are made");
     options_ = settings_.rewrite;
     rewrite_flags_.apply(options_);
     const std::string prompt = prompt_.is_given() || image_.empty() ? prompt_.read() : "";
     if (!image_.empty()) options_.image = read_image(image_);
-    if (url_flag_->count() == 0 && !api_model_.empty()) throw UsageError("--api-model has no effect without --url");
-    if (url_flag_->count() == 0 && timeout_flag_->count() > 0)
-      throw UsageError("--timeout has no effect without --url");
+    choose_model();
 
     InterruptGuard interrupt([this] { console_.note("stopping; Ctrl-C again quits at once"); });
     options_.stop = interrupt.token();
-    const PromptRewriter rewriter(backend());
+    const PromptRewriter rewriter(backend(), TemplateRegistry::standard(settings_.generate.chat.templates_dir));
     const RewrittenPrompt result = rewrite(rewriter, prompt);
     for (const std::string& warning : result.warnings) console_.warn(warning);
     json_.given() ? print_json(document(prompt, result)) : write_stdout(result.prompt + "\n");
   }
 
  private:
-  std::shared_ptr<const ChatBackend> backend() {
-    if (url_flag_->count() == 0) {
-      const ModelSources sources(ModelChoice::resolve(settings_, console_), load_);
-      if (options_.image) return std::make_shared<VLChatBackend>(VLEmbeddingExtractor::load(sources, load_));
-      return std::make_shared<LocalChatBackend>(ZImageTextEncoder::load(sources, load_));
+  static bool is_templates_field(const OptionField& field) { return field.name == "templates_dir"; }
+
+  /// Flags over the settings: one that names a server, or its model, wins over what a profile says of another.
+  void choose_model() {
+    RewriterModelOptions& model = settings_.rewriter;
+    server_flags_.apply(model);
+    const bool has_choice = server_flags_.is_given("use-api");
+    if (server_flags_.is_given("url") && !model.api_url.empty()) {
+      if (has_choice && !*model.use_api) throw UsageError("--url has no effect with --no-use-api");
+      model.use_api = true;
     }
-    if (const char* key = std::getenv("LLMDIT_API_KEY")) remote_.api_key = key;
-    return std::make_shared<RemoteChatBackend>(remote_, api_model_);
+    const bool names_model = server_flags_.is_given("api-model") && !server_flags_.is_given("vl-api-model");
+    if (names_model) model.vl_api_model.clear();
+    if (!options_.image && server_flags_.is_given("vl-api-model"))
+      throw UsageError("--vl-api-model has no effect without --image");
+    if (model.asks_server(options_.image.has_value())) return;
+    for (const char* flag : {"api-model", "timeout"}) {
+      if (server_flags_.is_given(flag)) throw UsageError(fmt::format("--{} has no effect without --url", flag));
+    }
+  }
+
+  std::shared_ptr<const ChatBackend> backend() {
+    const bool is_remote = settings_.rewriter.asks_server(options_.image.has_value());
+    if (!is_remote) settings_.model = ModelChoice::resolve(settings_, console_).string();
+    const char* key = std::getenv("LLMDIT_API_KEY");
+    return load_chat_backend(settings_, key ? key : "");
   }
 
   RewrittenPrompt rewrite(const PromptRewriter& rewriter, const std::string& prompt) {
@@ -117,6 +129,8 @@ class RewriteCommand {
   }
 
   Json document(const std::string& prompt, const RewrittenPrompt& result) const {
+    Json settings = settings_json(options_);
+    settings.update(settings_json(settings_.rewriter));
     return {{"prompt", prompt},
             {"image", image_.empty() ? Json() : Json(image_)},
             {"rewritten_prompt", result.prompt},
@@ -130,20 +144,16 @@ class RewriteCommand {
             {"prompt_tokens", result.prompt_tokens},
             {"new_tokens", result.new_tokens},
             {"warnings", result.warnings},
-            {"settings", settings_json(options_)}};
+            {"settings", settings}};
   }
 
   PromptInput prompt_;
   JsonFlag json_;
   Console console_;
   ModelChoice model_;
-  OptionFlags load_flags_;
-  OptionFlags rewrite_flags_;
-  std::string image_, api_model_;
-  CLI::Option *url_flag_, *timeout_flag_;
-  RemoteOptions remote_;
+  OptionFlags load_flags_, rewrite_flags_, template_flags_, server_flags_;
+  std::string image_;
   RuntimeConfig settings_;
-  LoadOptions load_;
   RewriteOptions options_;
 };
 

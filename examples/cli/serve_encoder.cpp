@@ -25,19 +25,12 @@ constexpr const char* kExamples = R"(Examples:
 class ServeEncoderCommand {
  public:
   explicit ServeEncoderCommand(CLI::App& app)
-      : console_(app), model_(app), load_flags_(OptionFlags::of<LoadOptions>(app, "Model", is_encoder_load_field)) {
-    constexpr const char* group = "Server";
-    add_text_flag(
-        app, "--host", options_.host, "ADDRESS",
-        fmt::format("address to listen on; others than this machine's own need a key (default {})", options_.host))
-        ->group(group);
-    app.add_option("--port", options_.port, fmt::format("0 is any free one (default {})", options_.port))
-        ->type_name("N")
-        ->check(CLI::Range(0, 65535).description(""))
-        ->multi_option_policy(CLI::MultiOptionPolicy::TakeLast)
-        ->group(group);
+      : console_(app),
+        model_(app),
+        load_flags_(OptionFlags::of<LoadOptions>(app, "Model", is_encoder_load_field)),
+        server_flags_(OptionFlags::of<EncoderServerOptions>(app, "Server")) {
     add_text_flag(app, "--api-key", key_, "KEY", "that clients have to send; default LLMDIT_ENCODER_API_KEY")
-        ->group(group);
+        ->group("Server");
     app.footer(kExamples);
   }
 
@@ -46,6 +39,8 @@ class ServeEncoderCommand {
     load_ = settings.load;
     load_flags_.apply(load_);
     if (!load_.lora.empty()) console_.warn("lora has no effect here: adapters are fused where pictures are made");
+    options_ = settings.server;
+    server_flags_.apply(options_);
     options_.api_key = encoder_key(key_);
     const ModelSources model(ModelChoice::resolve(settings, console_), load_);
     InterruptGuard interrupt([this] { console_.note("stopping"); });
@@ -60,7 +55,7 @@ class ServeEncoderCommand {
  private:
   Console console_;
   ModelChoice model_;
-  OptionFlags load_flags_;
+  OptionFlags load_flags_, server_flags_;
   LoadOptions load_;
   EncoderServerOptions options_;
   std::string key_;

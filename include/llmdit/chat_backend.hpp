@@ -1,13 +1,16 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
+#include <span>
 #include <stop_token>
 #include <string>
 #include <vector>
 
 #include "llmdit/export.hpp"
 #include "llmdit/image.hpp"
+#include "llmdit/options.hpp"
 #include "llmdit/remote.hpp"
 #include "llmdit/text_encoder.hpp"
 #include "llmdit/text_generation.hpp"
@@ -82,5 +85,24 @@ class LLMDIT_EXPORT RemoteChatBackend final : public ChatBackend {
   struct Impl;
   std::shared_ptr<const Impl> impl_;
 };
+
+/// Which language model rewrites prompts: a server's, or those here.
+struct RewriterModelOptions {
+  std::optional<bool> use_api{};  ///< a server is asked; not given: where api_url names one
+  std::string api_url{};          ///< "": the server of the text encoder, where there is one
+  std::string api_model{};        ///< its name there; "": the server's only one
+  std::string vl_api_model{};     ///< the same for questions with a picture, also without use_api; "": api_model
+  double timeout = RemoteOptions{}.timeout;  ///< seconds for an answer of the server
+  bool vl_enabled = true;                    ///< off: pictures are refused
+  bool preload_vl = false;                   ///< load Qwen3-VL at once, not at the first picture
+
+  /// Whether a question goes to a server.
+  bool asks_server(bool with_image) const {
+    return use_api.value_or(!api_url.empty()) || (with_image && !vl_api_model.empty());
+  }
+};
+
+template <>
+LLMDIT_EXPORT std::span<const OptionField> option_fields<RewriterModelOptions>();
 
 }  // namespace llmdit

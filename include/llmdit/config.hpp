@@ -2,12 +2,15 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "llmdit/chat_backend.hpp"
+#include "llmdit/encoder_server.hpp"
 #include "llmdit/export.hpp"
 #include "llmdit/generate_options.hpp"
 #include "llmdit/load_options.hpp"
@@ -23,7 +26,9 @@ struct RuntimeConfig {
   LoadOptions load{};
   GenerateOptions generate{};
   RewriteOptions rewrite{};
+  RewriterModelOptions rewriter{};
   RemoteEncoderOptions encoder{};  ///< without a url the encoder is the model's own
+  EncoderServerOptions server{};   ///< of `llmdit serve-encoder`
 };
 
 template <>
@@ -31,7 +36,7 @@ LLMDIT_EXPORT std::span<const OptionField> option_fields<RuntimeConfig>();
 
 /// A key of configuration files and what it sets; the fields of all option structs, each once.
 struct Setting {
-  std::string key;          ///< below a profile, e.g. "generation.width", "model_path"
+  std::string key;          ///< below a profile, e.g. "generation.width", "model_path"; "server.port" beside profiles
   std::string environment;  ///< the variable, e.g. "LLMDIT_WIDTH"
   const OptionField* field = nullptr;
   void* (*options)(RuntimeConfig& config) = nullptr;  ///< the struct that the field is of
@@ -99,6 +104,12 @@ LLMDIT_EXPORT Config load_config(const std::optional<std::filesystem::path>& fil
 
 /// The settings in force: the option structs' own values, with what `config` gives in their place.
 LLMDIT_EXPORT RuntimeConfig runtime_config(const Config& config);
+
+/// The language model that settings name for a PromptRewriter: that of a server, which is sent `api_key` where it is
+/// not empty, else the text encoder's own, and Qwen3-VL for pictures. Models here are loaded at their first question.
+/// Throws invalid_argument for use_api without a url, and for preload_vl where no Qwen3-VL here is asked.
+LLMDIT_EXPORT std::shared_ptr<const ChatBackend> load_chat_backend(const RuntimeConfig& config,
+                                                                   const std::string& api_key = {});
 
 /// What a look at a whole file finds.
 struct ConfigReport {

@@ -2,9 +2,11 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 
 #include "llmdit/export.hpp"
+#include "llmdit/options.hpp"
 #include "llmdit/text_encoder.hpp"
 
 namespace llmdit {
@@ -16,6 +18,9 @@ struct EncoderServerOptions {
   int64_t max_text = 1 << 20;      ///< bytes of a text
   int64_t max_tokens = 8192;       ///< tokens of a text; each costs hidden_size numbers of the answer
 };
+
+template <>
+LLMDIT_EXPORT std::span<const OptionField> option_fields<EncoderServerOptions>();
 
 /// Serves an encoder over HTTP, without TLS: POST /v1/hidden_states with the fields of heylookitsanllm and
 /// layer_convention "hf" or "block", GET /v1/encoder and GET /health. Texts are encoded one after another.

@@ -1,18 +1,11 @@
-#include "llmdit/config.hpp"
+#include "config.hpp"
 
-#include "bindings.hpp"
 #include "llmdit/error.hpp"
 #include "options.hpp"
 #include "record.hpp"
 
 namespace llmdit::python {
 namespace {
-
-/// The settings in force together with where each came from.
-struct ResolvedConfig {
-  Config config;
-  RuntimeConfig runtime;
-};
 
 /// A value of whatever kind, as a file might hold it; its key decides later what it has to be.
 OptionValue any_value(const std::string& key, py::handle value) {
@@ -67,9 +60,12 @@ py::dict config_to_dict(const Config& config) {
   return values;
 }
 
+/// By its option's name or its key, also with an underscore for the dot: a rewriter's seed is `rewriter_seed`.
 const Setting* setting_of_field(const std::string& name) {
   for (const Setting& setting : settings()) {
-    if (setting.field->name == name || setting.key == name) return &setting;
+    std::string key = setting.key;
+    std::replace(key.begin(), key.end(), '.', '_');
+    if (setting.field->name == name || setting.key == name || key == name) return &setting;
   }
   return nullptr;
 }
@@ -133,6 +129,16 @@ py::dict origins(const ResolvedConfig& self) {
   return by_key;
 }
 
+/// What is given of them, as keywords of PromptRewriter.rewrite.
+py::dict rewrite_keywords(const ResolvedConfig& self) {
+  py::dict given;
+  for (const OptionField& field : option_fields<RewriteOptions>()) {
+    const OptionValue value = field.get(&self.runtime.rewrite);
+    if (!std::holds_alternative<std::monostate>(value)) given[py::str(std::string(field.name))] = to_python(value);
+  }
+  return given;
+}
+
 void bind_settings(py::module_& m) {
   py::class_<Setting>(m, "Setting", "A key of configuration files and what it sets.")
       .def_readonly("key", &Setting::key, "Below a profile, e.g. 'generation.width'.")
@@ -164,6 +170,8 @@ void bind_settings(py::module_& m) {
 }
 
 }  // namespace
+
+ResolvedConfig settings_in_force() { return resolve(std::nullopt, true, {}); }
 
 void bind_config(py::module_& m) {
   bind_settings(m);
@@ -202,6 +210,7 @@ void bind_config(py::module_& m) {
           "load", [](const ResolvedConfig& self) { return self.runtime.load; }, "For ZImagePipeline.from_pretrained.")
       .def_property_readonly(
           "generate", [](const ResolvedConfig& self) { return self.runtime.generate; }, "For calls of a pipeline.")
+      .def_property_readonly("rewrite", &rewrite_keywords, "For PromptRewriter: rewrite(prompt, **config.rewrite).")
       .def_property_readonly(
           "config", [](const ResolvedConfig& self) { return self.config; }, "What was given.")
       .def_property_readonly("origins", &origins, "What gave each setting its value, by key.")

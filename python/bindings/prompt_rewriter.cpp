@@ -1,10 +1,12 @@
 #include "llmdit/prompt_rewriter.hpp"
 
+#include <cstdlib>
 #include <memory>
 #include <optional>
 #include <variant>
 
 #include "bindings.hpp"
+#include "config.hpp"
 #include "options.hpp"
 #include "record.hpp"
 #include "text_generation.hpp"
@@ -26,6 +28,14 @@ std::shared_ptr<const ChatBackend> to_backend(const AnyBackend& backend) {
   if (const auto* encoder = std::get_if<ZImageTextEncoder>(&backend))
     return std::make_shared<LocalChatBackend>(*encoder);
   return std::get<std::shared_ptr<ChatBackend>>(backend);
+}
+
+PromptRewriter from_config(const std::optional<ResolvedConfig>& given) {
+  const RuntimeConfig config = (given ? *given : settings_in_force()).runtime;
+  const char* key = std::getenv("LLMDIT_API_KEY");
+  const py::gil_scoped_release no_gil;
+  return PromptRewriter(load_chat_backend(config, key ? key : ""),
+                        TemplateRegistry::standard(config.generate.chat.templates_dir));
 }
 
 }  // namespace
@@ -72,6 +82,11 @@ void bind_prompt_rewriter(py::module_& m) {
            py::arg("backend"), py::arg("templates") = py::none(),
            "backend: a text encoder, or a ChatBackend. templates: where rewriters are looked up; default all that are "
            "installed.")
+      .def_static(
+          "from_config", &from_config, py::arg("config") = py::none(),
+          "The rewriter of settings, a RuntimeConfig, by default those in force: by a server where rewriter.use_api\n"
+          "says so, whose key is LLMDIT_API_KEY, else by the model that they name, whose Qwen3-VL reads pictures.\n"
+          "Models are loaded at their first question. Calls take the rest: rewrite(prompt, **config.rewrite).")
       .def(
           "rewrite",
           [](const PromptRewriter& self, const std::string& prompt, const py::object& image, py::object on_token,

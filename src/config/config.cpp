@@ -109,6 +109,7 @@ Config Config::parse(std::string_view text, std::string_view profile, const std:
     check(file.errors.empty(), "config", "{}", lines_of(file.errors));
     std::vector<const Profile*> chain = lineage(file.profiles, profile);
     Config config;
+    config.entries_ = file.common;
     for (const Profile* member : std::views::reverse(chain)) {
       Config layer;
       layer.entries_ = member->entries;

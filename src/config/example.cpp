@@ -4,6 +4,7 @@
 
 #include "base/check.hpp"
 #include "config/builtin_profiles.hpp"
+#include "config/keys.hpp"
 #include "llmdit/config.hpp"
 
 namespace llmdit {
@@ -104,7 +105,9 @@ std::string config_example() {
   }
   std::string out(header);
   for (const std::string& section : sections) {
-    out += section.empty() ? "[default]\n" : fmt::format("[default.{}]\n", section);
+    out += section == config::top_section ? fmt::format("# Beside the profiles, for all of them.\n[{}]\n", section)
+           : section.empty()              ? "[default]\n"
+                                          : fmt::format("[default.{}]\n", section);
     for (const Setting& setting : settings()) {
       if (section_of(setting) == section) out += entry(setting);
     }

@@ -68,14 +68,6 @@ constexpr Retired retired_keys[] = {
     {"encoder.trust_remote_code", "no code out of a model is ever run; delete the key"},
     {"encoder.max_length", "prompts are not cut; the transformer's own limit is read from the model. Delete the key"},
     {"vl.text_tokens_only", "vl.token_selection says which rows are taken; delete the key"},
-    {"rewriter.use_api", "a server is asked where `llmdit rewrite --url` names one; delete the key"},
-    {"rewriter.api_url", "`llmdit rewrite --url` names the server; delete the key"},
-    {"rewriter.api_model", "`llmdit rewrite --api-model` names the server's model; delete the key"},
-    {"rewriter.timeout", "`llmdit rewrite --timeout` is for its server; delete the key"},
-    {"rewriter.vl_enabled",
-     "a picture is read by the model of vl.model_path where `llmdit rewrite` has one; delete the key"},
-    {"rewriter.preload_vl", "a model is loaded when it is first needed; delete the key"},
-    {"rewriter.vl_api_model", "`llmdit rewrite --image FILE --url URL --api-model NAME` asks it; delete the key"},
     {"pytorch.use_custom_scheduler", "there is one scheduler, whose shift is scheduler.shift; delete the key"},
 };
 
@@ -128,6 +120,7 @@ std::vector<std::string_view> keys_in(std::string_view section) {
 
 std::string place_of(std::string_view key) {
   const std::string_view section = section_of(key);
+  if (section == top_section) return fmt::format("in the table [{}], beside the profiles", section);
   return section.empty() ? "at the root of the profile" : fmt::format("in the section {}", section);
 }
 

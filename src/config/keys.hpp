@@ -9,6 +9,9 @@
 
 namespace llmdit::config {
 
+/// The section that stands beside the profiles of a file, for all of them.
+inline constexpr std::string_view top_section = "server";
+
 /// What a key and its value in a profile mean.
 struct Meaning {
   const Setting* setting = nullptr;  ///< nullptr: nothing, as an older switch that is off

@@ -34,7 +34,9 @@ std::vector<Group> groups() {
       group<LoadOptions, &RuntimeConfig::load>(),
       group<GenerateOptions, &RuntimeConfig::generate>(),
       group<RewriteOptions, &RuntimeConfig::rewrite>("REWRITER_"),
+      group<RewriterModelOptions, &RuntimeConfig::rewriter>(),
       group<RemoteEncoderOptions, &RuntimeConfig::encoder>(),
+      group<EncoderServerOptions, &RuntimeConfig::server>(),
   };
 }
 

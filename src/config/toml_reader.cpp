@@ -69,7 +69,9 @@ class Reader {
 
   ProfileFile read(const toml::table& file) {
     for (const auto& [key, node] : file) {
-      if (const toml::table* profile = node.as_table()) {
+      if (key.str() == top_section) {
+        read_common(key, node);
+      } else if (const toml::table* profile = node.as_table()) {
         read_profile(std::string(key.str()), *profile, key.source());
       } else {
         error(key.source(), key.str(), "settings stand in a profile; put it under [default]");
@@ -81,6 +83,14 @@ class Reader {
   }
 
  private:
+  void read_common(const toml::key& key, const toml::node& node) {
+    const toml::table* table = node.as_table();
+    if (!table) return error(key.source(), key.str(), fmt::format("expected a table, [{}]", top_section));
+    ProfileBuilder builder;
+    for (const auto& [name, value] : *table) read_value(std::string(top_section), top_section, name, value, builder);
+    file_.common = builder.finish();
+  }
+
   void read_profile(const std::string& name, const toml::table& table, const toml::source_region& place) {
     if (is_section(name)) {
       error(place, name, fmt::format("a section stands in a profile; write [default.{}]", name));
@@ -117,18 +127,20 @@ class Reader {
 
   void read_section(const std::string& profile, const std::string& section, const toml::table& table,
                     const toml::source_region& place, ProfileBuilder& builder) {
+    const std::string name = fmt::format("{}.{}", profile, section);
     try {
       if (!is_section(section)) unknown_section(section);
     } catch (const Error& problem) {
-      error(place, fmt::format("[{}.{}]", profile, section), message_of(problem));
-      return;
+      return error(place, fmt::format("[{}]", name), message_of(problem));
     }
-    for (const auto& [key, node] : table) read_value(profile, section, key, node, builder);
+    if (section == top_section)
+      return error(place, fmt::format("[{}]", name), fmt::format("stands beside the profiles; write [{}]", section));
+    for (const auto& [key, node] : table) read_value(name, section, key, node, builder);
   }
 
-  void read_value(const std::string& profile, const std::string& section, const toml::key& key, const toml::node& node,
+  void read_value(const std::string& table, std::string_view section, const toml::key& key, const toml::node& node,
                   ProfileBuilder& builder) {
-    const std::string where = fmt::format("[{}{}{}] {}", profile, section.empty() ? "" : ".", section, key.str());
+    const std::string where = fmt::format("[{}] {}", table, key.str());
     const auto value = option_value(node);
     try {
       if (!value) {

@@ -18,6 +18,7 @@ struct Profile {
 
 struct ProfileFile {
   std::vector<Profile> profiles;
+  std::vector<ConfigEntry> common;   ///< of every profile
   std::vector<ConfigRemark> errors;  ///< in the order of the file, as the notes
   std::vector<ConfigRemark> notes;
 };

@@ -1,10 +1,50 @@
 #include "llmdit/chat_backend.hpp"
 
 #include "base/check.hpp"
+#include "base/option_table.hpp"
 #include "llmdit/chat.hpp"
 #include "pipeline/chat_form.hpp"
 
 namespace llmdit {
+namespace {
+
+using Options = RewriterModelOptions;
+
+constexpr double max_seconds = 1e6;
+
+constexpr OptionField model_fields[] = {
+    field<Options, "rewriter_use_api", &Options::use_api>(
+        {.section = "rewriter",
+         .help = "ask a server, not a model here; default where a url is given",
+         .flag = "use-api"}),
+    field<Options, "rewriter_api_url", &Options::api_url>(
+        {.section = "rewriter",
+         .help = "server of OpenAI's chat API instead of a model here; empty: api.url",
+         .flag = "url"}),
+    field<Options, "rewriter_api_model", &Options::api_model>(
+        {.section = "rewriter", .help = "model of the server; empty: its only one", .flag = "api-model"}),
+    field<Options, "rewriter_vl_api_model", &Options::vl_api_model>(
+        {.section = "rewriter",
+         .help = "model of the server for pictures, also where texts stay here; empty: as for texts",
+         .flag = "vl-api-model"}),
+    field<Options, "rewriter_timeout", &Options::timeout>({.section = "rewriter",
+                                                           .help = "patience for an answer of the server",
+                                                           .unit = "seconds",
+                                                           .flag = "timeout",
+                                                           .minimum = 0.001,
+                                                           .maximum = max_seconds}),
+    field<Options, "rewriter_vl_enabled", &Options::vl_enabled>(
+        {.section = "rewriter", .help = "pictures may be given; off: they are refused", .flag = "vl"}),
+    field<Options, "rewriter_preload_vl", &Options::preload_vl>(
+        {.section = "rewriter", .help = "load Qwen3-VL at once, not at the first picture", .flag = "preload-vl"}),
+};
+
+}  // namespace
+
+template <>
+std::span<const OptionField> option_fields<RewriterModelOptions>() {
+  return model_fields;
+}
 
 ChatBackend::~ChatBackend() = default;
 
@@ -28,7 +68,7 @@ SamplingOptions chosen_sampling(const ChatRequest& request, SamplingOptions samp
 
 ChatReply LocalChatBackend::chat(const ChatRequest& request) const {
   check(!request.image.has_value(), "chat",
-        "expected a text, got an image; the text encoder sees none, a Qwen3-VL model or a server does");
+        "expected no image, this model reads text only; use a Qwen3-VL model or a server");
   // Qwen3 thinks where it is not told otherwise; its Thinking models always do, and the request has no say in it.
   const bool opens_block = opens_think_block(encoder_.tokenizer().path().parent_path());
   const bool thinks = request.enable_thinking || opens_block;

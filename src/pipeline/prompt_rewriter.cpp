@@ -89,8 +89,6 @@ std::string PromptRewriter::instructions(const RewriteOptions& options) const {
 RewrittenPrompt PromptRewriter::rewrite(std::string_view prompt, const RewriteOptions& options) const {
   check_options(options);
   check(!is_blank(prompt) || options.image, "rewrite", "expected a prompt or an image, got neither");
-  check(!options.image || backend_->takes_images(), "rewrite",
-        "expected no image, this model reads text only; use a Qwen3-VL model or a server");
   RewrittenPrompt result;
   result.system_prompt = instructions(options);
   if (!options.system_prompt || is_blank(*options.system_prompt)) result.rewriter = options.rewriter;

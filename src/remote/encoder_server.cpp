@@ -13,6 +13,7 @@
 #include <thread>
 
 #include "base/check.hpp"
+#include "base/option_table.hpp"
 #include "base/translate.hpp"
 #include "io/base64.hpp"
 #include "io/encoding.hpp"
@@ -26,6 +27,19 @@ namespace {
 using nlohmann::json;
 
 constexpr const char* kOperation = "encoder_server";
+constexpr OptionField server_fields[] = {
+    field<EncoderServerOptions, "server_host", &EncoderServerOptions::host>(
+        {.section = "server",
+         .help = "address to listen on; others than this machine's own need a key",
+         .flag = "host"}),
+    field<EncoderServerOptions, "server_port", &EncoderServerOptions::port>(
+        {.section = "server",
+         .help = "port to listen on; 0 is any free one",
+         .flag = "port",
+         .minimum = 0,
+         .maximum = 65535}),
+};
+
 constexpr size_t kThreads = 32;  // most of which wait: for slow clients, and for their turn to encode
 
 /// An HTTP server switches SIGPIPE off for the whole process when it is made, which is not for a library to decide.
@@ -128,6 +142,11 @@ json rows_json(const at::Tensor& rows, bool as_base64) {
 }
 
 }  // namespace
+
+template <>
+std::span<const OptionField> option_fields<EncoderServerOptions>() {
+  return server_fields;
+}
 
 struct EncoderServer::Impl {
   Impl(const ZImageTextEncoder& encoder, const EncoderServerOptions& options)
@@ -282,6 +301,7 @@ struct EncoderServer::Impl {
 
 EncoderServer::EncoderServer(const ZImageTextEncoder& encoder, const EncoderServerOptions& options) {
   translate_errors(kOperation, [&] {
+    check(!options.host.empty(), kOperation, "expected an address to listen on, got an empty host");
     const bool is_local = options.host == "127.0.0.1" || options.host == "localhost" || options.host == "::1";
     check(is_local || !options.api_key.empty(), kOperation,
           "expected an API key where other machines reach the server, as on {}, got none", io::printable(options.host));

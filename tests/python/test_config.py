@@ -110,7 +110,6 @@ REFUSED = {
     ),
     "scales that fit no paths": ('[default.lora]\npaths = ["a", "b"]\nscales = [1]', "for each of 2 lora.paths, got 1"),
     "scales without paths": ("[default.lora]\nscales = [1]", "expected lora.paths beside lora.scales"),
-    "retired key of a server": ("[default.rewriter]\napi_url = 'http://x'", "`llmdit rewrite --url` names the server"),
     "retired key": ("[default.encoder]\ntrust_remote_code = true", "no code out of a model is ever run"),
     "old switch of another type": ("[default.pytorch]\ntiled_vae = 1", "expected true or false, got '1'"),
 }

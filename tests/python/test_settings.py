@@ -18,7 +18,7 @@ SETTINGS = llmdit.settings()
 GENERATE = [
     setting
     for setting in SETTINGS
-    if not setting.key.startswith(("rewriter.", "api.")) and setting.field.name not in REFUSED_SETTINGS
+    if not setting.key.startswith(("rewriter.", "api.", "server.")) and setting.field.name not in REFUSED_SETTINGS
 ]
 KNOWN = {**LOAD_SETTINGS, **GENERATE_SETTINGS, "model": (str(DEMO_MODEL), str(DEMO_MODEL))}
 
@@ -58,7 +58,12 @@ def as_text(value):
 
 
 def profile(settings):
-    return "[default]\n" + "".join(f"{setting.key} = {as_toml(other_value(setting))}\n" for setting in settings)
+    tables = {"[default]\n": "", "[server]\n": ""}  # the second stands beside the profiles
+    for setting in settings:
+        section, _, key = setting.key.rpartition(".")
+        table = "[server]\n" if section == "server" else "[default]\n"
+        tables[table] += f"{key if section == 'server' else setting.key} = {as_toml(other_value(setting))}\n"
+    return "".join(head + lines for head, lines in tables.items())
 
 
 def environment(settings):
@@ -180,7 +185,8 @@ def test_a_misspelt_name_is_refused_in_every_front_end(tmp_path):
         key = setting.key.rpartition(".")[2]
         wrong = key[:-1] + ("x" if key[-1] != "x" else "y")
         with pytest.raises(llmdit.InvalidArgument, match="there is no such key"):
-            Config.parse(f"[default]\n{setting.key[: -len(key)]}{wrong} = 1")
+            section = setting.key[: -len(key)]
+            Config.parse(f"[server]\n{wrong} = 1" if section == "server." else f"[default]\n{section}{wrong} = 1")
     (tmp_path / "bad.toml").write_text("[default]\ngeneration.sead = 1\n")
     assert "did you mean seed?" in run("generate", "a", "--config", "bad.toml", cwd=tmp_path).stderr
     assert "did you mean --seed?" in run("generate", "a", "--sead", "1", cwd=tmp_path).stderr
