@@ -9,7 +9,7 @@ namespace llmdit::python {
 /// The settings in force together with where each came from: RuntimeConfig in Python.
 struct ResolvedConfig {
   Config config;
-  RuntimeConfig runtime;
+  RuntimeConfig runtime{};
 };
 
 /// The profile in force and the environment over it.
