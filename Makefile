@@ -1,5 +1,5 @@
 # The two commands of the README. Each does all set-up, and is quick when nothing changed.
-.PHONY: demo test docs fuzz asan tsan leaks overhead wheel-check setup build format lint clean
+.PHONY: demo test docs fuzz asan sanitized tsan leaks overhead wheel-check setup build format lint clean
 
 BUILD := build
 PYTHON := .venv/bin/python
@@ -25,23 +25,24 @@ docs: build
 
 # Malformed files against every reader; longer by hand: make fuzz FUZZ_SECONDS=3600
 FUZZ_SECONDS ?= 60
-fuzz: setup
-	tools/setup.sh fuzz
-	cmake --preset fuzz
-	cmake --build --preset fuzz
-	$(PYTHON) tests/fuzz/run.py $(BUILD)/fuzz --seconds $(FUZZ_SECONDS)
+fuzz: sanitized
+	$(PYTHON) tests/fuzz/run.py $(BUILD)/sanitize --seconds $(FUZZ_SECONDS)
 
-# The C tests under the address, leak and undefined-behaviour sanitizers: a second build of the library.
-asan: setup
-	cmake --preset sanitize -DLLMDIT_BUILD_EXAMPLES=OFF
-	cmake --build $(BUILD)/sanitize --target llmdit_c_tests
-	ctest --test-dir $(BUILD)/sanitize -R '^c_' --output-on-failure --no-tests=error
+# The C tests under the address, leak and undefined-behaviour sanitizers.
+asan: sanitized
+	ctest --test-dir $(BUILD)/sanitize -R '^c_' --output-on-failure --no-tests=error -j 2
+
+# A second build of the library, by clang.
+sanitized: setup
+	tools/setup.sh fuzz
+	cmake --preset sanitize
+	cmake --build --preset sanitize
 
 # One pipeline from eight threads under the thread sanitizer. libtorch is not built for it: what its own code does is left out, and its pool
 # of threads, whose barriers the sanitizer does not know, is not used.
 tsan: setup
 	cmake --preset threads
-	cmake --build $(BUILD)/threads --target llmdit_c_threads_test
+	cmake --build --preset threads
 	OMP_NUM_THREADS=1 TSAN_OPTIONS="ignore_noninstrumented_modules=1 suppressions=$(CURDIR)/tests/capi/tsan.supp" $(BUILD)/threads/bin/llmdit_c_threads_test
 
 # A thousand cycles of generating and freeing, through C and through Python; and what the C tests leave behind, as the leak sanitizer sees
