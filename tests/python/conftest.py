@@ -118,6 +118,64 @@ def pipe(pipelines: Callable[[str], llmdit.ZImagePipeline]) -> llmdit.ZImagePipe
     return pipelines("base")
 
 
+@pytest.fixture(scope="module")
+def base(folders: Callable[..., Path]) -> dict[str, torch.Tensor]:
+    """The transformer's weights of the tiny model "base", float32."""
+    from safetensors.torch import load_file
+
+    return load_file(folders("base") / "transformer/diffusion_pytorch_model.safetensors")
+
+
+@pytest.fixture(scope="module")
+def lora(base: dict[str, torch.Tensor]) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
+    """One logical LoRA of it: module -> (up, down); the three projections share `down`, so that they can be one."""
+    from lora_files import MODULES, QKV, RANK
+
+    generator = torch.Generator().manual_seed(3)
+    draw = lambda *shape: torch.randn(*shape, generator=generator) * 0.2  # noqa: E731
+    shared = draw(RANK, base[QKV[0] + ".weight"].shape[1])
+    result = {}
+    for module in MODULES:
+        rows, columns = base[module + ".weight"].shape
+        result[module] = (draw(rows, RANK), shared if module in QKV else draw(RANK, columns))
+    return result
+
+
+@pytest.fixture
+def two(lora: dict[str, tuple[torch.Tensor, torch.Tensor]], tmp_path: Path) -> tuple[Path, Path, Any]:
+    """The files of two LoRAs, and what is in the second."""
+    from lora_files import pairs, peft, save, underscored
+
+    other = {m: (torch.randn_like(up) * 0.1, torch.randn_like(down)) for m, (up, down) in list(lora.items())[:4]}
+    kohya = pairs(other, lambda m: "lora_unet_" + underscored(m), ".lora_down.weight", ".lora_up.weight")
+    return save(peft(lora), tmp_path / "one.safetensors"), save(kohya, tmp_path / "two.safetensors"), other
+
+
+@pytest.fixture(scope="module")
+def local(pipe: llmdit.ZImagePipeline) -> llmdit.ZImageTextEncoder:
+    """The encoder that those on other machines are compared with."""
+    return pipe.text_encoder
+
+
+@pytest.fixture
+def remote(folders: Callable[..., Path]) -> Callable[..., llmdit.RemoteTextEncoder]:
+    """Connects to a server, with little patience."""
+
+    def connect(server: Any, api: str = "heylook", **options: Any) -> llmdit.RemoteTextEncoder:
+        url = server if isinstance(server, str) else server.url
+        patience = {"retries": 0, "read_timeout": 5.0}
+        return llmdit.RemoteTextEncoder(url, api=api, model_path=folders("base"), **{**patience, **options})
+
+    return connect
+
+
+@pytest.fixture(scope="module")
+def server(local: llmdit.ZImageTextEncoder) -> Any:
+    """Our own encoder server, whose key is "secret"."""
+    with llmdit.EncoderServer(local, port=0, api_key="secret") as running:
+        yield running
+
+
 @pytest.fixture(scope="session")
 def plain_pixels(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """The pixels of the command's picture of seed 7 with nothing else set."""

@@ -11,6 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import llmdit
 import torch
 from safetensors.torch import save_file
 
@@ -161,3 +162,16 @@ class VllmFile:
         threading.Thread(target=write).start()
         seen_there = Path("/somewhere/on/the/server") if self.fault.get("elsewhere") else self.folder
         return {"choices": [{"text": ""}], "kv_transfer_params": {"hidden_states_path": str(seen_there / file.name)}}
+
+
+TEXT = llmdit.format_prompt("a red circle on a white background")
+
+
+def same(output, local, layer=-2):
+    """Whether an answer is what the local encoder gives for TEXT."""
+    expected = local.encode(TEXT, hidden_layer=layer)
+    return (
+        torch.equal(output.embeddings[0], expected.embeddings[0])
+        and output.token_counts == expected.token_counts
+        and output.formatted_prompts == expected.formatted_prompts
+    )
