@@ -10,6 +10,7 @@ BUILD = ROOT / "build/docs"
 sys.path[:0] = [str(ROOT / "build/python"), str(ROOT / "docs")]
 
 import docstrings  # noqa: E402
+import reference_pages  # noqa: E402
 
 project = "llmdit"
 author = "the llmdit authors"
@@ -24,6 +25,7 @@ highlight_language = "text"
 html_theme = "furo"
 html_title = f"llmdit {release}"
 html_show_sphinx = False
+html_show_copyright = False
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"  # signatures come from the option tables and pybind11
@@ -50,23 +52,29 @@ EXPAND_ONLY_PREDEF = YES
 PREDEFINED = LLMDIT_EXPORT= LLMDIT_API= LLMDIT_CHECKED=
 EXCLUDE_SYMBOLS = detail std c10 at
 """
-_CPP_FILTER = r"sed -e 's#\([^`]\)\(</*think>\)#\1\\\2#g'"  # no tags of HTML
+# No tags of HTML, and nothing that is private.
+_CPP_FILTER = r"sed -e 's#\([^`]\)\(</*think>\)#\1\\\2#g' -e '/^ private:/,/^};/{/^};/!d}'"
 _INPUTS = {
     "cpp": f'INPUT = {ROOT}/include/llmdit\nFILE_PATTERNS = *.hpp\nINPUT_FILTER = "{_CPP_FILTER}"\n',
     "c": f"INPUT = {ROOT}/capi/llmdit.h {ROOT}/capi/llmdit_c\nFILE_PATTERNS = *.h\nOPTIMIZE_OUTPUT_FOR_C = YES\n",
 }
 
 
+def write_reference(_app: object) -> None:
+    """The pages of the reference, by docs/reference_pages.py."""
+    import llmdit
+
+    headers = {
+        "cpp": reference_pages.header_names(ROOT / "include/llmdit", {"llmdit.hpp", "export.hpp"}),
+        "c": reference_pages.header_names(ROOT / "capi/llmdit_c", set()),
+    }
+    names = {name: getattr(llmdit, name) for name in llmdit.__all__}
+    names |= {f"vl.{name}": getattr(llmdit.vl, name) for name in llmdit.vl.__all__}
+    reference_pages.write_pages(ROOT / "docs/reference", headers, names)
+
+
 def run_doxygen(_app: object) -> None:
     """Reads the headers into XML, from which Breathe takes the references."""
-    for page, folder, apart in (
-        ("cpp.rst", "include/llmdit", {"llmdit.hpp", "export.hpp"}),
-        ("c.rst", "capi/llmdit_c", set()),
-    ):
-        headers = {path.name for path in (ROOT / folder).iterdir()} - apart
-        told = re.findall(r"doxygenfile:: (\S+)", (ROOT / "docs/reference" / page).read_text())
-        if sorted(headers) != sorted(told):
-            raise RuntimeError(f"docs/reference/{page} does not list each header of {folder} once")
     for name, inputs in _INPUTS.items():
         folder = BUILD / "doxygen" / name
         folder.mkdir(parents=True, exist_ok=True)
@@ -82,6 +90,7 @@ def link_sources(_app: object, _name: str, source: list[str]) -> None:
 
 
 def setup(app: object) -> None:
+    app.connect("builder-inited", write_reference)  # type: ignore[attr-defined]
     app.connect("builder-inited", run_doxygen)  # type: ignore[attr-defined]
     app.connect("source-read", link_sources)  # type: ignore[attr-defined]
     app.connect("autodoc-process-docstring", docstrings.to_rst)  # type: ignore[attr-defined]

@@ -2,6 +2,7 @@
 
 import re
 
+_HEADS = re.compile("Other keywords")  # what begins something new
 # "name: meaning", "name=default: meaning" or "a, b: meaning", at any depth.
 _ITEM = re.compile(r"^\s*([a-z_]\w*(?:, [a-z_]\w*)*(?:=.*?)?): (.*)$")
 
@@ -13,7 +14,7 @@ def to_rst(_app: object, _what: str, _name: str, _thing: object, _options: objec
         item = _ITEM.match(line)
         if not line.strip():
             blocks.append(("blank", []))
-        elif item and not line.startswith("    pipe"):
+        elif item and not re.match(r" {4}\w+ = ", line):
             blocks.append(("item", [f"{item[1]}: {item[2]}"]))
         elif line.startswith("    "):
             last = blocks[-1] if blocks else ("", [])
@@ -23,7 +24,7 @@ def to_rst(_app: object, _what: str, _name: str, _thing: object, _options: objec
                 last[1].append(line.strip())
             else:
                 blocks.append(("code", [line]))
-        elif blocks and blocks[-1][0] in ("text", "item"):
+        elif blocks and blocks[-1][0] in ("text", "item") and not _HEADS.match(line):
             blocks[-1][1].append(line.strip())
         else:
             blocks.append(("text", [line.strip()]))
@@ -47,7 +48,12 @@ def _escaped(text: str) -> str:
     """Words in back quotes are code; no other character means anything."""
     parts = text.split("`")
     if len(parts) % 2 == 0:
-        return re.sub(r"([\\*_|`])", r"\\\1", text)
-    escaped = [re.sub(r"([\\*_|])", r"\\\1", part) for part in parts[::2]]
+        return _plain(text)
+    escaped = [_plain(part) for part in parts[::2]]
     code = [f"``{part}``" for part in parts[1::2]]
     return escaped[0] + "".join(a + b for a, b in zip(code, escaped[1:]))
+
+
+def _plain(text: str) -> str:
+    """Colons within words would make them addresses of the web."""
+    return re.sub(r"(?<=\w):(?=\w)", r"\:", re.sub(r"([\\*_|`])", r"\\\1", text))
