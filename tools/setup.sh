@@ -8,6 +8,9 @@ packages=(build-essential cmake ninja-build ccache mold python3-dev python3-venv
           libsentencepiece-dev libcli11-dev libstb-dev zlib1g-dev libpng-dev libjpeg-dev libwebp-dev libyaml-cpp-dev libtomlplusplus-dev libcpp-httplib-dev
           libssl-dev pkg-config libcatch2-dev zsh fish)
 
+# The examples of other languages run where the language is installed; this is what they need besides.
+if command -v java >/dev/null; then packages+=(libjna-java); fi
+
 case "${1:-}" in
   fuzz) packages=(clang-19 libclang-rt-19-dev) ;;
   docs) packages=(doxygen) ;;
@@ -75,6 +78,14 @@ python_environment() {
   cp requirements-dev.txt "$stamp"
 }
 
+# What calls C from JavaScript, for the example of Node.js; its test is skipped without.
+node_package() {
+  command -v npm >/dev/null && [ ! -d .venv/node_modules/koffi ] || return 0
+  say "adding koffi for the example of Node.js"
+  npm install --silent --no-save --no-audit --no-fund --prefix .venv koffi@3.3.4 >/dev/null 2>&1 || say "koffi could not be fetched"
+}
+
 system_packages
 python_environment
+[ -n "${1:-}" ] || node_package
 [ "${1:-}" != docs ] || documentation_packages

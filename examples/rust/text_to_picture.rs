@@ -1,7 +1,8 @@
 // A picture of a prompt, by plain extern "C" declarations. From the root of the repository, after `make demo`:
 //   rustc -O examples/rust/text_to_picture.rs -L build/lib -l llmdit_c -C link-arg=-Wl,-rpath,$PWD/build/lib -o out/text_to_picture_rust
 //   out/text_to_picture_rust "a red circle left of a blue star" picture.png
-use std::ffi::{c_char, c_int, c_void, CStr, CString};
+use std::ffi::{CStr, CString};
+use std::os::raw::{c_char, c_int, c_void};
 use std::ptr::{null, null_mut};
 
 extern "C" {

@@ -1,6 +1,7 @@
 """The examples run as their headers say, and draw the same pictures in every language."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -57,6 +58,38 @@ def test_ctypes(tmp_path: Path) -> None:
     picture = tmp_path / "picture.png"
     run([sys.executable, EXAMPLES / "ctypes/text_to_picture.py", "a red circle", picture], ROOT)
     assert np.asarray(Image.open(picture)).std() > 10
+
+
+# The files of the other languages, what has to be there to run them, and what asks whether it is.
+OTHER_LANGUAGES = {
+    "rust/text_to_picture.rs": ("rustc", ["rustc", "--version"]),
+    "java/TextToPicture.java": (
+        "a JDK and JNA (libjna-java)",
+        ["javac", "-cp", "/usr/share/java/jna.jar", "Asks.java"],
+    ),
+    "nodejs/text_to_picture.js": ("Node.js and koffi", ["node", "-e", "require('koffi')"]),
+}
+
+
+@pytest.mark.parametrize("name", OTHER_LANGUAGES)
+def test_other_languages(name: str, tmp_path: Path) -> None:
+    """The commands of the example's header, but those that fetch something."""
+    environment = {**os.environ, "NODE_PATH": str(ROOT / ".venv/node_modules")}
+    needed, question = OTHER_LANGUAGES[name]
+    (tmp_path / "Asks.java").write_text("class Asks { com.sun.jna.Pointer pointer; }")
+    if shutil.which(question[0]) is None or subprocess.run(question, cwd=tmp_path, env=environment).returncode != 0:
+        pytest.skip(f"needs {needed}, which tools/setup.sh brings where the language itself is installed")
+    for part in ("build", "examples"):
+        (tmp_path / part).symlink_to(ROOT / part)
+    (tmp_path / "out").mkdir()
+    header = [line for line in (EXAMPLES / name).read_text().splitlines() if line.startswith("//   ")]
+    commands = [line.removeprefix("//   ") for line in header if "npm install" not in line]
+    assert "picture.png" in commands[-1]
+    for line in commands:
+        subprocess.run(
+            ["bash", "-ec", line], cwd=tmp_path, env=environment, check=True, capture_output=True, timeout=120
+        )
+    assert np.asarray(Image.open(tmp_path / "picture.png")).std() > 10
 
 
 def test_ctypes_rewrites() -> None:
