@@ -31,7 +31,8 @@ except ImportError as error:
         f"a library that it needs is missing ({error})"
     ) from error
 
-from . import _arrays, vl  # noqa: F401  (_arrays first: it wraps what is imported below)
+from . import _calls, vl  # noqa: F401  (_calls first: it wraps what is imported below)
+from ._generate_result import GenerateResult
 from ._llmdit import (
     MAX_TEXT_SEQ_LEN,
     SEQ_MULTI_OF,
@@ -173,10 +174,12 @@ from ._llmdit import (
     write_image,
     write_png,
 )
-from .generate_result import GenerateResult
-from .pipeline import ZImagePipeline
-from .qwen3_formatter import Qwen3Formatter
-from .tiled_vae import TiledVAEDecoder
+from ._pipeline import ZImagePipeline
+from ._qwen3_formatter import Qwen3Formatter
+from ._tiled_vae import TiledVAEDecoder
+
+for _cls in (GenerateResult, Qwen3Formatter, TiledVAEDecoder, ZImagePipeline):
+    _cls.__module__ = __name__  # where people find them
 
 # The usual names of the local and the remote encoder.
 TransformersBackend = ZImageTextEncoder

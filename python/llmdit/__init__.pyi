@@ -804,8 +804,8 @@ class RemoteTextEncoder(TextEncoder):
         api_key: str = ...,
         model_path: _Path | None = ...,
         tokenizer: Tokenizer | None = ...,
-        hidden_size: int = ...,
-        num_hidden_layers: int = ...,
+        hidden_size: int | None = ...,
+        num_hidden_layers: int | None = ...,
         layer_ids: Sequence[float] = ...,
         folder: _Path | None = ...,
         connect_timeout: float = ...,
@@ -943,6 +943,9 @@ class ZImageTextEncoder(TextEncoder):
         transformer_path: _Path | None = ...,
         text_encoder_path: _Path | None = ...,
         vae_path: _Path | None = ...,
+        vl_model_path: _Path | None = ...,
+        vl_device: _Device | None = ...,
+        vl_auto_unload: bool | None = ...,
         enable_cache: bool | None = ...,
         cache_size: int | None = ...,
         cache_megabytes: int | None = ...,
@@ -1346,8 +1349,29 @@ class ContextRefiner:
         seed: int = ...,
         dtype: _DType | None = ...,
         quantization: str | None = ...,
+        text_encoder_quantization: str | None = ...,
+        dit_quantization: str | None = ...,
+        vl_quantization: str | None = ...,
         device: _Device | None = ...,
+        text_encoder_device: _Device | None = ...,
         dit_device: _Device | None = ...,
+        vae_device: _Device | None = ...,
+        cpu_offload: bool | None = ...,
+        max_memory: str | None = ...,
+        attention_backend: str | None = ...,
+        compile: bool | None = ...,
+        transformer_path: _Path | None = ...,
+        text_encoder_path: _Path | None = ...,
+        vae_path: _Path | None = ...,
+        tokenizer_path: _Path | None = ...,
+        vl_model_path: _Path | None = ...,
+        vl_device: _Device | None = ...,
+        vl_auto_unload: bool | None = ...,
+        enable_cache: bool | None = ...,
+        cache_size: int | None = ...,
+        cache_megabytes: int | None = ...,
+        cache_folder: _Path | None = ...,
+        lora: _Path | Sequence[_Path] | None = ...,
     ) -> None: ...
     @staticmethod
     def from_pretrained(
@@ -1358,8 +1382,29 @@ class ContextRefiner:
         legacy_rope: bool = ...,
         dtype: _DType | None = ...,
         quantization: str | None = ...,
+        text_encoder_quantization: str | None = ...,
+        dit_quantization: str | None = ...,
+        vl_quantization: str | None = ...,
         device: _Device | None = ...,
+        text_encoder_device: _Device | None = ...,
         dit_device: _Device | None = ...,
+        vae_device: _Device | None = ...,
+        cpu_offload: bool | None = ...,
+        max_memory: str | None = ...,
+        attention_backend: str | None = ...,
+        compile: bool | None = ...,
+        transformer_path: _Path | None = ...,
+        text_encoder_path: _Path | None = ...,
+        vae_path: _Path | None = ...,
+        tokenizer_path: _Path | None = ...,
+        vl_model_path: _Path | None = ...,
+        vl_device: _Device | None = ...,
+        vl_auto_unload: bool | None = ...,
+        enable_cache: bool | None = ...,
+        cache_size: int | None = ...,
+        cache_megabytes: int | None = ...,
+        cache_folder: _Path | None = ...,
+        lora: _Path | Sequence[_Path] | None = ...,
     ) -> ContextRefiner: ...
     @overload
     def __call__(
@@ -1524,7 +1569,9 @@ class Lora:
     path: Path
     scale: float
     text_encoder: bool
-    def __init__(self, *, path: _Path = ..., scale: float = ..., text_encoder: bool = ...) -> None: ...
+    def __init__(
+        self, *, path: _Path | None = ..., scale: float | None = ..., text_encoder: bool | None = ...
+    ) -> None: ...
 
 class UnusedLoraKey:
     @property

@@ -51,6 +51,8 @@ class GenerateResult:
 
     def parameters(self, index: int = 0) -> dict[str, str]:
         """The text that is stored with picture `index`: "parameters" as other tools read it, and "llmdit" as JSON."""
+        if not 0 <= index < len(self):
+            raise IndexError(f"expected a picture from 0 to {len(self) - 1}, got {index}")
         per_prompt = max(1, len(self) // max(1, len(self._prompts)))
         prompt = self._prompts[index // per_prompt] if self._prompts else ""
         return dict(_llmdit.picture_parameters(prompt, self._options, self._native, index))
@@ -64,7 +66,8 @@ class GenerateResult:
         """
         if not self._native.images:
             raise ValueError("there is no picture to save: output_type was 'latent'")
-        text = self.parameters(index) if metadata else None
+        parameters = self.parameters(index)  # which tells an index that there is not
+        text = parameters if metadata else None
         _llmdit.write_image(path, self._native.images[index], text=text, quality=quality)
 
     def __len__(self) -> int:

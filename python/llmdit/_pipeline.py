@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import _llmdit
+from ._generate_result import GenerateResult, generate_result
 from ._llmdit import (
     AutoencoderKL,
     ChatOptions,
@@ -28,7 +29,6 @@ from ._llmdit import (
 )
 from ._progress import progress_bar
 from ._signature import reject_unknown, with_options
-from .generate_result import GenerateResult, generate_result
 
 if TYPE_CHECKING:
     from .vl import VLEmbeddingExtractor
@@ -39,6 +39,20 @@ _DEFAULT_OUTPUT = {"image": "pil", "tensor": "pt", "latent": "latent"}
 # What of the chat options a negative prompt shares with the prompt: how its text is read, not what stands around it.
 _NEGATIVE_CHAT = ("force_think_block", "strip_quotes", "clean_whitespace")
 _TEMPLATE = ("template", "templates_dir", "prompt_template")
+
+# What diffusers' pipelines have, and what it is here.
+_ELSEWHERE = {
+    "to": "from_pretrained(..., device=...)",
+    "enable_model_cpu_offload": "from_pretrained(..., cpu_offload=True)",
+    "enable_sequential_cpu_offload": "from_pretrained(..., max_memory=...)",
+    "enable_vae_tiling": "from_pretrained(..., tiled_vae=True)",
+    "load_lora_weights": "load_lora",
+    "unload_lora_weights": "unload_loras",
+    "fuse_lora": "load_lora, which fuses",
+    "set_adapters": "load_lora with a list of files and of scales",
+    "set_progress_bar_config": "progress=True of a call",
+    "save_pretrained": "llmdit.convert_weights",
+}
 
 _LAYERS = ("hidden_layer", "layer_weights")  # layer_spans are those of the prompt's own tokens
 
@@ -75,9 +89,9 @@ def _remote_encoder(config: RuntimeConfig, model: "str | os.PathLike[str]") -> R
 class ZImagePipeline:
     """Z-Image from prompt to picture. One pipeline serves many threads.
 
-    pipe = ZImagePipeline.from_pretrained(path)
-    result = pipe("a cat", width=512, height=512, seed=42)
-    result.images[0].show()
+        pipe = ZImagePipeline.from_pretrained(path)
+        result = pipe("a cat", width=512, height=512, seed=42)
+        result.images[0].show()
 
     Used as a context manager, or by close(), it lets go of its weights at once. It is not pickled: a process loads its
     own, which costs no memory twice, as weights are mapped from the file.
@@ -110,6 +124,10 @@ class ZImagePipeline:
     def __exit__(self, exc_type: object, exc_value: object, traceback: object) -> None:
         self.close()
 
+    def __getattr__(self, name: str) -> Any:
+        hint = f"; here it is {_ELSEWHERE[name]}" if name in _ELSEWHERE else ""
+        raise AttributeError(f"'ZImagePipeline' object has no attribute '{name}'{hint}")
+
     def __reduce__(self) -> Any:
         raise TypeError("a ZImagePipeline is not copied or pickled: load it in each process by from_pretrained")
 
@@ -126,10 +144,12 @@ class ZImagePipeline:
         """Loads a diffusers folder, a folder of single files as ComfyUI has them, an all-in-one or transformer file, or
         a hub id in the local cache; the `_path` options put other files in the place of single parts, or name them all.
 
-        Weights are mapped, not read; dtype and device may be torch's own objects. tiled_vae: the autoencoder works tile
-        by tile in every call that does not say otherwise with vae_tiling. quantization: one kind for all, or a dict by
-        component: {"text_encoder": "int8", "transformer": "int4"}. text_encoder: another encoder in the place of
-        the model's own, which need not be there then; "none" loads none, for pictures from prompt_embeds.
+        Weights are mapped, not read; dtype and device may be torch's own objects.
+
+        tiled_vae: the autoencoder works tile by tile in every call that does not say otherwise with vae_tiling.
+        quantization: one kind for all, or by component: {"text_encoder": "int8", "transformer": "int4"}.
+        text_encoder: another encoder in the place of the model's own, which need not be there then; "none" loads none,
+            for pictures from prompt_embeds.
         """
         if isinstance(text_encoder, str) and text_encoder != "none":
             raise ValueError(f"text_encoder is an encoder or 'none', not {text_encoder!r}; a path is text_encoder_path")
@@ -166,12 +186,18 @@ class ZImagePipeline:
         text_encoder: apply the keys for the text encoder as well, which are only listed otherwise.
         strict: a key without use is an error. A file of which nothing matches always is.
         """
-        paths = [path] if isinstance(path, (str, os.PathLike)) else list(path)
+        paths = [path] if isinstance(path, (str, os.PathLike)) else path
+        if not isinstance(paths, Sequence) or not all(isinstance(p, (str, os.PathLike)) for p in paths):
+            raise TypeError(f"path takes a path or a sequence of them, got {path!r} of type {type(path).__name__}")
         # Numbers of numpy and of torch, too, are no sequences.
-        scales = [float(s) for s in scale] if isinstance(scale, Sequence) else [float(scale)] * len(paths)
+        scales = list(scale) if isinstance(scale, Sequence) and not isinstance(scale, str) else [scale] * len(paths)
+        if not all(hasattr(s, "__float__") for s in scales):
+            raise TypeError(f"scale takes a number or a sequence of them, got {scale!r} of type {type(scale).__name__}")
         if len(scales) != len(paths):
             raise ValueError(f"expected one scale, or one for each of {len(paths)} files, got {len(scales)}")
-        loras = [Lora(path=Path(p), scale=s, text_encoder=text_encoder) for p, s in zip(paths, scales, strict=True)]
+        loras = [
+            Lora(path=Path(p), scale=float(s), text_encoder=text_encoder) for p, s in zip(paths, scales, strict=True)
+        ]
         return self._native.load_loras(loras, strict)
 
     def unload_loras(self) -> None:
@@ -206,6 +232,8 @@ class ZImagePipeline:
         """
         reject_unknown(keywords, ZImagePipeline.__call__)
         prompts = _as_prompts(prompt)
+        if not isinstance(options, GenerateOptions | None):
+            raise TypeError(f"options takes a GenerateOptions, got {options!r} of type {type(options).__name__}")
         settings = GenerateOptions() if options is None else copy.copy(options)
         output_type = output_type or _DEFAULT_OUTPUT[settings.output_type]
         if output_type not in _OUTPUT_TYPES:
@@ -271,8 +299,9 @@ class ZImagePipeline:
     ) -> EncodingOutput:
         """The text side alone: renders each prompt and encodes it, however long it is: nothing is compressed.
 
-        layer_weights: a mix of layers instead of one, {-2: 0.7, -5: 0.3}. layer_spans: mixes of some tokens, such as
-        "3:12=-5:1" for tokens 3 to 11. Other keywords are the attributes of ChatOptions.
+        layer_weights: a mix of layers instead of one, {-2: 0.7, -5: 0.3}.
+        layer_spans: mixes of some tokens, such as "3:12=-5:1" for tokens 3 to 11.
+        Other keywords are the attributes of ChatOptions. Raises InvalidArgument for a layer or span out of range.
         """
         return self._native.encode_prompt(
             _as_prompts(prompt), hidden_layer=hidden_layer, layer_weights=layer_weights, layer_spans=layer_spans, **chat
@@ -365,7 +394,7 @@ class ZImagePipeline:
 def _as_prompts(prompt: str | Sequence[str] | None) -> list[str]:
     if prompt is None:
         return []
-    prompts = list(prompt) if isinstance(prompt, (list, tuple)) else [prompt]
+    prompts: list[Any] = list(prompt) if isinstance(prompt, (list, tuple)) else [prompt]
     for item in prompts:
         if not isinstance(item, str):
             raise TypeError(f"prompt is a string or a list of strings, got {item!r} of type {type(item).__name__}")

@@ -54,7 +54,8 @@ def reject_unknown(given: Iterable[str], function: Callable[..., Any]) -> None:
     known = keywords_of(function)
     for name in given:
         if name not in known:
-            close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+            close = [word for word in known if name in word.split("_")]  # "steps" is num_inference_steps
+            close = close or difflib.get_close_matches(name, known, n=1, cutoff=0.5)
             hint = f"did you mean '{close[0]}'?" if close else "known are " + ", ".join(known)
             raise TypeError(f"unexpected keyword argument '{name}'; {hint}")
 

@@ -59,7 +59,7 @@ def test_unknown_parts_name_the_nearest(keywords):
 
 
 def test_parts_of_another_type():
-    with pytest.raises(TypeError, match="system_prompt cannot be 5"):
+    with pytest.raises(TypeError, match="system_prompt takes str, got 5 of type int"):
         llmdit.format_prompt("p", system_prompt=5)
 
 

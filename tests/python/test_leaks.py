@@ -1,32 +1,13 @@
 """Calls and objects leave no memory behind. `make leaks` runs a thousand cycles instead of the few here."""
 
-import ctypes
-import gc
 import os
 
 import llmdit
 import numpy as np
 import pytest
+from memory_in_use import bytes_in_use
 
 CYCLES = int(os.environ.get("LLMDIT_TEST_CYCLES", "30"))
-
-
-class MallInfo(ctypes.Structure):
-    _fields_ = [
-        (name, ctypes.c_size_t)
-        for name in "arena ordblks smblks hblks hblkhd usmblks fsmblks uordblks fordblks keepcost".split()
-    ]
-
-
-def bytes_in_use() -> int:
-    """What malloc has given out and not got back; Python's small objects are not among it."""
-    function = getattr(ctypes.CDLL(None), "mallinfo2", None)
-    if function is None:
-        pytest.skip("this C library does not tell its bytes in use")
-    function.restype = MallInfo
-    gc.collect()
-    info = function()
-    return info.uordblks + info.hblkhd
 
 
 def growth(cycle) -> float:

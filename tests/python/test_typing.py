@@ -1,13 +1,16 @@
-"""The stubs fit what people write: the examples and a page of uses pass mypy."""
+"""The stubs fit what is there, by mypy's stubtest, and what people write: the examples and a page of uses pass mypy."""
 
+import ast
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+import llmdit
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+ALLOWLIST = ROOT / "tests/python/stubtest_allowlist.txt"
 RIGHT = """
 from typing import assert_type
 
@@ -55,10 +58,10 @@ def cache(tmp_path_factory):
     return tmp_path_factory.mktemp("mypy")
 
 
-def mypy(cache: Path, *paths: Path) -> str:
+def mypy(cache: Path, *what: str | Path) -> str:
     environment = {**os.environ, "MYPYPATH": str(ROOT / "python")}
     options = ["--cache-dir", cache, "--config-file", ROOT / "tests/python/mypy.ini", "--no-error-summary"]
-    command = [sys.executable, "-m", "mypy", *options, *paths]
+    command = [sys.executable, "-m", "mypy", *options, *what]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300, cwd=cache)
     return done.stdout + done.stderr
 
@@ -76,3 +79,24 @@ def test_wrong_uses_are_found(cache):
     said = mypy(cache, page)
     for number, (line, word) in enumerate(WRONG.items(), 3):
         assert any(f"wrong.py:{number}:" in text and word in text for text in said.splitlines()), (line, said)
+
+
+def test_stubs_are_of_what_is_there(tmp_path):
+    """Names, parameters, their kinds and defaults: both ways."""
+    for stub in ("__init__.pyi", "vl/__init__.pyi"):  # without the sources beside them
+        copy = tmp_path / "llmdit" / stub
+        copy.parent.mkdir(exist_ok=True)
+        copy.write_text((ROOT / "python/llmdit" / stub).read_text())
+    options = ["--mypy-config-file", ROOT / "tests/python/mypy.ini", "--concise", "--ignore-unused-allowlist"]
+    command = [sys.executable, "-m", "mypy.stubtest", "llmdit", *options, "--allowlist", ALLOWLIST]
+    paths = {"MYPYPATH": str(tmp_path), "PYTHONPATH": str(Path(llmdit.__file__).parents[1])}
+    environment = {**os.environ, **paths}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300, cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_it_is_python_of_the_oldest_kind(cache):
+    """3.10, which pyproject.toml promises: its syntax, and what its standard library has."""
+    for path in sorted((ROOT / "python/llmdit").rglob("*.py*")):
+        ast.parse(path.read_text(), str(path), feature_version=(3, 10))
+    assert mypy(cache, "--python-version", "3.10", "--ignore-missing-imports", "-p", "llmdit") == ""

@@ -27,6 +27,8 @@ _TokenSelection = Literal["all", "image_only", "image_only_no_markers", "text_on
 _Normalization = Literal["global", "per_dim", "hybrid"]
 _OutlierMode = Literal["none", "zero", "clamp", "scale"]
 _Path = str | os.PathLike[str]
+_Device = str | torch.device
+_DType = Literal["auto", "float32", "bfloat16", "float16"] | torch.dtype
 _Picture = _Path | np.ndarray | PIL.Image.Image | torch.Tensor | Image
 _Pixels = tuple[torch.Tensor, torch.Tensor]
 """pixel_values [patches, columns] and image_grid_thw [1, 3], as transformers has them."""
@@ -44,14 +46,14 @@ class ReferenceStatistics:
     def __init__(
         self,
         *,
-        per_dim_mean: torch.Tensor = ...,
-        per_dim_std: torch.Tensor = ...,
-        global_mean: float = ...,
-        global_std: float = ...,
-        model: str = ...,
+        per_dim_mean: torch.Tensor | None = ...,
+        per_dim_std: torch.Tensor | None = ...,
+        global_mean: float | None = ...,
+        global_std: float | None = ...,
+        model: str | None = ...,
         hidden_layer: int | None = ...,
-        num_prompts: int = ...,
-        num_tokens: int = ...,
+        num_prompts: int | None = ...,
+        num_tokens: int | None = ...,
     ) -> None: ...
     @staticmethod
     def compute(
@@ -167,13 +169,13 @@ class VLImageOptions:
     def __init__(
         self,
         *,
-        patch_size: int = ...,
-        temporal_patch_size: int = ...,
-        merge_size: int = ...,
-        min_pixels: int = ...,
-        max_pixels: int = ...,
-        image_mean: Sequence[float] = ...,
-        image_std: Sequence[float] = ...,
+        patch_size: int | None = ...,
+        temporal_patch_size: int | None = ...,
+        merge_size: int | None = ...,
+        min_pixels: int | None = ...,
+        max_pixels: int | None = ...,
+        image_mean: Sequence[float] | None = ...,
+        image_std: Sequence[float] | None = ...,
     ) -> None: ...
     @staticmethod
     def from_pretrained(path: _Path) -> VLImageOptions: ...
@@ -184,13 +186,13 @@ def smart_resize(
 def preprocess(
     image: _Picture,
     *,
-    patch_size: int = ...,
-    temporal_patch_size: int = ...,
-    merge_size: int = ...,
-    min_pixels: int = ...,
-    max_pixels: int = ...,
-    image_mean: Sequence[float] = ...,
-    image_std: Sequence[float] = ...,
+    patch_size: int | None = ...,
+    temporal_patch_size: int | None = ...,
+    merge_size: int | None = ...,
+    min_pixels: int | None = ...,
+    max_pixels: int | None = ...,
+    image_mean: Sequence[float] | None = ...,
+    image_std: Sequence[float] | None = ...,
 ) -> _Pixels: ...
 
 class Qwen3VLVisionConfig:
@@ -282,9 +284,30 @@ class VLEmbeddingExtractor:
         *,
         auto_unload: bool = ...,
         cache_size: int = ...,
-        dtype: str | torch.dtype | None = ...,
+        dtype: _DType | None = ...,
         quantization: str | None = ...,
-        device: str | torch.device | None = ...,
+        text_encoder_quantization: str | None = ...,
+        dit_quantization: str | None = ...,
+        vl_quantization: str | None = ...,
+        device: _Device | None = ...,
+        text_encoder_device: _Device | None = ...,
+        dit_device: _Device | None = ...,
+        vae_device: _Device | None = ...,
+        cpu_offload: bool | None = ...,
+        max_memory: str | None = ...,
+        attention_backend: str | None = ...,
+        compile: bool | None = ...,
+        transformer_path: _Path | None = ...,
+        text_encoder_path: _Path | None = ...,
+        vae_path: _Path | None = ...,
+        tokenizer_path: _Path | None = ...,
+        vl_model_path: _Path | None = ...,
+        vl_device: _Device | None = ...,
+        vl_auto_unload: bool | None = ...,
+        enable_cache: bool | None = ...,
+        cache_megabytes: int | None = ...,
+        cache_folder: _Path | None = ...,
+        lora: _Path | Sequence[_Path] | None = ...,
     ) -> VLEmbeddingExtractor: ...
     def extract(
         self,
@@ -301,9 +324,9 @@ class VLEmbeddingExtractor:
         normalization_mode: _Normalization | None = ...,
         outlier_masking: _OutlierMode | None = ...,
         outlier_threshold: float | None = ...,
-        image_tokens_only: bool = ...,
-        image_tokens_no_markers: bool = ...,
-        text_tokens_only: bool = ...,
+        image_tokens_only: bool | None = ...,
+        image_tokens_no_markers: bool | None = ...,
+        text_tokens_only: bool | None = ...,
     ) -> VLExtraction: ...
     def generate(
         self,
