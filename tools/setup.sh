@@ -8,8 +8,8 @@ packages=(build-essential cmake ninja-build ccache mold python3-dev python3-venv
           libsentencepiece-dev libcli11-dev libstb-dev zlib1g-dev libpng-dev libjpeg-dev libwebp-dev libyaml-cpp-dev libtomlplusplus-dev libcpp-httplib-dev
           libssl-dev pkg-config libcatch2-dev zsh fish)
 
-# The examples of other languages run where the language is installed; this is what they need besides.
-if command -v java >/dev/null; then packages+=(libjna-java); fi
+# The examples of other languages run where the language is installed; this is what they need besides, which nobody is asked for.
+if command -v java >/dev/null && command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; then packages+=(libjna-java); fi
 
 case "${1:-}" in
   fuzz) packages=(clang-19 libclang-rt-19-dev) ;;
