@@ -4,6 +4,7 @@
 
 #include "base/stop.hpp"
 #include "nn/attention.hpp"
+#include "nn/winograd.hpp"
 
 namespace llmdit::models {
 namespace {
@@ -23,6 +24,8 @@ Conv2d::Conv2d(const nn::Weights& weights, int64_t in_channels, int64_t out_chan
       padding_(padding) {}
 
 at::Tensor Conv2d::operator()(const at::Tensor& x) const {
+  const bool is_plain = weight_.size(2) == 3 && stride_ == 1 && padding_ == 1;
+  if (is_plain && nn::is_for_winograd(x, weight_)) return nn::winograd_conv3x3(x, weight_, bias_);
   return at::conv2d(x, weight_, bias_, /*stride=*/{stride_, stride_}, /*padding=*/at::IntArrayRef{padding_, padding_});
 }
 

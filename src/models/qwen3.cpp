@@ -144,8 +144,8 @@ Qwen3Model::Attention::Attention(const nn::Weights& weights, const Qwen3Config& 
 
 at::Tensor Qwen3Model::Attention::operator()(const at::Tensor& x, const DecoderInput& input, int64_t block) const {
   const auto split_heads = [&](const at::Tensor& y) { return y.view({y.size(0), -1, head_dim}); };
-  const at::Tensor q = nn::rotate_halves(q_norm(split_heads(q_proj(x))), input.rope);
-  const at::Tensor k = nn::rotate_halves(k_norm(split_heads(k_proj(x))), input.rope);
+  const at::Tensor q = q_norm.rotated_halves(split_heads(q_proj(x)), input.rope);
+  const at::Tensor k = k_norm.rotated_halves(split_heads(k_proj(x)), input.rope);
   const at::Tensor v = split_heads(v_proj(x));
   return o_proj(attend({backend, q, k, v}, input, block));
 }

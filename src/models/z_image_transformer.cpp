@@ -79,12 +79,10 @@ ZImageTransformerModel::Attention::Attention(const nn::Weights& weights, const Z
 
 at::Tensor ZImageTransformerModel::Attention::operator()(const at::Tensor& x, const PackedRows& rows) const {
   const auto split_heads = [&](const at::Tensor& y) { return y.view({y.size(0), n_heads, -1}); };
-  at::Tensor q = split_heads(to_q(x));
-  at::Tensor k = split_heads(to_k(x));
-  if (norm_q) q = (*norm_q)(q);
-  if (norm_k) k = (*norm_k)(k);
-  q = nn::rotate_pairs(q, rows.freqs_cis);
-  k = nn::rotate_pairs(k, rows.freqs_cis);
+  const auto turn = [&](const std::optional<nn::RmsNorm>& norm, const at::Tensor& y) {
+    return norm ? norm->rotated_pairs(y, rows.freqs_cis) : nn::rotate_pairs(y, rows.freqs_cis);
+  };
+  const at::Tensor q = turn(norm_q, split_heads(to_q(x))), k = turn(norm_k, split_heads(to_k(x)));
   return to_out(nn::packed_attention(backend, q, k, split_heads(to_v(x)), rows.lengths));
 }
 
@@ -103,8 +101,8 @@ ZImageTransformerModel::Block::Block(const nn::Weights& weights, const ZImageTra
 
 void ZImageTransformerModel::Block::operator()(PackedRows& rows) const {
   // x += norm2(attention(norm1(x)));  x += ffn_norm2(feed_forward(ffn_norm1(x)))
-  rows.x.add_(attention_norm2(attention(attention_norm1(rows.x), rows)));
-  rows.x.add_(ffn_norm2(feed_forward(ffn_norm1(rows.x))));
+  attention_norm2.add_to(rows.x, attention(attention_norm1(rows.x), rows));
+  ffn_norm2.add_to(rows.x, feed_forward(ffn_norm1(rows.x)));
 }
 
 void ZImageTransformerModel::Block::operator()(PackedRows& rows, const TimeConditioning& time) const {
@@ -113,8 +111,8 @@ void ZImageTransformerModel::Block::operator()(PackedRows& rows, const TimeCondi
   const auto modulation = adaLN_modulation->operator()(time.c).chunk(4, -1);
   const at::Tensor scale_msa = time.per_row(modulation[0] + 1), gate_msa = time.per_row(modulation[1].tanh());
   const at::Tensor scale_mlp = time.per_row(modulation[2] + 1), gate_mlp = time.per_row(modulation[3].tanh());
-  rows.x.addcmul_(gate_msa, attention_norm2(attention(attention_norm1(rows.x).mul_(scale_msa), rows)));
-  rows.x.addcmul_(gate_mlp, ffn_norm2(feed_forward(ffn_norm1(rows.x).mul_(scale_mlp))));
+  attention_norm2.add_to(rows.x, attention(attention_norm1.scaled(rows.x, scale_msa), rows), gate_msa);
+  ffn_norm2.add_to(rows.x, feed_forward(ffn_norm1.scaled(rows.x, scale_mlp)), gate_mlp);
 }
 
 ZImageTransformerModel::FinalLayer::FinalLayer(const nn::Weights& weights, const ZImageTransformerConfig& c)

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "nn/matmul.hpp"
+#include "nn/rope.hpp"
 #include "nn/weights.hpp"
 
 namespace llmdit::nn {
@@ -27,14 +28,29 @@ class Linear {
   int64_t out_features_;
 };
 
-/// x / sqrt(mean(x^2) + eps) * weight over the last axis.
+/// x / sqrt(mean(x^2) + eps) * weight over the last axis. On a CPU each of these is one pass over x: Note [Fused rows]
+/// in kernels/elementwise.hpp. Not differentiable there.
 class RmsNorm {
  public:
   RmsNorm(const Weights& weights, int64_t size, double eps);
 
   at::Tensor operator()(const at::Tensor& x) const;
 
+  /// norm(x) * scale: x [rows, size], scale [rows, size] or [1, size].
+  at::Tensor scaled(const at::Tensor& x, const at::Tensor& scale) const;
+
+  /// sum += gate * norm(x): the gate as a scale, undefined is 1.
+  void add_to(const at::Tensor& sum, const at::Tensor& x, const at::Tensor& gate = {}) const;
+
+  /// rotate_pairs(norm(x)) and rotate_halves(norm(x)): x [rows, heads, size], which may be used up.
+  at::Tensor rotated_pairs(const at::Tensor& x, const at::Tensor& freqs_cis) const;
+  at::Tensor rotated_halves(const at::Tensor& x, const RopeHalves& rope) const;
+
  private:
+  /// Whether these are what the kernels take: float32 on the CPU.
+  bool is_fused(const at::Tensor& x) const;
+  at::Tensor fused(const at::Tensor& x, const at::Tensor& scale) const;
+
   at::Tensor weight_;
   double eps_;
 };
