@@ -9,6 +9,7 @@
 
 #include "base/attention_table.hpp"
 #include "base/check.hpp"
+#include "base/cpu_kind.hpp"
 #include "base/dtype_table.hpp"
 #include "base/load_options.hpp"
 #include "base/memory_size.hpp"
@@ -135,10 +136,10 @@ std::vector<DeviceInfo> available_devices() {
 std::vector<StorageSupport> storage_support(std::string_view device) {
   if (device == "cpu") {
     return {{"float32", "native"},
-            {"bfloat16", "widened to float32"},
+            {"bfloat16", is_bfloat16_native() ? "native" : "widened to float32"},
             {"float16", "widened to float32"},
             {"float8", "widened to float32"},
-            {"int8", "integers"},
+            {"int8", is_int8_native() ? "native" : "integers"},
             {"int4", "integers"},
             {"GGUF blocks", "widened to float32"}};
   }

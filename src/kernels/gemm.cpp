@@ -1,9 +1,8 @@
 #include "kernels/gemm.hpp"
 
-#include <cstdlib>
 #include <string_view>
 
-#include "base/check.hpp"
+#include "base/cpu_kind.hpp"
 #include "llmdit/device.hpp"
 
 namespace llmdit::kernels {
@@ -18,17 +17,14 @@ struct Choice {
 };
 
 Choice choose() {
-  const char* variable = std::getenv("LLMDIT_CPU");
-  const std::string_view newest = variable && *variable ? variable : "avx512";
-  if (newest != "avx512" && newest != "avx2" && newest != "baseline") {
-    fail(ErrorCode::invalid_argument, "LLMDIT_CPU", "expected avx512, avx2 or baseline in the environment, got '{}'",
-         newest);
-  }
+  const CpuKind newest = chosen_cpu_kind().value_or(CpuKind::native);
 #ifdef LLMDIT_GEMM_X86
   const bool has_avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
   const bool has_avx512 = __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
-  if (newest == "avx512" && has_avx2 && has_avx512) return {gemm_avx512, "avx512"};
-  if (newest != "baseline" && has_avx2) return {gemm_avx2, "avx2"};
+  if (newest >= CpuKind::avx512 && has_avx2 && has_avx512) return {gemm_avx512, "avx512"};
+  if (newest >= CpuKind::avx2 && has_avx2) return {gemm_avx2, "avx2"};
+#else
+  (void)newest;
 #endif
   return {gemm_baseline, "baseline"};
 }

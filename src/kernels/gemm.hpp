@@ -59,8 +59,7 @@ struct GemmKernel {
   float (*dot_bfloat16)(const uint16_t* a, const float* b, int64_t count);
 };
 
-/// That of this processor. The environment's LLMDIT_CPU = avx512, avx2 or baseline names the newest kind to use; throws
-/// invalid_argument for another word.
+/// That of this processor, or an older one that chosen_cpu_kind() names.
 const GemmKernel& gemm_kernel();
 
 }  // namespace llmdit::kernels

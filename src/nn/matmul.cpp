@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include "nn/gemm.hpp"
+#include "nn/native_matmul.hpp"
 
 namespace llmdit::nn {
 namespace {
@@ -50,7 +51,10 @@ class AdaptedMatMul final : public MatMul {
 };
 
 std::shared_ptr<const MatMul> base_matmul(StoredTensor weight, at::ScalarType compute) {
-  if (weight.data.is_cpu()) return make_cpu_matmul(std::move(weight));
+  if (weight.data.is_cpu()) {
+    const bool is_native = has_native_product(weight);
+    return is_native ? make_native_matmul(weight) : make_cpu_matmul(std::move(weight));
+  }
   const bool is_narrower = c10::elementSize(weight.data.scalar_type()) < c10::elementSize(compute);
   if (!weight.is_plain() || is_narrower) return std::make_shared<WidenedMatMul>(std::move(weight), compute);
   return std::make_shared<DenseMatMul>(weight.data.to(compute));
