@@ -107,7 +107,8 @@ torch.save(pipe("a cat", **options).images, sys.argv[3])
 """
 
 
-@pytest.mark.parametrize(("quantization", "bound"), [("none", 2e-5), ("int8", 1e-4), ("int4", 1e-3)])
+# Beside 4 bits the last bits of a product may have a number of 8 bits rounded the other way: nothing, or 5e-3.
+@pytest.mark.parametrize(("quantization", "bound"), [("none", 2e-5), ("int8", 1e-4), ("int4", ACTIVATIONS["int4"])])
 def test_every_kind_of_processor(quantization, bound, folders, tmp_path):
     """What this one lacks is not used: then the next older kind is measured twice."""
     results = {}
