@@ -27,10 +27,10 @@ BlendOptions read_options(const llmdit_blend_options* given, std::string_view op
 }
 
 LongPromptMode read_long_prompt_mode(const char* name, std::string_view operation) {
-  const std::string_view text = read_text(name, LLMDIT_NUL_TERMINATED, operation);
-  const auto mode = parse_long_prompt_mode(text);
-  check(mode.has_value(), operation, "expected the name of a long prompt mode, got '{}'", text);
-  return *mode;
+  // The option's own reading has the message for what is none.
+  const OptionField& field = find_field(option_fields<GenerateOptions>(), "long_prompt_mode");
+  const OptionValue text = std::string(read_text(name, LLMDIT_NUL_TERMINATED, operation));
+  return *parse_long_prompt_mode(std::get<std::string>(check_value(field, text)));
 }
 
 }  // namespace

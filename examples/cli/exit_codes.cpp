@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "llmdit/remote.hpp"
+#include "setting_origins.hpp"
 
 namespace llmdit::cli {
 namespace {
@@ -35,7 +36,8 @@ Failure describe_failure(const std::exception_ptr& exception) {
   } catch (const RemoteError& error) {
     return {kExitRemote, error.what()};
   } catch (const Error& error) {
-    return {exit_code(error.code()), error.code() == ErrorCode::cancelled ? "interrupted" : error.what()};
+    if (error.code() == ErrorCode::cancelled) return {kExitInterrupted, "interrupted"};
+    return {exit_code(error.code()), error.what() + origin_of(error.what())};
   } catch (const std::bad_alloc&) {
     return {exit_code(ErrorCode::out_of_memory), "out of memory"};
   } catch (const std::exception& error) {

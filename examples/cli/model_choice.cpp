@@ -6,6 +6,7 @@
 
 #include "llmdit/demo_model.hpp"
 #include "option_flags.hpp"
+#include "setting_origins.hpp"
 
 namespace llmdit::cli {
 
@@ -21,6 +22,7 @@ Config ConfigFlags::config() const {
   const auto given = [](const std::string& text) { return text.empty() ? std::nullopt : std::optional(text); };
   Config config = load_config(given(config_), given(profile_));
   config.overlay(environment_config());
+  remember_origins(config);
   return config;
 }
 

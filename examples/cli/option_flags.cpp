@@ -11,6 +11,8 @@
 #include "exit_codes.hpp"
 #include "help.hpp"
 #include "llmdit/error.hpp"
+#include "setting_origins.hpp"
+#include "suggest.hpp"
 
 namespace llmdit::cli {
 namespace {
@@ -174,6 +176,7 @@ std::vector<std::pair<const OptionFlags::Flag*, OptionValue>> OptionFlags::given
     try {
       values.emplace_back(&flag, check_value(*field, value_of(*field, *option)));
       try_set_(*field, values.back().second);
+      remember_origin(*field, fmt::format("flag --{}", name));
     } catch (const Error& error) {
       // The library names the field, whoever typed a flag looks for the flag.
       std::string_view text = error.what();
@@ -207,7 +210,13 @@ CLI::Option* add_choice_flag(CLI::App& app, const std::string& names, std::strin
                              const std::vector<std::string>& choices, const std::string& help) {
   CLI::Option* option = app.add_option(names, value, help)
                             ->type_name("NAME")
-                            ->check(CLI::IsMember(choices).description(""))
+                            ->check(
+                                [choices](const std::string& given) {
+                                  if (std::ranges::find(choices, given) != choices.end()) return std::string();
+                                  return fmt::format("expected one of {}, got '{}'{}", fmt::join(choices, ", "), given,
+                                                     suggestion(given, choices));
+                                },
+                                "")
                             ->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
   choices_by_option()[option] = choices;
   return option;

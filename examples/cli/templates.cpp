@@ -14,6 +14,7 @@
 #include "llmdit/prompt_template.hpp"
 #include "model_choice.hpp"
 #include "option_flags.hpp"
+#include "suggest.hpp"
 
 namespace llmdit::cli {
 namespace {
@@ -126,8 +127,9 @@ class TemplatesCommand {
   void list(const TemplateRegistry& registry) const {
     const std::vector<std::string> categories = registry.categories();
     if (!category_.empty() && std::ranges::find(categories, category_) == categories.end()) {
-      throw UsageError(
-          fmt::format("--category: there is no category '{}'; known are {}", category_, fmt::join(categories, ", ")));
+      const std::string guess = suggestion(category_, categories);
+      throw UsageError(fmt::format("--category: there is no category '{}'{}", category_,
+                                   guess.empty() ? fmt::format("; known are {}", fmt::join(categories, ", ")) : guess));
     }
     Templates chosen;
     for (const std::string& name : registry.search(fmt::format("{}", fmt::join(words_, " ")))) {

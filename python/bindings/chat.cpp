@@ -2,6 +2,7 @@
 
 #include "bindings.hpp"
 #include "chat.hpp"
+#include "llmdit/options.hpp"
 #include "record.hpp"
 
 namespace llmdit::python {
@@ -11,7 +12,12 @@ Role to_role(const py::object& role) {
   if (!py::isinstance<py::str>(role)) return py::cast<Role>(role);
   const auto name = py::cast<std::string>(role);
   const std::optional<Role> parsed = parse_role(name);
-  if (!parsed) throw py::value_error("role is 'system', 'user' or 'assistant', not '" + name + "'");
+  if (!parsed) {
+    constexpr std::string_view known[] = {"system", "user", "assistant"};
+    const std::string guess(nearest_name(name, known));
+    throw py::value_error("role is 'system', 'user' or 'assistant', not '" + name + "'" +
+                          (guess.empty() ? "" : "; did you mean '" + guess + "'?"));
+  }
   return *parsed;
 }
 

@@ -4,7 +4,7 @@
 #include <variant>
 
 #include "bindings.hpp"
-#include "llmdit/error.hpp"
+#include "llmdit/generate_options.hpp"
 
 namespace llmdit::python {
 namespace {
@@ -14,11 +14,9 @@ using Mode = std::variant<LongPromptMode, std::string>;
 LongPromptMode to_mode(const Mode& mode) {
   if (const auto* value = std::get_if<LongPromptMode>(&mode)) return *value;
   const auto& name = std::get<std::string>(mode);
-  if (const auto parsed = parse_long_prompt_mode(name)) return *parsed;
-  throw Error(ErrorCode::invalid_argument,
-              "[long_prompt_mode] expected one of truncate, interpolate, pool, "
-              "attention_pool, extrapolate, segments, got '" +
-                  name + "'");
+  // The option's own reading has the message for what is none.
+  return *parse_long_prompt_mode(std::get<std::string>(
+      check_value(find_field(option_fields<GenerateOptions>(), "long_prompt_mode"), OptionValue(name))));
 }
 
 }  // namespace

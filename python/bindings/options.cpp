@@ -172,6 +172,10 @@ std::vector<std::string> names_of(std::span<const OptionField> fields) {
 }
 
 void bind_options(py::module_& m) {
+  m.def("_unexpected_keyword", &unexpected_keyword, py::arg("name"), py::arg("accepted"));
+  m.def("_nearest_name", [](const std::string& word, const std::vector<std::string>& known) {
+    return std::string(nearest_name(word, std::vector<std::string_view>(known.begin(), known.end())));
+  });
   py::native_enum<OptionKind>(m, "OptionKind", "enum.Enum", "The type of an option.")
       .value("boolean", OptionKind::boolean)
       .value("integer", OptionKind::integer)

@@ -2,7 +2,6 @@
 name instead of by a list of all that might have been."""
 
 import ast
-import difflib
 import functools
 import inspect
 import re
@@ -179,10 +178,7 @@ def _complaint(signatures: list[inspect.Signature], args: tuple[Any, ...], keywo
     for signature in signatures:
         unknown = next((name for name in keywords if not _takes(signature, name)), None)
         if unknown is not None:
-            close = difflib.get_close_matches(unknown, signature.parameters, n=1, cutoff=0.5)
-            known = ", ".join(name for name in signature.parameters if name != "self")
-            hint = f"did you mean '{close[0]}'?" if close else f"known are {known}"
-            complaint = f"unexpected keyword argument '{unknown}'; {hint}"
+            complaint = _unexpected(unknown, [name for name in signature.parameters if name != "self"])
             continue
         try:
             bound = signature.bind(*args, **keywords).arguments
@@ -199,6 +195,14 @@ def _complaint(signatures: list[inspect.Signature], args: tuple[Any, ...], keywo
             if signature.parameters[name].annotation == "int" and not 0 <= value < 2**63:
                 complaint = f"{name} takes an integer of 64 bits that is not negative, got {value}"
     return complaint
+
+
+def _unexpected(name: str, known: list[str]) -> str:
+    try:
+        _llmdit._unexpected_keyword(name, known)
+    except TypeError as error:
+        return str(error)
+    return ""
 
 
 _UNKNOWN = "got arguments that it does not take"

@@ -86,6 +86,13 @@ def _remote_encoder(config: RuntimeConfig, model: "str | os.PathLike[str]") -> R
     return RemoteTextEncoder(config.api_url, api=config.encoder_api, api_key=key, model_path=model, **given)
 
 
+def _origin(message: str, config: RuntimeConfig) -> str:
+    """What gave the option its value that an error's "[name]" speaks of; "" where no option or its default does."""
+    name = message.partition("]")[0].removeprefix("[")
+    origins = [config.origins[s.key] for s in _llmdit.settings() if name in (s.field.name, s.key)]
+    return f"; set by {origins[0]}" if origins and origins[0] != "built-in" else ""
+
+
 class ZImagePipeline:
     """Z-Image from prompt to picture. One pipeline serves many threads.
 
@@ -170,7 +177,11 @@ class ZImagePipeline:
         config = RuntimeConfig() if config is None else config
         options = {field.name: getattr(config.load, field.name) for field in LoadOptions.fields()}
         model = config.model_path or _llmdit.demo_model_path()
-        return cls.from_pretrained(model, text_encoder=_remote_encoder(config, model), **options)
+        try:
+            return cls.from_pretrained(model, text_encoder=_remote_encoder(config, model), **options)
+        except _llmdit.Error as error:
+            error.args = (f"{error}{_origin(str(error), config)}",)
+            raise
 
     def load_lora(
         self,
@@ -237,7 +248,9 @@ class ZImagePipeline:
         settings = GenerateOptions() if options is None else copy.copy(options)
         output_type = output_type or _DEFAULT_OUTPUT[settings.output_type]
         if output_type not in _OUTPUT_TYPES:
-            raise ValueError(f"output_type is one of {', '.join(_OUTPUT_TYPES)}, not {output_type!r}")
+            guess = _llmdit._nearest_name(str(output_type), list(_OUTPUT_TYPES))
+            hint = f"; did you mean {guess!r}?" if guess else ""
+            raise ValueError(f"output_type is one of {', '.join(_OUTPUT_TYPES)}, not {output_type!r}{hint}")
         settings.output_type = _OUTPUT_TYPES[output_type]
         self._apply(settings, keywords, len(prompts))
         with progress_bar(settings) if progress else contextlib.nullcontext(settings) as running:

@@ -4,6 +4,7 @@ import inspect
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
+from . import _llmdit
 from ._llmdit import GenerateOptions, LoadOptions, OptionField, OptionKind
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -49,15 +50,10 @@ def keywords_of(function: Callable[..., Any]) -> list[str]:
 
 def reject_unknown(given: Iterable[str], function: Callable[..., Any]) -> None:
     """Raises TypeError for a keyword that `function` does not take, naming the nearest one."""
-    import difflib
-
     known = keywords_of(function)
     for name in given:
         if name not in known:
-            close = [word for word in known if name in word.split("_")]  # "steps" is num_inference_steps
-            close = close or difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-            hint = f"did you mean '{close[0]}'?" if close else "known are " + ", ".join(known)
-            raise TypeError(f"unexpected keyword argument '{name}'; {hint}")
+            _llmdit._unexpected_keyword(name, known)
 
 
 def _parameter(field: OptionField, default: Any) -> inspect.Parameter:

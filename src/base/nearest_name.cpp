@@ -1,10 +1,19 @@
 #include <algorithm>
+#include <cctype>
 #include <numeric>
 
+#include "base/check.hpp"
+#include "base/parse_choice.hpp"
 #include "llmdit/options.hpp"
 
 namespace llmdit {
 namespace {
+
+/// Case, and which line joins words, make no other name.
+bool is_like(char a, char b) {
+  const auto plain = [](char c) { return c == '-' ? '_' : std::tolower(static_cast<unsigned char>(c)); };
+  return plain(a) == plain(b);
+}
 
 size_t edit_distance(std::string_view a, std::string_view b) {
   std::vector<size_t> row(b.size() + 1);
@@ -13,7 +22,7 @@ size_t edit_distance(std::string_view a, std::string_view b) {
     size_t diagonal = row[0];
     row[0] = i;
     for (size_t j = 1; j <= b.size(); ++j) {
-      const size_t replaced = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
+      const size_t replaced = diagonal + (is_like(a[i - 1], b[j - 1]) ? 0 : 1);
       diagonal = row[j];
       row[j] = std::min({row[j] + 1, row[j - 1] + 1, replaced});
     }
@@ -35,6 +44,16 @@ std::string_view nearest_name(std::string_view full_word, std::span<const std::s
     }
   }
   return best;
+}
+
+std::string did_you_mean(std::string_view given, std::span<const std::string_view> known) {
+  const std::string_view guess = nearest_name(given, known);
+  return guess.empty() ? "" : fmt::format("; did you mean {}?", guess);
+}
+
+void unknown_choice(std::string_view operation, std::string_view given, std::span<const std::string_view> known) {
+  fail(ErrorCode::invalid_argument, operation, "expected one of {}, got '{}'{}", fmt::join(known, ", "), given,
+       did_you_mean(given, known));
 }
 
 }  // namespace llmdit

@@ -1,10 +1,12 @@
 #include "llmdit/options.hpp"
 
 #include <algorithm>
+#include <cctype>
 #include <charconv>
 #include <limits>
 
 #include "base/check.hpp"
+#include "base/parse_choice.hpp"
 
 namespace llmdit {
 namespace {
@@ -82,7 +84,7 @@ std::string to_choice(const OptionField& field, const OptionValue& value) {
   const auto* text = std::get_if<std::string>(&value);
   if (!text) wrong_kind(field, value);
   if (const std::string_view known = field.canonical(*text); !known.empty()) return std::string(known);
-  fail(ErrorCode::invalid_argument, field.name, "expected one of {}, got '{}'", fmt::join(field.choices, ", "), *text);
+  unknown_choice(field.name, *text, field.choices);
 }
 
 template <class T>
@@ -106,13 +108,16 @@ std::vector<double> parse_numbers(const OptionField& field, std::string_view tex
 }
 
 bool parse_boolean(const OptionField& field, std::string_view text) {
+  std::string lower(text);
+  std::ranges::transform(lower, lower.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
   for (std::string_view yes : {"true", "on", "yes", "1"}) {
-    if (text == yes) return true;
+    if (lower == yes) return true;
   }
   for (std::string_view no : {"false", "off", "no", "0"}) {
-    if (text == no) return false;
+    if (lower == no) return false;
   }
-  fail(ErrorCode::invalid_argument, field.name, "expected {}, got '{}'", kind_text(field.kind), text);
+  fail(ErrorCode::invalid_argument, field.name, "expected {} (also on, off, yes, no, 1, 0), got '{}'",
+       kind_text(field.kind), text);
 }
 
 }  // namespace

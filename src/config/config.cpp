@@ -48,6 +48,7 @@ const Profile* find_profile(const std::vector<Profile>& own, std::string_view na
 
 /// A profile and those it extends, it first. Throws for one that is not there, and for a cycle.
 std::vector<const Profile*> lineage(const std::vector<Profile>& own, std::string_view name) {
+  check(!name.empty(), "config", "expected the name of a profile, got an empty text");
   std::vector<const Profile*> chain;
   for (std::string next(name); !next.empty(); next = chain.back()->extends) {
     const Profile* profile = find_profile(own, next);

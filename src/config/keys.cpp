@@ -125,6 +125,10 @@ std::string place_of(std::string_view key) {
 }
 
 [[noreturn]] void unknown_key(std::string_view section, std::string_view key) {
+  if (section.empty() && is_section(key)) {
+    fail(ErrorCode::invalid_argument, "config", "is a section and has no value of its own; its keys are {}",
+         fmt::join(keys_in(key), ", "));
+  }
   for (std::string_view known : known_keys()) {
     if (last_part(known) == key)
       fail(ErrorCode::invalid_argument, "config", "there is no such key here; it stands {}", place_of(known));

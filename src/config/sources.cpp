@@ -80,8 +80,7 @@ std::string variable_mistake(std::string_view name) {
                      known.at(guess));
 }
 
-/// Throws for all of them at once.
-void check_variable_names() {
+std::vector<std::string> misspelt_variables() {
   std::vector<std::string> mistakes;
   for (char** entry = environ; entry && *entry; ++entry) {
     const std::string_view text = *entry;
@@ -90,7 +89,7 @@ void check_variable_names() {
       mistakes.push_back(std::move(mistake));
   }
   std::ranges::sort(mistakes);
-  check(mistakes.empty(), "config", "{}", fmt::join(mistakes, "\n"));
+  return mistakes;
 }
 
 /// Existing config.toml of the first folder that has one.
@@ -120,7 +119,7 @@ std::vector<fs::path> config_folders() {
 
 Config environment_config() {
   return translate_errors("config", [] {
-    check_variable_names();
+    std::vector<std::string> mistakes = misspelt_variables();
     std::vector<ConfigEntry> entries;
     for (const Setting& setting : settings()) {
       std::string name = setting.environment;
@@ -133,9 +132,10 @@ Config environment_config() {
         entries.push_back(
             {setting.key, config::checked(setting, parse_variable(*setting.field, text)), "environment " + name});
       } catch (const Error& error) {
-        fail(error.code(), "config", "environment {}: {}", name, config::message_of(error));
+        mistakes.push_back(fmt::format("environment {}: {}", name, config::message_of(error)));
       }
     }
+    check(mistakes.empty(), "config", "{}", fmt::join(mistakes, "\n"));  // all of them at once
     return Config::from_entries(entries);
   });
 }
@@ -146,8 +146,9 @@ std::optional<fs::path> find_config() {
 }
 
 Config load_config(const std::optional<fs::path>& file, const std::optional<std::string>& profile) {
+  check(!file || !file->empty(), "config", "expected the path of a file, got an empty text");
   std::string name = profile.value_or(std::string(variable("LLMDIT_PROFILE")));
-  if (name.empty()) name = "default";
+  if (!profile && name.empty()) name = "default";
   const std::optional<fs::path> found = file ? file : find_config();
   return found ? Config::from_toml(*found, name) : Config::parse("", name);
 }

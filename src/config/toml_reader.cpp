@@ -118,10 +118,12 @@ class Reader {
   void read_extends(Profile& profile, const toml::key& key, const toml::node& node) {
     const auto base = node.value_exact<std::string>();
     profile.extends_place = remark(key.source(), "");
-    if (base) {
+    if (base && !base->empty()) {
       profile.extends = *base;
     } else {
-      error(key.source(), fmt::format("[{}] extends", profile.name), "expected the name of a profile");
+      error(key.source(), fmt::format("[{}] extends", profile.name),
+            base ? "expected the name of a profile, got an empty text; delete the key where there is none"
+                 : "expected the name of a profile");
     }
   }
 

@@ -3,6 +3,7 @@
 
 #include "base/check.hpp"
 #include "base/enum_table.hpp"
+#include "base/parse_choice.hpp"
 #include "base/translate.hpp"
 #include "io/atomic_write.hpp"
 #include "io/encoding.hpp"
@@ -40,8 +41,9 @@ void check_pixels(const Image& image) {
 std::string_view image_format_name(ImageFormat format) noexcept { return enum_name(format); }
 
 ImageFormat parse_image_format(std::string_view name) {
+  constexpr std::string_view known[] = {"png", "jpeg", "webp"};
   const auto format = format_named(name);
-  check(format.has_value(), "image", "expected a format of png, jpeg or webp, got \"{}\"", io::printable(name));
+  if (!format) unknown_choice("image", io::printable(name), known);
   return *format;
 }
 

@@ -159,7 +159,7 @@ AutoencoderKL AutoencoderKL::load(const std::filesystem::path& path, const LoadO
     check_plain_component_options(options);
     const c10::NoGradGuard guard;
     auto files = models::open_autoencoder(path, config_path);
-    const auto placement = nn::resolve_placement(options, {.device = options.vae_device});
+    const auto placement = nn::resolve_placement(options, {.part = "vae", .device = options.vae_device});
     return AutoencoderKL(std::make_shared<Impl>(std::move(files.table), placement, files.config, std::move(turns)));
   });
 }

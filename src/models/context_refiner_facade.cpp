@@ -293,7 +293,7 @@ ContextRefiner::ContextRefiner(const ContextRefinerConfig& config, const LoadOpt
   translate_errors("context_refiner", [&] {
     check_plain_component_options(options);
     const auto resolved = models::resolved(config);
-    const auto placement = nn::resolve_placement(options, {.device = options.dit_device});
+    const auto placement = nn::resolve_placement(options, {.part = "dit", .device = options.dit_device});
     const c10::ScalarType type = placement.storage.value_or(at::kFloat);
     auto generator = at::make_generator<at::CPUGeneratorImpl>(seed);
     const auto source = [&](const std::string&, at::IntArrayRef shape) {
@@ -309,7 +309,7 @@ ContextRefiner ContextRefiner::load(const fs::path& path, const LoadOptions& opt
                                     bool legacy_rope) {
   return translate_errors("context_refiner", [&] {
     check_plain_component_options(options);
-    auto placement = nn::resolve_placement(options, {.device = options.dit_device});
+    auto placement = nn::resolve_placement(options, {.part = "dit", .device = options.dit_device});
     placement.max_memory.reset();  // parameters are copies, all of them
     Files files = open_refiner(path, config_path, legacy_rope);
     nn::WeightStore store(std::move(files.table), placement);

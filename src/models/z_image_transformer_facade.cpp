@@ -109,7 +109,7 @@ ZImageTransformer ZImageTransformer::load(const std::filesystem::path& path, con
     check_component_options(options);
     const c10::NoGradGuard guard;
     auto files = models::open_z_image(path, config_path);
-    const auto placement = nn::resolve_placement(options, {options.dit_device, options.dit_quantization});
+    const auto placement = nn::resolve_placement(options, {"dit", options.dit_device, options.dit_quantization});
     return ZImageTransformer(std::make_shared<Impl>(
         Impl{files.config, {std::move(files.table), placement, files.config, std::move(turns)}}));
   });

@@ -3,6 +3,7 @@
 #include <c10/util/Exception.h>
 
 #include "base/check.hpp"
+#include "base/parse_choice.hpp"
 #include "nn/attention_backends.hpp"
 
 namespace llmdit::nn {
@@ -24,16 +25,18 @@ std::optional<c10::ScalarType> scalar_type(DType dtype) {
 
 }  // namespace
 
-c10::Device resolve_device(const std::string& name) {
+c10::Device resolve_device(const std::string& name, std::string_view option) {
   const auto devices = available_devices();
   if (name == "auto") return c10::Device(devices[devices.size() > 1 ? 1 : 0].name);
-  std::vector<std::string_view> names;
+  std::vector<std::string_view> names = {"auto"};
   for (const DeviceInfo& device : devices) {
     if (device.name == name || (name == "cuda" && device.name == "cuda:0")) return c10::Device(device.name);
     names.push_back(device.name);
   }
-  fail(ErrorCode::invalid_argument, "device", "expected auto, {}, got '{}'; see `llmdit devices`",
-       fmt::join(names, ", "), name);
+  std::string_view text = name;
+  const std::string guess = did_you_mean(text.substr(0, text.find(':')), names);
+  fail(ErrorCode::invalid_argument, option, "expected {}, got '{}'{}", fmt::join(names, ", "), name,
+       guess.empty() ? "; see `llmdit devices`" : guess);
 }
 
 Placement resolve_placement(const LoadOptions& options, const ComponentChoice& own) {
@@ -43,9 +46,13 @@ Placement resolve_placement(const LoadOptions& options, const ComponentChoice& o
              "expected false, got true: libtorch compiles what torch.export makes of a Python model, and "
              "this library's models are C++ and compiled already; quantization is what makes a CPU faster"));
   }
-  const c10::Device device = resolve_device(own.device.value_or(options.device));
+  const auto name_of = [&](bool is_own, const char* option) {
+    return is_own ? fmt::format("{}_{}", own.part, option) : std::string(option);
+  };
+  const c10::Device device =
+      resolve_device(own.device.value_or(options.device), name_of(own.device.has_value(), "device"));
   const Quantization quantization = own.quantization.value_or(options.quantization);
-  check(quantization != Quantization::int4 || device.is_cpu(), "quantization",
+  check(quantization != Quantization::int4 || device.is_cpu(), name_of(own.quantization.has_value(), "quantization"),
         "expected none or int8 on {}, got int4: blocks of 4 bits have no GPU kernel", device.str());
   return {.device = device,
           .storage = scalar_type(options.dtype),

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "llmdit/load_options.hpp"
 
@@ -30,6 +31,7 @@ struct Placement {
 
 /// What LoadOptions says of one component, in the place of what it says of all.
 struct ComponentChoice {
+  std::string_view part{};  ///< "dit": the options are dit_device and dit_quantization
   std::optional<std::string> device{};
   std::optional<Quantization> quantization{};
 };
@@ -37,7 +39,7 @@ struct ComponentChoice {
 /// Throws invalid_argument naming the devices or attention backends there are, unsupported for compile.
 Placement resolve_placement(const LoadOptions& options, const ComponentChoice& own = {});
 
-/// "auto" is a GPU when there is one. Throws invalid_argument naming the devices there are.
-c10::Device resolve_device(const std::string& name);
+/// "auto" is a GPU when there is one. Throws invalid_argument naming the devices there are, and the option.
+c10::Device resolve_device(const std::string& name, std::string_view option = "device");
 
 }  // namespace llmdit::nn

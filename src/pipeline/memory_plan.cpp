@@ -136,11 +136,11 @@ class Planner {
 
   void plan_parts() {
     const auto placed = [&](const nn::ComponentChoice& own) { return nn::resolve_placement(own_, own); };
-    if (encodes()) plan_encoder(placed({load_.text_encoder_device, load_.text_encoder_quantization}));
+    if (encodes()) plan_encoder(placed({"text_encoder", load_.text_encoder_device, load_.text_encoder_quantization}));
     const auto whole = [](std::string_view, uint64_t bytes) { return bytes; };
-    const auto dit = placed({load_.dit_device, load_.dit_quantization});
+    const auto dit = placed({"dit", load_.dit_device, load_.dit_quantization});
     dit_ = part_of("transformer", plan_weights(transformer_, dit), dit, whole);
-    nn::Placement vae = placed({.device = load_.vae_device});
+    nn::Placement vae = placed({.part = "vae", .device = load_.vae_device});
     vae.quantization = Quantization::none;
     decoder_ = part_of("vae", plan_weights(vae_, vae), vae, [&](std::string_view name, uint64_t bytes) {
       return name.starts_with("encoder.") && !generate_.image ? uint64_t{0} : bytes;

@@ -65,8 +65,9 @@ EncoderFiles open_encoder(const std::filesystem::path& path, const std::filesyst
          "to different models",
          files.config.vocab_size, path.string(), tokenizer.path().string(), tokenizer.vocab_size());
   }
-  return {std::move(files), std::move(tokenizer),
-          nn::resolve_placement(options, {options.text_encoder_device, options.text_encoder_quantization})};
+  return {
+      std::move(files), std::move(tokenizer),
+      nn::resolve_placement(options, {"text_encoder", options.text_encoder_device, options.text_encoder_quantization})};
 }
 
 }  // namespace

@@ -41,7 +41,7 @@ struct LoadedModel {
 
   /// As a whole: the model is freed after its use.
   static nn::Placement language_placement(const LoadOptions& options) {
-    nn::Placement placement = nn::resolve_placement(options, {.quantization = options.vl_quantization});
+    nn::Placement placement = nn::resolve_placement(options, {"vl", options.vl_device, options.vl_quantization});
     placement.max_memory.reset();
     return placement;
   }
@@ -50,7 +50,7 @@ struct LoadedModel {
     LoadOptions plain = options;
     plain.quantization = Quantization::none;
     plain.max_memory.reset();
-    return nn::resolve_placement(plain);
+    return nn::resolve_placement(plain, {.part = "vl", .device = options.vl_device});
   }
 
   /// Names of neither part, and tensors beyond the sizes of either.
@@ -216,11 +216,7 @@ VLEmbeddingExtractor VLEmbeddingExtractor::load(const fs::path& path, const Load
 
 VLEmbeddingExtractor VLEmbeddingExtractor::load(const ModelSources& sources, const LoadOptions& options,
                                                 const Settings& settings) {
-  return translate_errors(operation, [&] {
-    LoadOptions own = component_options(options);
-    own.device = options.vl_device.value_or(options.device);
-    return load(sources.vl_encoder(), own, settings);
-  });
+  return translate_errors(operation, [&] { return load(sources.vl_encoder(), component_options(options), settings); });
 }
 
 VLExtraction VLEmbeddingExtractor::extract(const Image& image, std::string_view text,

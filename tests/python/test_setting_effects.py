@@ -63,9 +63,9 @@ def nowhere(call: dict[str, Any] | None = None) -> Case:
     return Case("/nowhere/at/all", call=call or {}, refused="/nowhere/at/all")
 
 
-def absent(call: dict[str, Any] | None = None) -> Case:
-    """A device that is looked for."""
-    return Case("cuda:77", call=call or {}, refused="expected auto, cpu, got 'cuda:77'")
+def absent(name: str, call: dict[str, Any] | None = None) -> Case:
+    """A device that is looked for, under the option's own name."""
+    return Case("cuda:77", call=call or {}, refused=f"[{name}] expected auto, cpu")
 
 
 def cached(pipe: Any, _: Any) -> Any:
@@ -91,11 +91,11 @@ CASES = {
     "encoder.quantization": Case("int8"),
     "pipeline.dit_quantization": Case("int4"),
     "vl.quantization": Case("int8", call=SEEN),
-    "pipeline.device": absent(),
-    "encoder.device": absent(),
-    "pipeline.dit_device": absent(),
-    "pipeline.vae_device": absent(),
-    "vl.device": absent(SEEN),
+    "pipeline.device": absent("device"),
+    "encoder.device": absent("text_encoder_device"),
+    "pipeline.dit_device": absent("dit_device"),
+    "pipeline.vae_device": absent("vae_device"),
+    "vl.device": absent("vl_device", SEEN),
     "optimization.max_memory": Case("1KB", refused="[max_memory]"),
     "optimization.compile": Case(True, refused="[compile]"),
     "pytorch.attention_backend": Case("xformers", refused="[attention_backend]"),
@@ -219,6 +219,8 @@ def test_a_setting_has_its_effect(key: str):
     got = outcome(case, changed)
     if case.refused:
         assert isinstance(got, str) and case.refused in got, got
+        if f"[{SETTINGS[key].field.name}]" in got:
+            assert f"set by config.toml:{list(changed).index(key) + 2}:" in got
     else:
         want = outcome(case, plain)
         assert not isinstance(got, str) and not isinstance(want, str), (got, want)
