@@ -70,8 +70,11 @@ def build_gguf(folder: Path) -> None:
     for part, kind in GGUF:
         path = gguf_path(folder, part, kind)
         if not path.exists():
-            options = {"dtype": "bfloat16"} if kind == "bf16" else {"quantization": kind}
-            llmdit.convert_weights(folder / part, path, **options)
+            if kind == "bf16":
+                llmdit.convert_weights(folder / part, path, dtype="bfloat16")
+            else:  # with a table of words that all tools look up as it is
+                dtype = "float16" if part == "text_encoder" else None
+                llmdit.convert_weights(folder / part, path, dtype=dtype, quantization=kind)
 
 
 def build_zeros(folder: Path, sizes: Sizes) -> None:

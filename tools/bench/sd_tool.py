@@ -28,7 +28,7 @@ def step(kind: str) -> Prepare:
     """One step; "bf16" reads diffusers' file, the others are GGUF."""
 
     def prepare(case: Case) -> dict[str, Stage]:
-        context = Context(case, transformer=_transformer(case, kind), rules="^text_encoders=q4_0")
+        context = Context(case, transformer=_transformer(case, kind), encoder=case.gguf("text_encoder", "q4_0"))
         return {"": lambda: Measured(seconds=context.picture(case.pixels, steps=1).between("step 0", "step 1"))}
 
     return prepare
@@ -39,7 +39,8 @@ def decode(scale: int) -> Prepare:
 
     def prepare(case: Case) -> dict[str, Stage]:
         vae = case.folders["float32"] / "vae"
-        context = Context(case, transformer=case.gguf("transformer", "q4_0"), vae=vae, rules="^text_encoders=q4_0")
+        encoder = case.gguf("text_encoder", "q4_0")
+        context = Context(case, transformer=case.gguf("transformer", "q4_0"), encoder=encoder, vae=vae)
         pixels = scale * case.pixels
         return {"": lambda: Measured(seconds=context.picture(pixels, steps=0).between(DECODING, DECODED))}
 
@@ -73,9 +74,7 @@ class Moments:
 class Context:
     """Loaded models and the clock."""
 
-    def __init__(
-        self, case: Case, transformer: Path, encoder: Path | None = None, vae: Path | None = None, rules: str = ""
-    ) -> None:
+    def __init__(self, case: Case, transformer: Path, encoder: Path, vae: Path | None = None) -> None:
         import stable_diffusion_cpp.stable_diffusion_cpp as library
 
         self._library: Any = library
@@ -87,11 +86,10 @@ class Context:
         library.sd_set_progress_callback(self._on_progress, None)
         vae = vae or case.folders["narrow"]
         params = library.sd_ctx_params_t()
-        library.sd_ctx_params_init(ctypes.byref(params))
+        library._lib.sd_ctx_params_init(ctypes.byref(params))
         params.diffusion_model_path = str(transformer).encode()
-        params.llm_path = str(encoder or case.gguf("text_encoder", "q8_0")).encode()
+        params.llm_path = str(encoder).encode()
         params.vae_path = str(vae / "diffusion_pytorch_model.safetensors").encode()
-        params.tensor_type_rules = rules.encode()
         params.vae_decode_only, params.free_params_immediately = True, False
         params.n_threads = case.threads
         self._context = library.new_sd_ctx(ctypes.byref(params))
@@ -101,7 +99,7 @@ class Context:
     def picture(self, pixels: int, steps: int) -> Moments:
         """Makes one and throws it away."""
         library, params = self._library, self._library.sd_img_gen_params_t()
-        library.sd_img_gen_params_init(ctypes.byref(params))
+        library._lib.sd_img_gen_params_init(ctypes.byref(params))
         params.prompt, params.negative_prompt = PROMPT.encode(), b""
         params.width = params.height = pixels
         params.seed, params.batch_count = SEED, 1
