@@ -1,20 +1,19 @@
-"""The jobs as diffusers and transformers do them, and the matrix products that no code around them can beat."""
+"""The jobs as diffusers and transformers do them."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .case import (
     FIRST_STEP,
     LOADED,
     NEW_TOKENS,
     PROMPT,
-    PROMPT_TOKENS,
     TIME,
     Case,
     Prepare,
     Stage,
     caption_of,
     latents_of,
-    random_tensor,
+    tokens_of,
     torch_dtype,
 )
 
@@ -62,18 +61,36 @@ def step(storage: str, arithmetic: str) -> Prepare:
     """One call of the transformer, which is what each step of the pipeline costs."""
 
     def prepare(case: Case) -> dict[str, Stage]:
-        import torch
-        from diffusers import ZImageTransformer2DModel
-
-        dtype = torch_dtype(arithmetic)
-        transformer = ZImageTransformer2DModel.from_pretrained(
-            case.folders[storage], subfolder="transformer", dtype=dtype
-        )
-        latents = list(latents_of(case.pixels).to(dtype).unsqueeze(2))
-        caption, time = [caption_of(case).to(dtype)], torch.tensor([TIME])
-        return {"": lambda: torch.stack(transformer(latents, time, caption, return_dict=False)[0]).squeeze(2)}
+        return {"": _step(_transformer(case, storage, arithmetic), case.pixels, caption_of(case))}
 
     return prepare
+
+
+def growth_size(sides: tuple[float, ...]) -> Prepare:
+    """A step for pictures of several sizes, named by how many tokens they are."""
+
+    def prepare(case: Case) -> dict[str, Stage]:
+        transformer, caption = _transformer(case, "growth", "float32"), caption_of(case, "growth")
+        pixels = [int(side * case.pixels) for side in sides]
+        return {str(tokens_of(side)): _step(transformer, side, caption) for side in pixels}
+
+    return prepare
+
+
+def _transformer(case: Case, storage: str, arithmetic: str) -> Any:
+    from diffusers import ZImageTransformer2DModel
+
+    dtype = torch_dtype(arithmetic)
+    return ZImageTransformer2DModel.from_pretrained(case.folders[storage], subfolder="transformer", dtype=dtype)
+
+
+def _step(transformer: Any, pixels: int, caption: "torch.Tensor") -> Stage:
+    import torch
+
+    dtype = transformer.dtype
+    latents = list(latents_of(pixels).to(dtype).unsqueeze(2))
+    captions, time = [caption.to(dtype)], torch.tensor([TIME])
+    return lambda: torch.stack(transformer(latents, time, captions, return_dict=False)[0]).squeeze(2)
 
 
 def decode(scale: int) -> Prepare:
@@ -132,46 +149,3 @@ def generate(case: Case) -> dict[str, Stage]:
         model.generate(ids, attention_mask=torch.ones_like(ids), **options)
 
     return {"": write}
-
-
-def weights_read(case: Case) -> dict[str, Stage]:
-    """The encoder's weights read from memory once a token and nothing else: the bound of one stream."""
-    import torch
-    from safetensors.torch import load_file
-
-    weights = [
-        tensor.view(torch.int64)
-        for file in sorted((case.folders["bfloat16"] / "text_encoder").glob("*.safetensors"))
-        for tensor in load_file(file).values()
-        if tensor.dim() == 2
-    ]
-
-    def read() -> None:
-        for _ in range(NEW_TOKENS):
-            for weight in weights:
-                weight.sum()
-
-    return {"": read}
-
-
-def products_alone(case: Case) -> dict[str, Stage]:
-    """The matrix products of the step in float32, by libtorch, and nothing else: what no code around them can beat."""
-    import torch
-    from safetensors.torch import load_file
-
-    tokens, caption_rows = (case.pixels // 16) ** 2, -(-PROMPT_TOKENS // 32) * 32
-    image_rows = -(-tokens // 32) * 32
-    rows = {"noise_refiner": image_rows, "context_refiner": caption_rows, "layers": image_rows + caption_rows}
-    products = []
-    for file in sorted((case.folders["float32"] / "transformer").glob("*.safetensors")):
-        for name, weight in load_file(file).items():
-            part = name.split(".")[0]
-            if part in rows and weight.dim() == 2:
-                count = 1 if "adaLN" in name else rows[part]
-                products.append((random_tensor(count, weight.shape[1]), weight))
-
-    def multiply() -> None:
-        for x, weight in products:
-            torch.nn.functional.linear(x, weight)
-
-    return {"": multiply}

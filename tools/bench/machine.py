@@ -21,7 +21,18 @@ FEATURES = (
     "bf16",
     "sve",
 )
-PACKAGES = ("torch", "diffusers", "transformers", "safetensors", "accelerate", "numpy", "openvino", "nncf")
+PACKAGES = (
+    "torch",
+    "diffusers",
+    "transformers",
+    "safetensors",
+    "accelerate",
+    "numpy",
+    "openvino",
+    "nncf",
+    "stable_diffusion_cpp_python",
+    "llama_cpp_python",
+)
 
 
 def describe(threads: int) -> dict[str, Any]:

@@ -9,74 +9,102 @@ import json
 from pathlib import Path
 from typing import Any
 
-from .report import cells, machine_line, number
+from .plots import bars, curves
+from .report import cells, machine_line, measured, name_of, powers
 
 Record = dict[str, Any]
 
 STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 60em; margin: 2em auto; padding: 0 1em; color: #222; }
-h2 { font-size: 1.1em; margin: 2em 0 .3em; } table { border-collapse: collapse; width: 100%; margin-top: .5em; }
-td, th { padding: .2em .8em .2em 0; border-bottom: 1px solid #ddd; text-align: right; } th { font-weight: 600; }
-td:first-child, th:first-child { text-align: left; } svg text { font: 13px system-ui, sans-serif; fill: #222; }
-.note { color: #666; } .ours { fill: #2b6cb0; } .others { fill: #b8c2cc; }
+:root { --text: #1f2933; --quiet: #66727f; --line: #dde3e8; --ours: #1f6feb; --others: #aab6c2; --good: #1a7f4b;
+  --bad: #b3261e; --ground: #fff; }
+@media (prefers-color-scheme: dark) { :root { --text: #e4e9ee; --quiet: #98a4b0; --line: #333d47; --ours: #6aa5ff;
+  --others: #5d6975; --good: #5cc98f; --bad: #ff8a80; --ground: #15191e; } }
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 62em; margin: 2em auto; padding: 0 1em; color: var(--text);
+  background: var(--ground); }
+h1 { margin-bottom: .2em; } h2 { font-size: 1.1em; margin: 2.5em 0 .3em; padding-top: 1em;
+  border-top: 1px solid var(--line); }
+table { border-collapse: collapse; width: 100%; margin-top: .8em; font-variant-numeric: tabular-nums; }
+td, th { padding: .25em .8em .25em 0; border-bottom: 1px solid var(--line); text-align: right; vertical-align: top; }
+th { font-weight: 600; color: var(--quiet); } td:first-child, th:first-child, .words { text-align: left; }
+svg { max-width: 100%; height: auto; } svg text { font: 13px system-ui, sans-serif; fill: var(--text); }
+.note, svg text.note { color: var(--quiet); fill: var(--quiet); } .ours { fill: var(--ours); stroke: var(--ours); }
+.others { fill: var(--others); stroke: var(--others); } .line { fill: none; stroke-width: 2; }
+.axis { stroke: var(--line); } .range { stroke: var(--text); }
+.met { color: var(--good); } .missed { color: var(--bad); }
+a { color: var(--ours); }
 """
-ROW, LABEL, BARS = 24, 290, 430  # pixels: height of a bar's row, width of the names, of the longest bar
-
-
-def bars(figures: list[Record]) -> str:
-    """Medians side by side, shorter is better; a line from the least to the greatest round."""
-    longest = max(max(figure["values"]) for figure in figures)
-    lines = [f'<svg width="{LABEL + BARS + 90}" height="{ROW * len(figures)}" role="img">']
-    for index, figure in enumerate(figures):
-        y, scale = ROW * index, BARS / longest
-        kind = "ours" if figure["entrant"].startswith("llmdit") else "others"
-        low, high = (LABEL + scale * limit(figure["values"]) for limit in (min, max))
-        name = html.escape(": ".join(part for part in (figure["entrant"], figure["quantity"]) if part))
-        width = scale * figure["median"]
-        lines += [
-            f'<text x="{LABEL - 8}" y="{y + 16}" text-anchor="end">{name}</text>',
-            f'<rect class="{kind}" x="{LABEL}" y="{y + 4}" width="{width:.1f}" height="{ROW - 8}"/>',
-            f'<line x1="{low:.1f}" x2="{high:.1f}" y1="{y + ROW / 2}" y2="{y + ROW / 2}" stroke="#222"/>',
-            f'<text x="{high + 6:.1f}" y="{y + 16}">{number(figure["median"], figure["unit"])}</text>',
-        ]
-    return "\n".join([*lines, "</svg>"])
 
 
 def section(result: Record) -> str:
-    """One job: plot of its times, table of everything."""
+    """One job: plot, goals, table of everything."""
+    note = f"{result['job']}; load average before: {result['load_average']:.1f}"
+    if "took" in result:
+        note += f"; took {result['took']:.0f} s"
     times = [figure for figure in result["figures"] if figure["unit"] == "s"]
-    rows = [
-        f"<tr><td>{html.escape(name)}</td>"
-        + "".join(f"<td>{html.escape(cell)}</td>" for cell in cells(figure, result["baseline"]))
-        + f"<td>{html.escape(result['goals'].get(figure['entrant'], ''))}</td></tr>"
-        for figure in result["figures"]
-        for name in [": ".join(part for part in (figure["entrant"], figure["quantity"]) if part)]
+    parts = [
+        f'<h2 id="{result["job"]}">{html.escape(result["title"])}</h2>',
+        f'<p class="note">{html.escape(note)}</p>',
     ]
-    head = "".join(
-        f"<th>{title}</th>"
-        for title in ("", "minimum", "median", f"times better than {result['baseline']}", "distance to float32", "goal")
-    )
-    return "\n".join(
-        [
-            f"<h2>{html.escape(result['title'])}</h2>",
-            f'<p class="note">load average before: {result["load_average"]:.1f}</p>',
-            bars(times),
-            f"<table><tr>{head}</tr>",
-            *rows,
-            "</table>",
-        ]
-    )
+    if times:
+        parts.append(curves(times, result["curve"]) if result["curve"] else bars(times))
+    parts += [goal_table([result])] if result["goals"] else []
+    parts += [figure_table(result)]
+    parts += [f'<p class="missed">{html.escape(f"{name} failed: {why}")}</p>' for name, why in result["failed"].items()]
+    return "\n".join(parts)
+
+
+def figure_table(result: Record) -> str:
+    """Each figure of a job."""
+    head = ["", "minimum", "median", f"times better than {result['baseline']}", "distance to float32"]
+    grown = powers(result)
+    if grown:
+        head.append("grows with power")
+    rows = []
+    for figure in result["figures"]:
+        row = [name_of(figure), *cells(figure, result["baseline"])]
+        if grown:
+            power = grown.get((figure["entrant"], figure["quantity"]))
+            row.append("" if power is None else f"{power:.2f}")
+        rows.append(row)
+    return table(head, rows)
+
+
+def table(head: list[str], rows: list[list[str]]) -> str:
+    """Columns that are empty throughout are left out."""
+    kept = [index for index, _ in enumerate(head) if index == 0 or any(row[index] for row in rows)]
+    lines = ["<tr>" + "".join(f"<th>{html.escape(head[index])}</th>" for index in kept) + "</tr>"]
+    lines += ["<tr>" + "".join(f"<td>{html.escape(row[index])}</td>" for index in kept) + "</tr>" for row in rows]
+    return "\n".join(["<table>", *lines, "</table>"])
+
+
+def goal_table(results: list[Record]) -> str:
+    """What should be reached and what is."""
+    lines = ['<tr><th>goal</th><th class="words">job</th><th>measured</th><th></th></tr>']
+    for result in results:
+        for goal in result["goals"]:
+            kind, said = ("met", "met") if goal["met"] else ("missed", "not met")
+            link = f'<a href="#{result["job"]}">{result["job"]}</a>'
+            lines.append(
+                f'<tr><td>{html.escape(goal["text"])}</td><td class="words">{link}</td>'
+                f'<td>{measured(goal)}</td><td class="{kind}">{said}</td></tr>'
+            )
+    return "\n".join(["<table>", *lines, "</table>"])
 
 
 def write_page(path: Path, record: Record) -> None:
     """The whole page."""
     left_out = "; ".join(f"{name}: {reason}" for name, reason in record.get("left_out", {}).items())
+    settings = record["settings"]
     parts = [
         '<!doctype html><html lang="en"><meta charset="utf-8"><title>llmdit: measurements</title>',
+        '<meta name="viewport" content="width=device-width, initial-scale=1">',
         f"<style>{STYLE}</style><h1>llmdit: measurements</h1>",
-        f"<p>{html.escape(machine_line(record['machine']))}</p>",
-        "<p>Bars are medians, thin lines reach from the least round to the greatest. Shorter is better.</p>",
-        f'<p class="note">Left out: {html.escape(left_out)}</p>' if left_out else "",
+        f'<p class="note">{html.escape(machine_line(record["machine"]))}</p>',
+        f"<p>{settings['rounds']} rounds; within one, each tool runs right after the other, and a ratio is the median "
+        "of the ratios within one. Bars are medians, thin lines reach from the least round to the greatest. "
+        "Shorter is better.</p>",
+        f'<p class="missed">Left out: {html.escape(left_out)}</p>' if left_out else "",
+        goal_table(record["results"]),
         *(section(result) for result in record["results"]),
         "</html>",
     ]

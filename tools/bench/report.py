@@ -1,10 +1,11 @@
-"""Results as text, JSON and Markdown. Records of several runs make one table:
+"""Results as text, JSON and Markdown. Records of one or several runs make one table, to be pasted:
 
 python -m tools.bench.report first.json second.json
 """
 
 import argparse
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,11 @@ Record = dict[str, Any]
 """{"machine": ..., "settings": ..., "results": [...]}, as written by write_json."""
 
 HEAD = """\
-| | | minimum | median | times better than diffusers | distance to float32 |
+| | | minimum | median | times better than the job's baseline | distance to float32 |
 |---|---|---:|---:|---:|---:|"""
+GOALS_HEAD = """\
+| job | goal | measured | |
+|---|---|---:|---|"""
 
 
 def number(value: float, unit: str) -> str:
@@ -35,25 +39,58 @@ def cells(figure: Record, baseline: str) -> list[str]:
     ]
 
 
+def name_of(figure: Record) -> str:
+    """Entrant and quantity."""
+    return ", ".join(part for part in (figure["entrant"], figure["quantity"]) if part)
+
+
+def powers(result: Record) -> dict[tuple[str, str], float]:
+    """Of a curve: with which power of what is counted the time grew since the entrant's point before."""
+    found: dict[tuple[str, str], float] = {}
+    for before, after in zip(result["figures"], result["figures"][1:]):
+        if result["curve"] and before["entrant"] == after["entrant"]:
+            steps = float(after["quantity"]) / float(before["quantity"])
+            found[after["entrant"], after["quantity"]] = math.log(after["median"] / before["median"]) / math.log(steps)
+    return found
+
+
+def measured(goal: Record) -> str:
+    """The figure of a goal."""
+    return f"{goal['measured']:.1e}" if goal["is_distance"] else f"{goal['measured']:.3g}"
+
+
 def result_lines(result: Record) -> list[str]:
     """A job for the terminal."""
     lines = [f"{result['job']}: {result['title']} (load average before: {result['load_average']:.2f})"]
+    grown = powers(result)
     for figure in result["figures"]:
         low, middle, ratio, distance = cells(figure, result["baseline"])
-        name = ", ".join(part for part in (figure["entrant"], figure["quantity"]) if part)
         versus = f"{ratio:>8} x {result['baseline']}" if ratio else ""
         apart = f"  distance {distance}" if distance else ""
-        lines.append(f"  {name:<52} min {low:>9}  median {middle:>9}  {versus:<20}{apart}".rstrip())
+        power = grown.get((figure["entrant"], figure["quantity"]))
+        growth = f"  grows with power {power:.2f}" if power is not None else ""
+        lines.append(f"  {name_of(figure):<52} min {low:>9}  median {middle:>9}  {versus:<20}{apart}{growth}".rstrip())
+    for goal in result["goals"]:
+        lines.append(f"  {'met' if goal['met'] else 'NOT MET'}: {goal['text']}: {measured(goal)}")
+    lines += [f"  {entrant} failed: {reason}" for entrant, reason in result["failed"].items()]
     return lines
 
 
 def markdown(record: Record) -> str:
-    """The whole table."""
-    lines = [machine_line(record["machine"]), "", HEAD]
+    """The goals, then the whole table."""
+    lines = [machine_line(record["machine"]), "", GOALS_HEAD]
     for result in record["results"]:
-        title = result["title"]
+        for goal in result["goals"]:
+            lines.append(
+                f"| {result['job']} | {goal['text']} | {measured(goal)} | {'met' if goal['met'] else 'not met'} |"
+            )
+    lines += ["", HEAD]
+    for result in record["results"]:
+        title, grown = result["title"], powers(result)
         for figure in result["figures"]:
-            name = ": ".join(part for part in (figure["entrant"], figure["quantity"]) if part)
+            power = grown.get((figure["entrant"], figure["quantity"]))
+            what = result["curve"] or ""
+            name = f"{name_of(figure)} {what}".strip() + (f" (power {power:.2f})" if power is not None else "")
             lines.append(f"| {title} | {name} | " + " | ".join(cells(figure, result["baseline"])) + " |")
             title = ""  # once is enough
     return "\n".join(lines) + "\n"

@@ -1,10 +1,11 @@
 """Runs the ways to do a job in turns, each in its own process: whatever else the machine does hits all alike."""
 
+import contextlib
 import importlib.util
 import multiprocessing
 import os
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from .case import Case
-from .jobs import Job
+from .jobs import NEEDS_WIDTHS, Job, need_of
 from .sizes import Sizes
 from .worker import Answer, serve
 
@@ -55,13 +56,22 @@ class Result:
     title: str
     baseline: str
     figures: list[Figure] = field(default_factory=list)
-    goals: dict[str, str] = field(default_factory=dict)
+    goals: list[dict[str, Any]] = field(default_factory=list)
+    """Of goals.Goal.result."""
+    curve: str | None = None
+    """What the quantities count, where they are numbers."""
+    failed: dict[str, str] = field(default_factory=dict)
+    """Ways that ended with an error, and its last line."""
     load_average: float = 0.0
     """Of the last minute before the job, on all processors: what else the machine was doing."""
 
     def as_dict(self) -> dict[str, Any]:
         """For the record of a run."""
         return asdict(self) | {"figures": [figure.as_dict() for figure in self.figures]}
+
+
+class WorkerFailed(Exception):
+    """A process ended or told an error."""
 
 
 class Worker:
@@ -78,7 +88,10 @@ class Worker:
         """To be called once, before the first request."""
         self._receive()
 
-    def stop(self) -> None:
+    def __enter__(self) -> "Worker":
+        return self
+
+    def __exit__(self, *_: object) -> None:
         """Ends the process."""
         try:
             self._pipe.send("end")
@@ -89,17 +102,21 @@ class Worker:
 
     def ask(self, request: str) -> Answer:
         """Sends "run" or "output" and waits."""
-        self._pipe.send(request)
+        try:
+            self._pipe.send(request)
+        except OSError:
+            pass  # it has ended; receiving tells how
         return self._receive()
 
     def _receive(self) -> Answer:
         try:
             answer: Answer = self._pipe.recv()
-        except EOFError:
+        except (EOFError, OSError):
             self._process.join()
-            raise RuntimeError(f"{self.name} ended with status {self._process.exitcode}") from None
+            raise WorkerFailed(f"{self.name} ended with status {self._process.exitcode}") from None
         if answer.error:
-            raise RuntimeError(f"{self.name} failed:\n{answer.error}")
+            print(f"{self.name} failed:\n{answer.error}", flush=True)
+            raise WorkerFailed(answer.error)
         return answer
 
 
@@ -118,82 +135,141 @@ def build_models(work: Path, sizes: Sizes) -> None:
         raise RuntimeError(f"the models could not be made: the process ended with status {builder.exitcode}")
 
 
+def machine(threads: int) -> dict[str, Any]:
+    """Of machine.describe, in a process of its own: it loads torch, which measurements need not share memory with."""
+    with _PROCESSES.Pool(1) as pool:
+        described: dict[str, Any] = pool.apply(_describe, (threads,))
+    return described
+
+
+def _describe(threads: int) -> dict[str, Any]:
+    from . import peers
+    from .machine import describe
+
+    peers.activate_in_worker()
+    return describe(threads)
+
+
 def _build_models(work: Path, sizes: Sizes) -> None:
     from .models import build
 
     build(work, sizes)
 
 
-def measure(name: str, job: Job, case: Case, rounds: int) -> Result:
-    """Runs a job."""
+def measure(name: str, job: Job, case: Case, rounds: int, only: str = "") -> Result:
+    """Runs the ways to do a job whose names contain `only`."""
     gigabytes = folder_bytes(case.folders[job.reads]) / 1e9 if job.reads else 0.0
-    title = job.title.format(pixels=case.pixels, twice=2 * case.pixels, four_times=4 * case.pixels, gigabytes=gigabytes)
-    result = Result(name, title, job.baseline, goals=job.goals, load_average=os.getloadavg()[0])
-    if job.fresh:
-        answers = measure_fresh(name, job, case, rounds)
-        outputs: dict[str, np.ndarray] = {}
-    else:
-        answers, outputs = measure_warm(name, job, case, rounds)
-    for entrant, runs in answers.items():
-        result.figures += figures_of(entrant, runs, with_memory=job.fresh)
+    sides = {"pixels": 1, "twice": 2, "four_times": 4, "eight_times": 8}
+    title = job.title.format(**{key: times * case.pixels for key, times in sides.items()}, gigabytes=gigabytes)
+    result = Result(name, title, job.baseline, curve=job.curve, load_average=os.getloadavg()[0])
+    race = Race(name, job, case, [entrant for entrant in present(job, case) if only in entrant])
+    race.run(min(rounds, job.most_rounds or rounds))
+    result.failed = race.failed
+    for entrant, runs in race.answers.items():
+        if runs:
+            result.figures += figures_of(entrant, runs, with_memory=job.fresh)
     for figure in result.figures:
         figure.ratio = ratio_to(job.baseline, figure, result.figures)
-        if job.reference and figure.entrant != job.reference and same_shape(outputs, figure.entrant, job.reference):
-            figure.distance = distance(outputs[figure.entrant], outputs[job.reference])
+        if (
+            job.reference
+            and figure.entrant != job.reference
+            and same_shape(race.outputs, figure.entrant, job.reference)
+        ):
+            figure.distance = distance(race.outputs[figure.entrant], race.outputs[job.reference])
+    result.goals = [outcome for goal in job.goals if (outcome := goal.result(result.figures))]
     return result
 
 
-def present(job: Job) -> list[str]:
-    """The ways whose tools are installed."""
-    return [name for name in job.entrants if name not in job.needs or importlib.util.find_spec(job.needs[name])]
+def present(job: Job, case: Case) -> list[str]:
+    """The ways whose tools are installed and fit the models."""
+    needs = {entrant: need_of(entrant) for entrant in job.entrants}
+    return [
+        entrant
+        for entrant, need in needs.items()
+        if need is None or (importlib.util.find_spec(need) and (case.wide or need not in NEEDS_WIDTHS))
+    ]
 
 
-def measure_warm(name: str, job: Job, case: Case, rounds: int) -> tuple[dict[str, list[Answer]], dict[str, np.ndarray]]:
-    """All processes live side by side and run in turns; a first run of each, which is not counted, gives its output."""
-    workers: dict[str, Worker] = {}
-    try:
-        for entrant in present(job):
-            workers[entrant] = Worker(name, entrant, case)
-        for worker in workers.values():
-            worker.wait_until_ready()
-        outputs = {entrant: worker.ask("output").output for entrant, worker in workers.items()}
-        answers = in_turns(list(workers), rounds, lambda entrant: workers[entrant].ask("run"))
-    finally:
-        for worker in workers.values():
-            worker.stop()
-    return answers, {entrant: output for entrant, output in outputs.items() if output is not None}
+class Race:
+    """The ways to do one job, in turns. One that fails leaves the others running."""
 
+    def __init__(self, name: str, job: Job, case: Case, entrants: list[str]) -> None:
+        self.answers: dict[str, list[Answer]] = {entrant: [] for entrant in entrants if entrant not in job.untimed}
+        self.outputs: dict[str, np.ndarray] = {}
+        self.failed: dict[str, str] = {}
+        self._name, self._job, self._case = name, job, case
+        self._untimed = [entrant for entrant in entrants if entrant in job.untimed]
 
-def measure_fresh(name: str, job: Job, case: Case, rounds: int) -> dict[str, list[Answer]]:
-    """A new process for each run, after the folder has been read once."""
+    def run(self, rounds: int) -> None:
+        """All of it."""
+        if self._job.fresh:
+            self._in_turns(rounds, self._run_fresh)
+            return
+        for entrant in self._untimed:
+            with self._noting_failure(entrant), self._worker(entrant) as worker:
+                worker.wait_until_ready()
+                self._keep(entrant, worker.ask("output"))
+        with contextlib.ExitStack() as workers:
+            self._run_warm(rounds, workers)
 
-    def once(entrant: str) -> Answer:
-        assert job.reads
-        read_folder(case.folders[job.reads])
-        worker = Worker(name, entrant, case)
-        try:
+    def _run_warm(self, rounds: int, stack: contextlib.ExitStack) -> None:
+        """All processes live side by side and run in turns; the first run of each gives its output."""
+        workers: dict[str, Worker] = {entrant: stack.enter_context(self._worker(entrant)) for entrant in self.answers}
+        for entrant, worker in workers.items():
+            with self._noting_failure(entrant):
+                worker.wait_until_ready()
+                if self._job.warms_up(entrant):
+                    self._keep(entrant, worker.ask("output"))
+
+        def once(entrant: str) -> Answer:
+            if self.answers[entrant] or self._job.warms_up(entrant):
+                return workers[entrant].ask("run")
+            return self._keep(entrant, workers[entrant].ask("output"))
+
+        self._in_turns(rounds, once)
+
+    def _run_fresh(self, entrant: str) -> Answer:
+        """A new process, after the folder has been read once."""
+        assert self._job.reads
+        read_folder(self._case.folders[self._job.reads])
+        with self._worker(entrant) as worker:
             worker.wait_until_ready()
             return worker.ask("run")
-        finally:
-            worker.stop()
 
-    return in_turns(present(job), rounds, once)
+    def _in_turns(self, rounds: int, once: Callable[[str], Answer]) -> None:
+        """Each round starts with another entrant."""
+        names = list(self.answers)
+        for index in range(rounds):
+            first = index % max(len(names), 1)
+            for entrant in names[first:] + names[:first]:
+                if entrant not in self.failed:
+                    with self._noting_failure(entrant):
+                        self.answers[entrant].append(once(entrant))
 
+    def _worker(self, entrant: str) -> "Worker":
+        return Worker(self._name, entrant, self._case)
 
-def in_turns(entrants: list[str], rounds: int, once: Callable[[str], Answer]) -> dict[str, list[Answer]]:
-    """Each round starts with another entrant."""
-    answers: dict[str, list[Answer]] = {entrant: [] for entrant in entrants}
-    for index in range(rounds):
-        first = index % len(entrants)
-        for entrant in entrants[first:] + entrants[:first]:
-            answers[entrant].append(once(entrant))
-    return answers
+    def _keep(self, entrant: str, answer: Answer) -> Answer:
+        if answer.output is not None:
+            self.outputs[entrant] = answer.output
+        return answer
+
+    @contextlib.contextmanager
+    def _noting_failure(self, entrant: str) -> Iterator[None]:
+        try:
+            yield
+        except WorkerFailed as failure:
+            self.failed[entrant] = str(failure).strip().splitlines()[-1]
 
 
 def figures_of(entrant: str, answers: list[Answer], with_memory: bool) -> list[Figure]:
     """Times of each stage, and memory when asked for."""
     figures = [
         Figure(entrant, stage, "s", [answer.seconds[stage] for answer in answers]) for stage in answers[0].seconds
+    ]
+    figures += [
+        Figure(entrant, name, unit, [answer.figures[name][0] for answer in answers])
+        for name, (_, unit) in answers[0].figures.items()
     ]
     if with_memory:
         peaks = [answer.peak_bytes / 1e9 for answer in answers]
@@ -233,7 +309,7 @@ def folder_bytes(folder: Path) -> int:
 
 
 def read_folder(folder: Path) -> None:
-    """Brings a model into the page cache, if memory allows."""
+    """Brings a model into the page cache, if memory allows; of files of holes that costs next to nothing."""
     for path in folder_files(folder):
         with path.open("rb", buffering=0) as file:
             while file.read(1 << 24):

@@ -1,6 +1,6 @@
 """What the measured models are made of."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +30,32 @@ class Sizes:
         return f"dim{dim}-layers{self.layers}-refiners{self.refiner_layers}-encoder{self.encoder_layers}"
 
     def folders(self, work: Path) -> dict[str, Path]:
-        """Where the model of each storage type is, or will be."""
-        return {dtype: work / self.name / dtype for dtype in DTYPES}
+        """Where the model of each storage type is, or will be, and the models of single jobs, all of them in bf16:
+
+        "growth" has one layer of each kind, "full" all of the published ones, "narrow" is an autoencoder alone.
+        """
+        own = {name: work / self.name / name for name in (*DTYPES, "narrow")}
+        return own | {"growth": work / self.growth.name / "bfloat16", "full": work / self.full.name / "zeros"}
+
+    @property
+    def growth(self) -> "Sizes":
+        """Of curves: as few layers as there can be, and a vocabulary that the demo model's tokenizer fits."""
+        return replace(self, layers=1, refiner_layers=1, encoder_layers=2, vocabulary=1024)
+
+    @property
+    def full(self) -> "Sizes":
+        """As published."""
+        return self if self == QUICK else replace(self, layers=30, refiner_layers=2, encoder_layers=36)
+
+    @property
+    def narrow_vae(self) -> dict[str, Any]:
+        """An autoencoder of a quarter of the width."""
+        return self.vae | {"block_out_channels": [32, 64, 128, 128]}
+
+    @property
+    def wide(self) -> bool:
+        """Whether the widths are the published ones."""
+        return self.heads == Sizes.heads and self.cap_feat_dim == Sizes.cap_feat_dim
 
     @property
     def transformer(self) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from . import peers
-from .case import Case
+from .case import Case, Measured, Stage
 from .jobs import JOBS
 
 
@@ -18,7 +18,9 @@ class Answer:
     """What came of a request."""
 
     seconds: dict[str, float] = field(default_factory=dict)
-    """From the start of the run to the end of each stage."""
+    """From the start of the run to the end of each stage; of a curve, of each stage by itself."""
+    figures: dict[str, tuple[float, str]] = field(default_factory=dict)
+    """Other quantities, with their units."""
     output: Any = None
     """The result of the last stage, float32 in NumPy; only when asked for."""
     peak_bytes: int = 0
@@ -46,20 +48,28 @@ def serve(connection: Connection, job: str, entrant: str, case: Case) -> None:
             stages = JOBS[job].entrants[entrant](case)
             connection.send(Answer())
             while (request := connection.recv()) != "end":
-                connection.send(run(stages, keep_output=request == "output"))
+                connection.send(run(stages, keep_output=request == "output", curve=bool(JOBS[job].curve)))
     except (BrokenPipeError, EOFError):
         pass  # the runner was stopped
     except Exception:
         connection.send(Answer(error=traceback.format_exc()))
 
 
-def run(stages: dict[str, Any], keep_output: bool) -> Answer:
+def run(stages: dict[str, Stage], keep_output: bool, curve: bool = False) -> Answer:
     """Runs the stages once."""
     answer, output = Answer(), None
     start = time.perf_counter()
     for name, stage in stages.items():
-        output = stage()
-        answer.seconds[name] = time.perf_counter() - start
+        if curve:
+            start = time.perf_counter()
+        result = stage()
+        seconds = time.perf_counter() - start
+        if isinstance(result, Measured):
+            answer.figures |= result.figures
+            output, seconds = result.output, seconds if result.seconds is None else result.seconds
+        else:
+            output = result
+        answer.seconds[name] = seconds
     if keep_output and output is not None:
         answer.output = output.float().numpy()
     answer.peak_bytes, answer.own_bytes = memory("VmHWM"), memory("RssAnon")
