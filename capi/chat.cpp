@@ -15,37 +15,6 @@ void check_chat_options(const RemoteEncoderOptions& options, std::string_view op
         "expected no encoder_api, api_layer_ids and api_folder, which have no effect here");
 }
 
-RewrittenPrompt ask(const ChatBackend& backend, std::string_view prompt, const RewriteOptions& options) {
-  check_options(options);
-  check(options.rewriter.empty(), "chat_ask", "expected no rewriter, got '{}'; give its text as system_prompt",
-        options.rewriter);
-  RewrittenPrompt result{.system_prompt = options.system_prompt.value_or("")};
-  ChatReply reply = backend.chat({.system_prompt = result.system_prompt,
-                                  .prompt = std::string(prompt),
-                                  .image = options.image,
-                                  .enable_thinking = options.enable_thinking,
-                                  .temperature = options.temperature,
-                                  .top_p = options.top_p,
-                                  .min_p = options.min_p,
-                                  .repetition_penalty = options.repetition_penalty,
-                                  .presence_penalty = options.presence_penalty,
-                                  .top_k = options.top_k,
-                                  .max_new_tokens = options.max_new_tokens,
-                                  .seed = options.seed,
-                                  .on_token = options.on_token,
-                                  .stop = options.stop});
-  ParsedAnswer answer = parse_answer(reply.text, /*only_tags=*/true);
-  result.prompt = std::move(answer.prompt);
-  result.thinking = reply.reasoning ? std::move(reply.reasoning) : std::move(answer.thinking);
-  result.text = std::move(reply.text);
-  result.finish_reason = reply.finish_reason;
-  result.prompt_tokens = reply.prompt_tokens;
-  result.new_tokens = reply.new_tokens;
-  result.seed = reply.seed;
-  result.model = std::move(reply.model);
-  return result;
-}
-
 /// NULL is no text, where a picture may stand for it.
 std::string_view read_prompt(const char* prompt, size_t length, const RewriteOptions& options,
                              std::string_view operation) {

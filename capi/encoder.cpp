@@ -235,4 +235,12 @@ llmdit_status llmdit_text_encoder_compare(llmdit_encoder_difference* difference,
   });
 }
 
+llmdit_status llmdit_text_encoder_unload(llmdit_text_encoder* encoder) {
+  return guarded([&] {
+    const char* operation = "text_encoder_unload";
+    const auto held = borrow(encoder, operation);
+    local_encoder(*held, operation).unload();
+  });
+}
+
 void llmdit_text_encoder_free(llmdit_text_encoder* encoder) { free_handle(encoder); }

@@ -122,6 +122,9 @@ typedef struct llmdit_encoder_difference {
 LLMDIT_CHECKED llmdit_status llmdit_text_encoder_compare(llmdit_encoder_difference *difference, const llmdit_text_encoder *expected,
                                                          const llmdit_text_encoder *other, const char *text, size_t text_length,
                                                          const llmdit_generate_options *options);
+/** Frees the weights for good, in all that share them, a pipeline included, which then draws from embeddings alone; calls that need them
+ * are LLMDIT_INVALID_ARGUMENT from then on. LLMDIT_UNSUPPORTED for an encoder that is not loaded here. */
+LLMDIT_CHECKED llmdit_status llmdit_text_encoder_unload(llmdit_text_encoder *encoder);
 LLMDIT_API void llmdit_text_encoder_free(llmdit_text_encoder *encoder);
 
 /** An encoder that others reach over HTTP. */

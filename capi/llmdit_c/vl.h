@@ -31,7 +31,7 @@ LLMDIT_CHECKED llmdit_status llmdit_vl_encoder_extract(llmdit_vl_extraction **ex
 LLMDIT_CHECKED llmdit_status llmdit_vl_encoder_generate(llmdit_generated_text **generated, const llmdit_vl_encoder *encoder,
                                                         const llmdit_image *image, const char *text, size_t text_length,
                                                         const char *system_prompt, const llmdit_text_options *options);
-/** Frees the weights for good, in all that share them; calls that need them are LLMDIT_UNSUPPORTED from then on. */
+/** Frees the weights for good, in all that share them; calls that need them are LLMDIT_INVALID_ARGUMENT from then on. */
 LLMDIT_CHECKED llmdit_status llmdit_vl_encoder_unload(llmdit_vl_encoder *encoder);
 LLMDIT_API void llmdit_vl_encoder_free(llmdit_vl_encoder *encoder);
 

@@ -62,6 +62,9 @@ class LLMDIT_EXPORT EmbeddingCache {
   /// Empties the memory and sets the counts back; files stay.
   void clear();
 
+  /// Frees the memory for good; what needs the cache throws invalid_argument from then on. Files stay.
+  void close();
+
   const EmbeddingCacheOptions& options() const;
 
  private:
@@ -89,7 +92,7 @@ class LLMDIT_EXPORT CachedTextEncoder final : public TextEncoder {
   int64_t hidden_size() const override;
   std::string fingerprint() const override { return fingerprint_; }
 
-  const EmbeddingCache& cache() const { return *cache_; }
+  const std::shared_ptr<EmbeddingCache>& cache() const { return cache_; }
 
  private:
   std::shared_ptr<const TextEncoder> encoder_;

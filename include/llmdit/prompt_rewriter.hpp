@@ -69,6 +69,11 @@ struct RewrittenPrompt {
   std::vector<std::string> warnings;
 };
 
+/// Puts one question to a model as it stands, with `options.system_prompt` as its instructions, if any, and takes the
+/// thinking from the answer. Throws invalid_argument for a rewriter, and what ChatBackend::chat throws.
+LLMDIT_EXPORT RewrittenPrompt ask(const ChatBackend& backend, std::string_view prompt,
+                                  const RewriteOptions& options = {});
+
 /// Turns a short idea, a picture or both into a prompt by a language model. Calls are const and thread-safe.
 class LLMDIT_EXPORT PromptRewriter {
  public:

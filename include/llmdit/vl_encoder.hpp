@@ -147,10 +147,12 @@ class LLMDIT_EXPORT VLEmbeddingExtractor {
   const std::vector<std::string>& unused_weights() const;
   const std::filesystem::path& path() const;
 
+  /// Whether the weights are in memory now.
   bool is_loaded() const;
   /// While what it returns is held, auto_unload keeps the weights that a call has loaded: for several calls in a row.
   std::shared_ptr<const void> defer_unload() const;
-  /// Frees the weights for good, in all copies; calls that need them throw unsupported from then on.
+  /// Frees the weights for good, in all copies; calls that need them throw invalid_argument from
+  /// then on.
   void unload() const;
 
  private:

@@ -99,6 +99,12 @@ class LLMDIT_EXPORT ZImageTransformer {
   /// Tensors of the checkpoint that no part of the model asked for.
   const std::vector<std::string>& unused_weights() const;
 
+  /// Frees the weights for good, in all copies; a call that is running keeps them to its end. Calls that need them
+  /// throw invalid_argument from then on.
+  void unload() const;
+  /// Until unload().
+  bool is_loaded() const;
+
  private:
   friend class LoraLoader;
   friend class ModelTurns;

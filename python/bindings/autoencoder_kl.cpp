@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "bindings.hpp"
+#include "closing.hpp"
 #include "models.hpp"
 #include "record.hpp"
 #include "tensors.hpp"
@@ -51,18 +52,19 @@ void bind_autoencoder_kl(py::module_& m) {
   const char* tiles =
       "\ntiled: tile by tile; None: where the picture as a whole would not fit into the memory that is free."
       "\ntile_size, tile_overlap: pixels of a tile's side, and of what neighbours share.";
-  cls.def(
-         "decode",
-         [](const AutoencoderKL& self, const at::Tensor& latents, std::optional<bool> tiled, int64_t tile_size,
-            int64_t tile_overlap) {
-           return ordinary(self.decode(latents, {}, tiling_from(tiled, tile_size, tile_overlap)));
-         },
-         py::arg("latents"), py::kw_only(), py::arg("tiled") = py::none(), py::arg("tile_size") = tiling.tile_size,
-         py::arg("tile_overlap") = tiling.tile_overlap, NoGil(),
-         (std::string("Latents [batch, latent_channels, h, w] in the autoencoder's own scale (see unscale) to pixels\n"
-                      "[batch, 3, height, width], about -1..1.") +
-          tiles)
-             .c_str())
+  def_unload(cls)
+      .def(
+          "decode",
+          [](const AutoencoderKL& self, const at::Tensor& latents, std::optional<bool> tiled, int64_t tile_size,
+             int64_t tile_overlap) {
+            return ordinary(self.decode(latents, {}, tiling_from(tiled, tile_size, tile_overlap)));
+          },
+          py::arg("latents"), py::kw_only(), py::arg("tiled") = py::none(), py::arg("tile_size") = tiling.tile_size,
+          py::arg("tile_overlap") = tiling.tile_overlap, NoGil(),
+          (std::string("Latents [batch, latent_channels, h, w] in the autoencoder's own scale (see unscale) to pixels\n"
+                       "[batch, 3, height, width], about -1..1.") +
+           tiles)
+              .c_str())
       .def(
           "encode",
           [](const AutoencoderKL& self, const at::Tensor& pixels, std::optional<bool> tiled, int64_t tile_size,
@@ -93,13 +95,16 @@ void bind_autoencoder_kl(py::module_& m) {
           "Whether a picture of so many pixels would now go tile by tile.")
       .def_property_readonly("has_encoder", &AutoencoderKL::has_encoder)
       .def("unscale", &AutoencoderKL::unscale, py::arg("latents"), NoGil(),
-           "From the denoiser's scale to the autoencoder's: latents / scaling_factor + shift_factor.")
+           "Latents [batch, channels, h, w] from the denoiser's scale to the autoencoder's: latents / scaling_factor "
+           "+\nshift_factor.")
       .def("scale", &AutoencoderKL::scale, py::arg("latents"), NoGil(),
-           "From the autoencoder's scale to the denoiser's: (latents - shift_factor) * scaling_factor.")
+           "Latents [batch, channels, h, w] from the autoencoder's scale to the denoiser's: (latents - shift_factor) "
+           "*\nscaling_factor.")
       .def_property_readonly("config", &AutoencoderKL::config)
       .def_property_readonly("unused_weights", &AutoencoderKL::unused_weights,
                              "Tensors of the checkpoint that no part of the model asked for.")
       .def("__repr__", [](const AutoencoderKL& self) {
+        if (!self.is_loaded()) return std::string("<llmdit.AutoencoderKL closed>");
         const AutoencoderKLConfig& c = self.config();
         return fmt::format("<llmdit.AutoencoderKL {} channels, 1/{} size, blocks {}>", c.latent_channels,
                            c.vae_scale_factor(), short_repr(py::cast(c.block_out_channels)));

@@ -59,40 +59,46 @@ void bind_records(py::module_& m) {
 void bind_picture_first(py::module_& m) {
   m.def("blend_embeddings", &blend_embeddings, py::arg("vl"), py::arg("text"), py::arg("alpha"),
         py::arg("match_lengths") = true, NoGil(),
-        "alpha * vl + (1 - alpha) * text in the rows that both have; the text's rows past them stay. Without\n"
+        "vl [m, hidden], text [n, hidden] to [n, hidden]: alpha * vl + (1 - alpha) * text in the rows that both have; "
+        "the text's rows past them stay. Without\n"
         "match_lengths unequal numbers of rows are an error.");
   m.def("blend_interpolate", &blend_interpolate, py::arg("vl"), py::arg("text"), py::arg("alpha"), NoGil(),
-        "The same with vl first resampled linearly to the text's number of rows.");
+        "blend_embeddings with vl [m, hidden] first resampled linearly to the rows of text [n, hidden].");
   m.def("blend_style_only", &blend_style_only, py::arg("vl"), py::arg("text"), py::arg("alpha") = 0.3,
         py::arg("dims") = py::none(), NoGil(),
-        "blend_embeddings in the columns `dims` only; by default those from 2 * hidden // 3 on.");
+        "blend_embeddings of vl [m, hidden] and text [n, hidden] in the columns `dims` only; by default those from\n2 "
+        "* hidden // 3 on.");
   m.def("blend_per_token", &per_token, py::arg("vl"), py::arg("text"), py::arg("alphas"), NoGil(),
-        "blend_embeddings with an alpha for each row: at least min(m, n) numbers, of which the first so many count.");
+        "blend_embeddings of vl [m, hidden] and text [n, hidden] with an alpha for each row: at least min(m, n) "
+        "numbers, of\nwhich the first so many count.");
   m.def("create_graduated_alpha", &graduated_alpha, py::arg("count"), py::arg("start") = 0.0, py::arg("end") = 0.5,
         py::arg("curve") = "linear", NoGil(),
         "start + curve(t) * (end - start), float32 [count], t from 0 to 1, cut off at 0 and 1.\n"
         "curve: linear t, ease_in t^2, ease_out 1 - (1 - t)^2.");
   m.def("blend_attention_weighted", &attention_weighted, py::arg("vl"), py::arg("text"), py::arg("alpha"),
         py::arg("weights") = py::none(), NoGil(),
-        "blend_per_token with alpha * (1 - 0.8 * w), w the weights brought to 0..1: rows that matter stay closer to\n"
+        "blend_per_token of vl [m, hidden] and text [n, hidden] with alpha * (1 - 0.8 * w), w the weights [n] brought "
+        "to 0..1: rows that matter stay closer to\n"
         "the text. Without weights this is blend_embeddings.");
 }
 
 void bind_text_first(py::module_& m) {
   m.def("compute_style_delta", &compute_style_delta, py::arg("styled"), py::arg("neutral"), py::arg("normalize") = true,
-        NoGil(), "styled - neutral in the rows that both have, divided by its standard deviation.");
-  m.def(
-      "blend_with_style_delta", &blend_with_style_delta, py::arg("text"), py::arg("delta"), py::arg("alpha") = 0.3,
-      py::arg("scale_to_text") = true, NoGil(),
-      "text + alpha * delta, the delta resampled to the text's rows and brought to its standard deviation. A negative\n"
-      "alpha takes the style away.");
-  m.def(
-      "blend_adain", &blend_adain, py::arg("text"), py::arg("vl"), py::arg("alpha") = 0.3, py::arg("per_token") = true,
-      NoGil(),
-      "The text's rows with mean and deviation of the picture's, mixed with the text by alpha. per_token: of each row\n"
-      "for itself, otherwise of all mixed rows at once.");
+        NoGil(),
+        "styled - neutral, both [rows, hidden], in the rows that both have, divided by its standard deviation.");
+  m.def("blend_with_style_delta", &blend_with_style_delta, py::arg("text"), py::arg("delta"), py::arg("alpha") = 0.3,
+        py::arg("scale_to_text") = true, NoGil(),
+        "text [n, hidden] + alpha * delta, the delta [m, hidden] resampled to the text's rows and brought to its "
+        "standard deviation. A negative\n"
+        "alpha takes the style away.");
+  m.def("blend_adain", &blend_adain, py::arg("text"), py::arg("vl"), py::arg("alpha") = 0.3,
+        py::arg("per_token") = true, NoGil(),
+        "The rows of text [n, hidden] with mean and deviation of those of vl [m, hidden], mixed with the text by "
+        "alpha. per_token: of each row\n"
+        "for itself, otherwise of all mixed rows at once.");
   m.def("blend_adain_per_dim", &blend_adain_per_dim, py::arg("text"), py::arg("vl"), py::arg("alpha") = 0.3, NoGil(),
-        "The same with mean and deviation of each column over the mixed rows, of which there must be two.");
+        "blend_adain of text [n, hidden] and vl [m, hidden] with mean and deviation of each column over the mixed "
+        "rows, of\nwhich there must be two.");
 }
 
 }  // namespace
@@ -102,12 +108,13 @@ void bind_blend(py::module_& m) {
   bind_picture_first(m);
   bind_text_first(m);
   m.def("compute_blend_stats", &compute_blend_stats, py::arg("vl"), py::arg("text"), NoGil(),
-        "Shape, mean, std, min and max of both sides; their widths may differ.");
+        "Shape, mean, std, min and max of vl [m, width] and text [n, width]; their widths may differ.");
   m.def(
       "blend", &blend_by_name, py::arg("vl"), py::arg("text"), py::arg("alpha") = BlendOptions{}.alpha, py::kw_only(),
       py::arg("mode") = blend_mode_name(BlendOptions{}.mode), py::arg("neutral") = py::none(),
       py::arg("attention_weights") = py::none(), NoGil(),
-      "Mixes by mode: interpolate, linear, adain, adain_per_dim, style_only, graduated, attention_weighted or\n"
+      "Mixes vl [m, hidden] and text [n, hidden] to [n, hidden] by mode: interpolate, linear, adain, adain_per_dim, "
+      "style_only, graduated, attention_weighted or\n"
       "style_delta. neutral: rows of a neutral picture, for style_delta. attention_weights: how much each row of the\n"
       "text matters, for attention_weighted.");
 }

@@ -91,15 +91,16 @@ void def_making(py::class_<ContextRefiner>& cls) {
 }
 
 void def_parameters(py::class_<ContextRefiner>& cls) {
-  cls.def("parameters", &ContextRefiner::parameters, "The parameters: leaf tensors that require gradients.")
+  cls.def("parameters", &ContextRefiner::parameters,
+          "The parameters: leaf tensors [out, in] or [out] that require gradients.")
       .def("named_parameters", &ContextRefiner::named_parameters,
-           "Pairs of name and parameter, named as in diffusers' ZImageTransformer2DModel.")
+           "Pairs of name and parameter, [out, in] or [out], named as in diffusers' ZImageTransformer2DModel.")
       .def("get_num_params", &ContextRefiner::get_num_params, py::arg("trainable_only") = false,
            "How many numbers the parameters hold; trainable_only: those that require gradients.")
       .def("state_dict", &ContextRefiner::state_dict,
-           "The parameters by name, without gradients; they share the parameters' memory.")
+           "The parameters by name, [out, in] or [out], without gradients; they share the parameters' memory.")
       .def("load_state_dict", &ContextRefiner::load_state_dict, py::arg("state"), NoGil(),
-           "Overwrites the parameters. Names and shapes must be exactly those of state_dict().")
+           "Overwrites the parameters. Names and shapes [out, in] or [out] must be exactly those of state_dict().")
       .def("enable_gradient_checkpointing", &ContextRefiner::enable_gradient_checkpointing, py::arg("enable") = true,
            "Keeps of each block its input alone and computes the rest again in backward: less memory, equal results.")
       .def_property_readonly("is_gradient_checkpointing", &ContextRefiner::is_gradient_checkpointing)

@@ -3,10 +3,15 @@
 #include <fmt/format.h>
 
 #include "bindings.hpp"
+#include "closing.hpp"
 #include "record.hpp"
 #include "tensors.hpp"
 
 namespace llmdit::python {
+
+std::shared_ptr<EncoderHandle<CachedTextEncoder>> cached_encoder(std::shared_ptr<const CachedTextEncoder> encoder) {
+  return std::make_shared<EncoderHandle<CachedTextEncoder>>("CachedTextEncoder", std::move(encoder));
+}
 
 void bind_embedding_cache(py::module_& m) {
   Record<EmbeddingCacheStats>(m, "EmbeddingCacheStats", "How a cache of embeddings has served.")
@@ -23,10 +28,12 @@ void bind_embedding_cache(py::module_& m) {
       .def_property_readonly("hit_rate", &EmbeddingCacheStats::hit_rate, "Percent; 0 before the first look-up.");
 
   const EmbeddingCacheOptions defaults;
-  py::class_<EmbeddingCache, std::shared_ptr<EmbeddingCache>>(
+  py::class_<EmbeddingCache, std::shared_ptr<EmbeddingCache>> cache(
       m, "EmbeddingCache",
       "The embeddings of texts by keys that name all that they depend on: those used last in memory, all of them in a\n"
-      "folder where one is given. Entries are copied on their way in and out; one cache serves many threads.")
+      "folder where one is given. Entries are copied on their way in and out; one cache serves many threads.");
+  def_close(cache, &EmbeddingCache::close,
+            "Frees the memory at once; what needs the cache raises InvalidArgument from then on. Files stay.")
       .def(py::init([](int64_t max_entries, uint64_t max_bytes, const std::optional<std::filesystem::path>& folder) {
              return std::make_shared<EmbeddingCache>(EmbeddingCacheOptions{
                  .max_entries = max_entries, .max_bytes = max_bytes, .folder = folder.value_or("")});
@@ -41,8 +48,9 @@ void bind_embedding_cache(py::module_& m) {
             return entry;
           },
           py::arg("key"), NoGil(), "The entry of a key, or None.")
-      .def("put", &EmbeddingCache::put, py::arg("key"), py::arg("output"), NoGil())
-      .def("stats", &EmbeddingCache::stats)
+      .def("put", &EmbeddingCache::put, py::arg("key"), py::arg("output"), NoGil(),
+           "Keeps a copy of an EncodingOutput. Raises NotFound when the folder cannot be written to.")
+      .def("stats", &EmbeddingCache::stats, "How the cache has served.")
       .def("clear", &EmbeddingCache::clear, "Empties the memory and sets the counts back; files stay.")
       .def("__len__", [](const EmbeddingCache& self) { return self.stats().current_size; })
       .def("__repr__", [](const EmbeddingCache& self) {
@@ -51,14 +59,24 @@ void bind_embedding_cache(py::module_& m) {
                            static_cast<double>(stats.current_bytes) / 1e6);
       });
 
-  py::class_<CachedTextEncoder, TextEncoder, std::shared_ptr<CachedTextEncoder>>(
+  using Handle = EncoderHandle<CachedTextEncoder>;
+  py::class_<Handle, TextEncoder, std::shared_ptr<Handle>> cached(
       m, "CachedTextEncoder",
-      "An encoder behind a cache. Without an encoder, what lies in the cache's folder is all there is.")
+      "An encoder behind a cache. Without an encoder, what lies in the cache's folder is all there is.");
+  def_close(cached, &Handle::close, close_doc)
       .def(py::init([](const std::shared_ptr<TextEncoder>& encoder, const std::shared_ptr<EmbeddingCache>& cache) {
-             return std::make_shared<CachedTextEncoder>(encoder, cache);
+             return cached_encoder(std::make_shared<const CachedTextEncoder>(encoder, cache));
            }),
            py::arg("encoder"), py::arg("cache"), NoGil())
-      .def("__repr__", [](const CachedTextEncoder& self) {
+      .def_property_readonly(
+          "cache", [](const Handle& self) { return self.get()->cache(); }, "Where encode looks first.")
+      .def(
+          "cache_stats", [](const Handle& self) { return self.get()->cache()->stats(); }, "How the cache has served.")
+      .def(
+          "clear_cache", [](const Handle& self) { self.get()->cache()->clear(); },
+          "Empties the cache's memory and sets its counts back; files stay.")
+      .def("__repr__", [](const Handle& self) {
+        if (self.is_closed()) return std::string("<llmdit.CachedTextEncoder closed>");
         return fmt::format("<llmdit.CachedTextEncoder {} wide>", self.hidden_size());
       });
 }

@@ -78,7 +78,10 @@ void bind_error(py::module_& m) {
   py::dict members;
   members["code"] = std::string(error_code_name(ErrorCode::internal));
   members["status"] = 0;
-  remote_error_type = make_exception(m, "RemoteError", "A server could not be reached, or did something wrong.",
+  remote_error_type = make_exception(m, "RemoteError",
+                                     "A server could not be reached, or did something wrong.\n"
+                                     "status: the HTTP status; 0 where no whole answer came or where what it holds is "
+                                     "wrong, 504 after a\ntimeout.",
                                      py::make_tuple(py::handle(exception_types[0])), members);
   py::register_local_exception_translator(translate);
 }

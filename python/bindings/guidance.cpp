@@ -19,7 +19,9 @@ void bind_guidance(py::module_& m) {
   m.def("guidance_scale_at", &guidance_scale_at, py::arg("options"), py::kw_only(), py::arg("t"),
         "The scale in force at model time t.");
   m.def("apply_guidance", &apply_guidance, py::arg("positive"), py::kw_only(), py::arg("negative"), py::arg("scale"),
-        py::arg("normalization"), NoGil(), "Guided prediction, float32; the norm is taken over each item as a whole.");
+        py::arg("normalization"), NoGil(),
+        "Guided prediction [batch, ...] float32, positive + scale * (positive - negative); the norm is taken over each "
+        "item\nas a whole. normalization: 0 is off.");
 }
 
 }  // namespace llmdit::python

@@ -81,11 +81,13 @@ void bind_normalize(py::module_& m) {
         return with_warnings([&](auto* warnings) { return scale_embeddings(embeddings, target_std, warnings); });
       },
       py::arg("embeddings"), py::arg("target_std") = text_embedding_std,
-      "embeddings * target_std / std(embeddings). Embeddings that do not vary come back unchanged, with a warning.");
+      "Embeddings [tokens, hidden] * target_std / std(embeddings). Those that do not vary come back unchanged, with a "
+      "warning.");
   m.def("normalize_per_dimension", &per_dimension, py::arg("embeddings"),
         py::arg("clip_outliers") = PerDimensionOptions{}.clip_outliers,
         py::arg("clip_sigma") = PerDimensionOptions{}.clip_sigma, py::arg("stats") = py::none(), NoGil(),
-        "Each column with the mean and deviation of the reference: (x - mean) / max(std, 1e-6), cut at +-clip_sigma,\n"
+        "Each column of embeddings [tokens, hidden] with the mean and deviation of the reference: (x - mean) / "
+        "max(std, 1e-6), cut at +-clip_sigma,\n"
         "times max(stats.per_dim_std, 1e-6), plus stats.per_dim_mean. Needs two rows.");
   m.def(
       "normalize_hybrid",
@@ -95,20 +97,22 @@ void bind_normalize(py::module_& m) {
         });
       },
       py::arg("embeddings"), py::arg("per_dim_weight") = 0.5, py::arg("stats") = py::none(),
-      "per_dim_weight * normalize_per_dimension + (1 - per_dim_weight) * scale_embeddings to stats.global_std.");
-  m.def(
-      "mask_outlier_dimensions", &mask, py::arg("embeddings"), py::arg("threshold") = outlier_threshold,
-      py::arg("mode") = outlier_mode_name(OutlierInfo{}.mode), py::arg("stats") = py::none(), NoGil(),
-      "Treats the columns whose deviation is more than `threshold` times the reference's, and tells which: a pair of\n"
-      "embeddings and OutlierInfo. mode: zero; clamp, to threshold times the reference's deviation; scale, by\n"
-      "threshold / ratio; none, which tells only. Needs two rows.");
+      "per_dim_weight * normalize_per_dimension + (1 - per_dim_weight) * scale_embeddings to stats.global_std, of "
+      "embeddings\n[tokens, hidden].");
+  m.def("mask_outlier_dimensions", &mask, py::arg("embeddings"), py::arg("threshold") = outlier_threshold,
+        py::arg("mode") = outlier_mode_name(OutlierInfo{}.mode), py::arg("stats") = py::none(), NoGil(),
+        "Treats the columns of embeddings [tokens, hidden] whose deviation is more than `threshold` times the "
+        "reference's, and tells which: a pair of\n"
+        "embeddings and OutlierInfo. mode: zero; clamp, to threshold times the reference's deviation; scale, by\n"
+        "threshold / ratio; none, which tells only. Needs two rows.");
   m.def(
       "get_outlier_dimensions",
       [](const at::Tensor& embeddings, double threshold, const ReferenceStatistics* stats) {
         return get_outlier_dimensions(embeddings, given(stats, "get_outlier_dimensions"), threshold);
       },
       py::arg("embeddings"), py::arg("threshold") = outlier_threshold, py::arg("stats") = py::none(), NoGil(),
-      "(dimension, ratio) of these columns, greatest ratio first.");
+      "(dimension, ratio) of the columns of embeddings [tokens, hidden] that mask_outlier_dimensions would treat, "
+      "greatest\nratio first.");
 }
 
 }  // namespace llmdit::python

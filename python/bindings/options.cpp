@@ -29,7 +29,9 @@ const char* wanted(OptionKind kind) {
 }
 
 [[noreturn]] void wrong_type(const OptionField& field, py::handle value) {
-  throw py::type_error(std::string(field.name) + " takes " + wanted(field.kind) + ", got " + short_repr(value) +
+  const bool is_mix = field.name == "layer_weights";
+  throw py::type_error(std::string(field.name) + " takes " +
+                       (is_mix ? "{layer: weight} or a string" : wanted(field.kind)) + ", got " + short_repr(value) +
                        " of type " + Py_TYPE(value.ptr())->tp_name);
 }
 

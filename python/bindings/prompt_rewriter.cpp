@@ -6,6 +6,7 @@
 #include <variant>
 
 #include "bindings.hpp"
+#include "closing.hpp"
 #include "config.hpp"
 #include "options.hpp"
 #include "record.hpp"
@@ -24,18 +25,32 @@ Image to_image(const py::object& value) {
 
 using AnyBackend = std::variant<std::shared_ptr<ChatBackend>, ZImageTextEncoder>;
 
+/// RewriteOptions of keywords, with what stands in no table. `tokens` runs the callback.
+RewriteOptions read_options(const py::kwargs& keywords, const py::object& image, RunningTokens& tokens) {
+  auto options = options_from<RewriteOptions>(keywords);
+  if (!image.is_none()) options.image = to_image(image);
+  options.on_token = tokens.callback();
+  return options;
+}
+
 std::shared_ptr<const ChatBackend> to_backend(const AnyBackend& backend) {
   if (const auto* encoder = std::get_if<ZImageTextEncoder>(&backend))
     return std::make_shared<LocalChatBackend>(*encoder);
   return std::get<std::shared_ptr<ChatBackend>>(backend);
 }
 
-PromptRewriter from_config(const std::optional<ResolvedConfig>& given) {
+using Rewriter = Closeable<PromptRewriter>;
+
+std::unique_ptr<Rewriter> closeable(PromptRewriter rewriter) {
+  return std::make_unique<Rewriter>("PromptRewriter", std::make_shared<const PromptRewriter>(std::move(rewriter)));
+}
+
+std::unique_ptr<Rewriter> from_config(const std::optional<ResolvedConfig>& given) {
   const RuntimeConfig config = (given ? *given : settings_in_force()).runtime;
   const char* key = std::getenv("LLMDIT_API_KEY");
   const py::gil_scoped_release no_gil;
-  return PromptRewriter(load_chat_backend(config, key ? key : ""),
-                        TemplateRegistry::standard(config.generate.chat.templates_dir));
+  return closeable(PromptRewriter(load_chat_backend(config, key ? key : ""),
+                                  TemplateRegistry::standard(config.generate.chat.templates_dir)));
 }
 
 }  // namespace
@@ -68,16 +83,36 @@ void bind_prompt_rewriter(py::module_& m) {
           [](const RewrittenPrompt& self) { return std::string(finish_reason_name(self.finish_reason)); },
           "'stop', 'length' or 'request', as in GeneratedText.");
 
+  static const std::string ask_doc =
+      "One question as it stands, with system_prompt as its instructions, if any; thinking is taken from the answer.\n"
+      "image: stands before the text, which may be empty then.\n"
+      "on_token: called with a TokenInfo as the answer is written; returning True ends it there.\n"
+      "Other keywords, of which what is not given is the model's own choice; a rewriter is none of them:" +
+      options_doc<RewriteOptions>();
+  py::reinterpret_borrow<py::class_<ChatBackend, std::shared_ptr<ChatBackend>>>(m.attr("ChatBackend"))
+      .def(
+          "ask",
+          [](const ChatBackend& self, const std::string& prompt, const py::object& image, py::object on_token,
+             const py::kwargs& keywords) {
+            RunningTokens tokens(std::move(on_token));
+            const RewriteOptions options = read_options(keywords, image, tokens);
+            return run_with(tokens, [&] { return ask(self, prompt, options); });
+          },
+          py::arg("prompt") = "", py::kw_only(), py::arg("image") = py::none(), py::arg("on_token") = py::none(),
+          ask_doc.c_str());
+
   static const std::string doc =
       "The prompt as a language model words it.\n"
       "image: a picture that the prompt is about; without a prompt it is described.\n"
       "on_token: called with a TokenInfo as the answer is written, thinking included; returning True ends it there.\n"
       "Other keywords, of which what is not given is the model's own choice:" +
       options_doc<RewriteOptions>();
-  py::class_<PromptRewriter>(m, "PromptRewriter",
-                             "Turns a short idea, a picture or both into a prompt by a language model.")
+  py::class_<Rewriter> cls(m, "PromptRewriter",
+                           "Turns a short idea, a picture or both into a prompt by a language model.");
+  def_close(cls, &Rewriter::close, close_doc)
       .def(py::init([](const AnyBackend& backend, const std::optional<TemplateRegistry>& templates) {
-             return PromptRewriter(to_backend(backend), templates ? *templates : TemplateRegistry::standard());
+             return closeable(
+                 PromptRewriter(to_backend(backend), templates ? *templates : TemplateRegistry::standard()));
            }),
            py::arg("backend"), py::arg("templates") = py::none(),
            "backend: a text encoder, or a ChatBackend. templates: where rewriters are looked up; default all that are "
@@ -89,19 +124,19 @@ void bind_prompt_rewriter(py::module_& m) {
           "Models are loaded at their first question. Calls take the rest: rewrite(prompt, **config.rewrite).")
       .def(
           "rewrite",
-          [](const PromptRewriter& self, const std::string& prompt, const py::object& image, py::object on_token,
+          [](const Rewriter& self, const std::string& prompt, const py::object& image, py::object on_token,
              const py::kwargs& keywords) {
-            auto options = options_from<RewriteOptions>(keywords);
-            if (!image.is_none()) options.image = to_image(image);
             RunningTokens tokens(std::move(on_token));
-            options.on_token = tokens.callback();
-            return run_with(tokens, [&] { return self.rewrite(prompt, options); });
+            const RewriteOptions options = read_options(keywords, image, tokens);
+            return run_with(tokens, [&] { return self.get()->rewrite(prompt, options); });
           },
           py::arg("prompt") = "", py::kw_only(), py::arg("image") = py::none(), py::arg("on_token") = py::none(),
           doc.c_str())
-      .def_property_readonly("rewriters", &PromptRewriter::rewriters, "The names of the rewriters.")
-      .def("__repr__", [](const PromptRewriter& self) {
-        return "<llmdit.PromptRewriter with " + short_repr(py::cast(self.rewriters())) + ">";
+      .def_property_readonly(
+          "rewriters", [](const Rewriter& self) { return self.get()->rewriters(); }, "The names of the rewriters.")
+      .def("__repr__", [](const Rewriter& self) {
+        if (self.is_closed()) return std::string("<llmdit.PromptRewriter closed>");
+        return "<llmdit.PromptRewriter with " + short_repr(py::cast(self.get()->rewriters())) + ">";
       });
 }
 

@@ -23,7 +23,8 @@ void bind_registry(py::module_& m) {
           "The built-in templates, over them those of the user's own folder where there is one, over them those\n"
           "of `own_folder` where given.")
       .def("add", &TemplateRegistry::add, py::arg("template"), "A name that is there already is an error.")
-      .def("load_file", &TemplateRegistry::load_file, py::arg("path"), NoGil())
+      .def("load_file", &TemplateRegistry::load_file, py::arg("path"), NoGil(),
+           "Adds the template of a *.md file; raises Unsupported where it is none.")
       .def("load_directory", &TemplateRegistry::load_directory, py::arg("folder"), NoGil(),
            "Adds every *.md below a folder and returns their number; all of them or none.")
       .def("overlay", &TemplateRegistry::overlay, py::arg("other"),
@@ -31,7 +32,7 @@ void bind_registry(py::module_& m) {
       .def(
           "get", [](const TemplateRegistry& self, const std::string& name) { return self.find(name); }, py::arg("name"),
           py::return_value_policy::copy, "None for an unknown name.")
-      .def("list_names", &TemplateRegistry::names)
+      .def("list_names", &TemplateRegistry::names, "All, sorted.")
       .def("list_by_category", &TemplateRegistry::in_category, py::arg("category"), "Names, sorted.")
       .def_property_readonly("categories", &TemplateRegistry::categories, "Sorted, without the empty one.")
       .def("search", &TemplateRegistry::search, py::arg("words"),

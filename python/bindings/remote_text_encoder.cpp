@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "bindings.hpp"
+#include "closing.hpp"
 #include "llmdit/encoder_server.hpp"
 #include "record.hpp"
 
@@ -26,9 +27,12 @@ RemoteEncoderOptions remote_options(const std::string& url, const std::string& a
 
 void bind_remote_encoder(py::module_& m) {
   const RemoteOptions defaults;
-  py::class_<RemoteTextEncoder, TextEncoder, std::shared_ptr<RemoteTextEncoder>>(
+  using Handle = EncoderHandle<RemoteTextEncoder>;
+  py::class_<Handle, TextEncoder, std::shared_ptr<Handle>> cls(
       m, "RemoteTextEncoder",
-      "A text encoder on another machine. Every answer is checked: rows against tokens, width, layer, finite numbers.")
+      "A text encoder on another machine. Every answer is checked: rows against tokens, width, layer, finite numbers.\n"
+      "It holds no connection between calls.");
+  def_close(cls, &Handle::close, close_doc)
       .def(py::init([](const std::string& url, const std::string& api, const std::string& model,
                        const std::string& api_key, const OptionalPath& model_path,
                        const std::optional<Tokenizer>& tokenizer, std::optional<int64_t> hidden_size,
@@ -46,7 +50,8 @@ void bind_remote_encoder(py::module_& m) {
              known.hidden_size = hidden_size.value_or(known.hidden_size);
              known.num_hidden_layers = num_hidden_layers.value_or(known.num_hidden_layers);
              if (tokenizer) known.tokenizer = tokenizer;
-             return std::make_shared<RemoteTextEncoder>(options, known);
+             return std::make_shared<Handle>("RemoteTextEncoder",
+                                             std::make_shared<const RemoteTextEncoder>(options, known));
            }),
            py::arg("url"), py::kw_only(), py::arg("api") = "llmdit", py::arg("model") = "", py::arg("api_key") = "",
            py::arg("model_path") = py::none(), py::arg("tokenizer") = py::none(), py::arg("hidden_size") = py::none(),
@@ -58,9 +63,12 @@ void bind_remote_encoder(py::module_& m) {
            "tokenizer\n"
            "and sizes; its weights need not be there. layer_ids: those that sglang or vllm-file was started with.\n"
            "folder: where vllm-file's shared_storage_path is seen here. Timeouts are in seconds.")
-      .def_property_readonly("url", [](const RemoteTextEncoder& self) { return self.options().server.url; })
-      .def("__repr__", [](const RemoteTextEncoder& self) {
-        return fmt::format("<llmdit.RemoteTextEncoder at {}, {} wide>", self.options().server.url, self.hidden_size());
+      .def_property_readonly(
+          "url", [](const Handle& self) { return self.get()->options().server.url; }, "Of the server.")
+      .def("__repr__", [](const Handle& self) {
+        if (self.is_closed()) return std::string("<llmdit.RemoteTextEncoder closed>");
+        return fmt::format("<llmdit.RemoteTextEncoder at {}, {} wide>", self.get()->options().server.url,
+                           self.hidden_size());
       });
 
   Record<EncoderDifference>(m, "EncoderDifference", "How two encoders' embeddings of one text differ.")
@@ -101,7 +109,8 @@ void bind_encoder_server(py::module_& m) {
            "port: 0 is any free one. api_key: that clients have to send; needed where other machines reach the host.")
       .def_property_readonly("port", &EncoderServer::port)
       .def_property_readonly("url", &EncoderServer::url)
-      .def("stop", &EncoderServer::stop, NoGil())
+      .def("stop", &EncoderServer::stop, NoGil(),
+           "Ends it; answers that are under way are cut off. A second time does nothing.")
       .def("__repr__",
            [](const EncoderServer& self) { return fmt::format("<llmdit.EncoderServer at {}>", self.url()); })
       .def("__enter__", [](const py::object& self) { return self; })

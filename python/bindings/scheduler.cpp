@@ -70,9 +70,10 @@ void bind_scheduler(py::module_& m) {
   m.def("calculate_mu", &calculate_mu, py::arg("config"), py::kw_only(), py::arg("image_seq_len"),
         "The argument of dynamic shifting: linear in the number of latent patches.");
   m.def("euler_step", &euler_step, py::arg("latents"), py::kw_only(), py::arg("velocity"), py::arg("sigma"),
-        py::arg("sigma_next"), NoGil(), "latents + (sigma_next - sigma) * velocity.");
+        py::arg("sigma_next"), NoGil(),
+        "latents + (sigma_next - sigma) * velocity: both [batch, channels, h, w], or any one shape.");
   m.def("scale_noise", &scale_noise, py::arg("latents"), py::kw_only(), py::arg("noise"), py::arg("sigma"), NoGil(),
-        "Latents at noise level sigma: sigma * noise + (1 - sigma) * latents.");
+        "Latents at noise level sigma: sigma * noise + (1 - sigma) * latents, both [batch, channels, h, w].");
   m.def(
       "make_noise",
       [](const std::vector<int64_t>& shape, uint64_t seed) {
@@ -80,7 +81,7 @@ void bind_scheduler(py::module_& m) {
         return make_noise(shape, seed);
       },
       py::arg("shape"), py::kw_only(), py::arg("seed"),
-      "The numbers of torch.randn with torch.Generator('cpu').manual_seed(seed), float32 on the CPU.");
+      "[*shape]: the numbers of torch.randn with torch.Generator('cpu').manual_seed(seed), float32 on the CPU.");
 }
 
 }  // namespace llmdit::python

@@ -43,7 +43,7 @@ void bind_steering(py::module_& m) {
         return apply_steering(embeddings, vector, scale);
       },
       py::arg("embeddings"), py::arg("vector"), py::arg("scale") = 1.0, NoGil(),
-      "embeddings + scale * vector in every row.");
+      "Embeddings [tokens, hidden] + scale * vector [hidden] in every row.");
 }
 
 }  // namespace llmdit::python

@@ -5,6 +5,7 @@
 #include <variant>
 
 #include "bindings.hpp"
+#include "closing.hpp"
 #include "layer_weights.hpp"
 #include "llmdit/embedding_cache.hpp"
 #include "models.hpp"
@@ -58,6 +59,15 @@ py::object hidden_states(const ZImageTextEncoder& self, const std::variant<at::T
   return py::cast(without_lock([&] { return self.hidden_states(ids, std::span<const int64_t>(layers)); }));
 }
 
+/// What the model's own encoder has and others lack is told as such.
+py::object missing_attribute(const py::object& self, const std::string& name) {
+  const auto kind = py::cast<std::string>(py::type::of(self).attr("__name__"));
+  std::string text = "'" + kind + "' object has no attribute '" + name + "'";
+  if (py::hasattr(py::type::of<ZImageTextEncoder>(), name.c_str()))
+    text += ": only a model that is loaded here has it, a ZImageTextEncoder such as pipe.text_encoder";
+  throw py::attribute_error(text);
+}
+
 }  // namespace
 
 void bind_text_encoder_base(py::module_& m) {
@@ -90,6 +100,7 @@ void bind_text_encoder_base(py::module_& m) {
           "layer_spans: mixes of some tokens, such as '3:12=-5:1' for tokens 3 to 11, or a list of them.")
       .def_property_readonly("hidden_size", &TextEncoder::hidden_size,
                              "Width of the embeddings; 0 where it shows only with the first ones.")
+      .def("__getattr__", &missing_attribute, py::arg("name"))
       .def("__repr__",
            [](const TextEncoder& self) { return fmt::format("<llmdit.TextEncoder {} wide>", self.hidden_size()); })
       .def("fingerprint", &TextEncoder::fingerprint, NoGil(),
@@ -134,23 +145,24 @@ void bind_text_encoder(py::module_& m) {
                                        config_path);
       },
       py::arg("tokenizer_path") = py::none());
-  cls.def(
-         "encode_blended",
-         [](const ZImageTextEncoder& self, const std::variant<std::string, std::vector<std::string>>& texts,
-            const LayerWeights& layer_weights) {
-           const EncodeOptions options = encode_options({}, layer_weights, {});
-           py::gil_scoped_release released;
-           EncodingOutput output = self.encode(as_list(texts), options);
-           output.embeddings = ordinary(std::move(output.embeddings));
-           return output;
-         },
-         py::arg("texts"), py::arg("layer_weights"),
-         "encode(texts, layer_weights=...): the mix of layers {layer: weight}, weights divided by their sum.")
+  def_unload(cls)
+      .def(
+          "encode_blended",
+          [](const ZImageTextEncoder& self, const std::variant<std::string, std::vector<std::string>>& texts,
+             const LayerWeights& layer_weights) {
+            const EncodeOptions options = encode_options({}, layer_weights, {});
+            py::gil_scoped_release released;
+            EncodingOutput output = self.encode(as_list(texts), options);
+            output.embeddings = ordinary(std::move(output.embeddings));
+            return output;
+          },
+          py::arg("texts"), py::arg("layer_weights"),
+          "encode(texts, layer_weights=...): the mix of layers {layer: weight}, weights divided by their sum.")
       .def(
           "hidden_states", &hidden_states, py::arg("input_ids"), py::arg("layer"),
           "One entry of transformers' hidden_states for one sequence, [tokens, hidden_size]: 0 the embeddings,\n"
           "k after block k, -1 after the final norm. A list of layers gives a list of them from one pass, 'all' every\n"
-          "entry.")
+          "entry. Raises InvalidArgument for an id outside the vocabulary, no ids, too many, or a layer out of range.")
       .def(
           "generate",
           [](const ZImageTextEncoder& self, const std::string& text, py::object on_token,
@@ -166,7 +178,8 @@ void bind_text_encoder(py::module_& m) {
       .def_property_readonly("stop_ids", &ZImageTextEncoder::stop_ids,
                              "The ids that end a text: <|im_end|>, <|endoftext|>, and what the configurations name.")
       .def("state_dict", &ZImageTextEncoder::state_dict, NoGil(),
-           "The weights under transformers' names without 'model.', as they are kept; quantised ones as float32.")
+           "The weights under transformers' names without 'model.', [out, in] or [out], as they are kept; quantised "
+           "ones as\nfloat32.")
       .def_property_readonly("config", &ZImageTextEncoder::config)
       .def_property_readonly("cache", &ZImageTextEncoder::cache, "Where encode looks first; None without one.")
       .def(
@@ -183,6 +196,7 @@ void bind_text_encoder(py::module_& m) {
       .def_property_readonly("unused_weights", &ZImageTextEncoder::unused_weights,
                              "Tensors of the checkpoint that no part of the model asked for.")
       .def("__repr__", [](const ZImageTextEncoder& self) {
+        if (!self.is_loaded()) return std::string("<llmdit.ZImageTextEncoder closed>");
         const Qwen3Config& c = self.config();
         return fmt::format("<llmdit.ZImageTextEncoder {} layers, {} wide, {}/{} heads, {} tokens>", c.num_hidden_layers,
                            c.hidden_size, c.num_attention_heads, c.num_key_value_heads, c.vocab_size);

@@ -6,6 +6,7 @@
 #include <fmt/ranges.h>
 
 #include "bindings.hpp"
+#include "closing.hpp"
 #include "image.hpp"
 #include "options.hpp"
 #include "record.hpp"
@@ -39,6 +40,13 @@ VLExtractOptions extract_options_from(py::kwargs keywords) {
   }
   if (!chosen.empty()) keywords["token_selection"] = chosen.front();
   return options_from<VLExtractOptions>(keywords);
+}
+
+std::string old_selections_doc() {
+  std::string text;
+  for (const auto& [keyword, selection] : old_selections)
+    text += fmt::format("\n    {}=False: token_selection={}", keyword, selection);
+  return text;
 }
 
 std::optional<PixelValues> pixels_from(const std::optional<PixelArrays>& arrays) {
@@ -166,12 +174,13 @@ void bind_vl_encoder(py::module_& m) {
        "cache_size: hidden states that are kept, by picture, text and layer.\nOther keywords:" +
        options_doc<LoadOptions>())
           .c_str());
-  cls.def("extract", &extract, py::arg("image"), py::arg("text") = py::none(), py::kw_only(),
-          py::arg("statistics") = py::none(),
-          ("Hidden states of a picture and a text as a VLExtraction. statistics: ReferenceStatistics of the text\n"
-           "encoder, for masking and scaling by column. Other keywords:" +
-           options_doc<VLExtractOptions>())
-              .c_str())
+  def_unload(cls)
+      .def("extract", &extract, py::arg("image"), py::arg("text") = py::none(), py::kw_only(),
+           py::arg("statistics") = py::none(),
+           ("Hidden states of a picture and a text as a VLExtraction. statistics: ReferenceStatistics of the text\n"
+            "encoder, for masking and scaling by column. Other keywords:" +
+            options_doc<VLExtractOptions>() + old_selections_doc())
+               .c_str())
       .def("generate", &generate, py::arg("image") = py::none(), py::arg("text") = py::none(), py::kw_only(),
            py::arg("system_prompt") = "", py::arg("on_token") = py::none(),
            py::arg("stop_ids") = std::vector<int64_t>{},
@@ -187,7 +196,9 @@ void bind_vl_encoder(py::module_& m) {
             py::gil_scoped_release released;
             return to_arrays(self.preprocess(picture));
           },
-          py::arg("image"), "(pixel_values, image_grid_thw) of a picture, as this model takes it.")
+          py::arg("image"),
+          "(pixel_values [patches, columns] float32, image_grid_thw [1, 3] int64) of a picture, as this model takes "
+          "it.")
       .def("image_features", &image_features, py::arg("pixels"),
            "What preprocess gives to (embeddings [image tokens, hidden_size], list of deepstack additions).")
       .def("position_ids", &position_ids, py::arg("input_ids"), py::arg("pixels") = py::none(),
@@ -217,10 +228,17 @@ void bind_vl_encoder(py::module_& m) {
                            self.config().text.num_hidden_layers, self.hidden_size(), self.model_variant());
       });
 
-  py::class_<VLChatBackend, ChatBackend, std::shared_ptr<VLChatBackend>>(
-      m, "VLChatBackend", "A Qwen3-VL model that answers questions about pictures, for PromptRewriter.")
-      .def(py::init<Extractor>(), py::arg("extractor"))
-      .def("__repr__", [](const VLChatBackend&) { return "<llmdit.vl.VLChatBackend of a local Qwen3-VL>"; });
+  using Chat = BackendHandle<VLChatBackend>;
+  py::class_<Chat, ChatBackend, std::shared_ptr<Chat>> chat(
+      m, "VLChatBackend", "A Qwen3-VL model that answers questions about pictures, for PromptRewriter.");
+  def_close(chat, &Chat::close, close_doc)
+      .def(py::init([](const Extractor& extractor) {
+             return std::make_shared<Chat>("VLChatBackend", std::make_shared<const VLChatBackend>(extractor));
+           }),
+           py::arg("extractor"))
+      .def("__repr__", [](const Chat& self) {
+        return self.is_closed() ? "<llmdit.vl.VLChatBackend closed>" : "<llmdit.vl.VLChatBackend of a local Qwen3-VL>";
+      });
 }
 
 }  // namespace llmdit::python

@@ -41,7 +41,9 @@ void bind_vl_image(py::module_& m) {
         py::gil_scoped_release released;
         return to_arrays(preprocess_image(picture, options));
       },
-      py::arg("image"), "(pixel_values, image_grid_thw) of a picture; keywords are the attributes of VLImageOptions.");
+      py::arg("image"),
+      "(pixel_values [patches, columns] float32, image_grid_thw [1, 3] int64) of a picture; keywords are the "
+      "attributes of VLImageOptions.");
 }
 
 }  // namespace llmdit::python

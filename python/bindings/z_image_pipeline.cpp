@@ -2,6 +2,7 @@
 
 #include "bindings.hpp"
 #include "chat.hpp"
+#include "closing.hpp"
 #include "generate_options.hpp"
 #include "layer_weights.hpp"
 #include "models.hpp"
@@ -97,8 +98,13 @@ void bind_z_image_pipeline(py::module_& m) {
       .def("unload_loras", &ZImagePipeline::unload_loras, NoGil())
       .def_property_readonly("loras", &ZImagePipeline::loras)
       .def_property_readonly("text_encoder", &ZImagePipeline::text_encoder)
-      .def_property_readonly(
-          "encoder", [](const ZImagePipeline& self) { return std::const_pointer_cast<TextEncoder>(self.encoder()); })
+      .def_property_readonly("encoder",
+                             [](const ZImagePipeline& self) -> std::shared_ptr<TextEncoder> {
+                               const auto encoder = self.encoder();
+                               if (auto cached = std::dynamic_pointer_cast<const CachedTextEncoder>(encoder))
+                                 return cached_encoder(cached);
+                               return std::const_pointer_cast<TextEncoder>(encoder);
+                             })
       .def_property_readonly("transformer", &ZImagePipeline::transformer)
       .def_property_readonly("vae", &ZImagePipeline::vae)
       .def_property_readonly("scheduler", &ZImagePipeline::scheduler)

@@ -6,6 +6,7 @@
 #include <variant>
 
 #include "bindings.hpp"
+#include "closing.hpp"
 #include "models.hpp"
 #include "record.hpp"
 #include "tensors.hpp"
@@ -87,11 +88,12 @@ void bind_z_image_transformer(py::module_& m) {
       [](const std::filesystem::path& path, const LoadOptions& options, const std::filesystem::path& config_path) {
         return ZImageTransformer::load(path, options, config_path);
       });
-  cls.def("__call__", &forward, py::arg("latents"), py::arg("t"), py::arg("prompt_embeds"),
-          "The prediction for each item, with the sign and shape of diffusers' ZImageTransformer2DModel.\n"
-          "latents: a list of [channels, 1, h, w], whose sizes may differ, or a batch [batch, channels, h, w].\n"
-          "t: model time of each item, or one for all; 0 is noise, 1 the picture.\n"
-          "prompt_embeds: a list of [tokens, cap_feat_dim], a batch of them, or the result of condition().")
+  def_unload(cls)
+      .def("__call__", &forward, py::arg("latents"), py::arg("t"), py::arg("prompt_embeds"),
+           "The prediction for each item, with the sign and shape of diffusers' ZImageTransformer2DModel.\n"
+           "latents: a list of [channels, 1, h, w], whose sizes may differ, or a batch [batch, channels, h, w].\n"
+           "t: model time of each item, or one for all; 0 is noise, 1 the picture.\n"
+           "prompt_embeds: a list of [tokens, cap_feat_dim], a batch of them, or the result of condition().")
       .def(
           "condition",
           [](const ZImageTransformer& self, const std::variant<at::Tensor, std::vector<at::Tensor>>& prompt_embeds,
@@ -102,10 +104,11 @@ void bind_z_image_transformer(py::module_& m) {
             return self.condition(std::get<std::vector<at::Tensor>>(prompt_embeds), options);
           },
           py::arg("prompt_embeds"), py::kw_only(), py::arg("extrapolate") = false, NoGil(),
-          "Prompt embeddings made ready for every step. extrapolate: take captions past max_caption_len, at positions\n"
+          "Prompt embeddings, one [tokens, cap_feat_dim] a prompt, made ready for every step. extrapolate: take "
+          "captions past max_caption_len, at positions\n"
           "the model was not trained on.")
       .def("state_dict", &ZImageTransformer::state_dict, NoGil(),
-           "The weights under their diffusers names, as they are kept; quantised ones as float32.")
+           "The weights under their diffusers names, [out, in] or [out], as they are kept; quantised ones as float32.")
       .def_property_readonly("config", &ZImageTransformer::config)
       .def_property_readonly(
           "max_caption_len", [](const ZImageTransformer& self) { return max_caption_len(self.config()); },
@@ -113,6 +116,7 @@ void bind_z_image_transformer(py::module_& m) {
       .def_property_readonly("unused_weights", &ZImageTransformer::unused_weights,
                              "Tensors of the checkpoint that no part of the model asked for.")
       .def("__repr__", [](const ZImageTransformer& self) {
+        if (!self.is_loaded()) return std::string("<llmdit.ZImageTransformer closed>");
         const ZImageTransformerConfig& c = self.config();
         return fmt::format(
             "<llmdit.ZImageTransformer {} layers and {} refiners, {} wide, {} heads, captions to {} tokens>",

@@ -41,5 +41,15 @@ class TiledVAEDecoder:
         """The autoencoder's configuration."""
         return self.vae.config
 
+    def close(self) -> None:
+        """As AutoencoderKL.close."""
+        self.vae.close()
+
+    def __enter__(self) -> "TiledVAEDecoder":
+        return self
+
+    def __exit__(self, exc_type: object, exc_value: object, traceback: object) -> None:
+        self.close()
+
     def __repr__(self) -> str:
         return f"<llmdit.TiledVAEDecoder {self.tile_size} pixels, overlap {self.tile_overlap}, of {self.vae!r}>"

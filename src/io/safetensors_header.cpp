@@ -248,8 +248,10 @@ std::string_view header_text(std::span<const std::byte> file, const std::filesys
   uint64_t length = 0;
   std::memcpy(&length, file.data(), sizeof(length));
   if (length > max_header_bytes) {
-    fail_header(path, fmt::format("expected a header of at most {} bytes, found a length of {}: no safetensors file",
-                                  max_header_bytes, length));
+    const std::string_view start(reinterpret_cast<const char*>(file.data()), std::min<size_t>(file.size(), 16));
+    fail_header(path, fmt::format("expected a safetensors file, with a header of at most {} bytes, found one that "
+                                  "begins with '{}'",
+                                  max_header_bytes, printable(start)));
   }
   if (length > file.size() - length_bytes) {
     fail_header(path,

@@ -258,5 +258,7 @@ at::Tensor AutoencoderKL::scale(const at::Tensor& latents) const {
 
 const AutoencoderKLConfig& AutoencoderKL::config() const { return impl_->config; }
 const std::vector<std::string>& AutoencoderKL::unused_weights() const { return impl_->resident.unused(); }
+void AutoencoderKL::unload() const { impl_->resident.unload(); }
+bool AutoencoderKL::is_loaded() const { return impl_->resident.is_loaded(); }
 
 }  // namespace llmdit

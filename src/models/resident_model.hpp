@@ -3,6 +3,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <stop_token>
 #include <string>
@@ -10,6 +11,7 @@
 #include <vector>
 
 #include "base/check.hpp"
+#include "io/encoding.hpp"
 #include "nn/turns.hpp"
 #include "nn/weights.hpp"
 
@@ -44,18 +46,39 @@ class ResidentModel {
   ResidentModel patched(nn::WeightPatches patches) const {
     ResidentModel result = *this;
     if (turns_) {
+      loaded();  // which tells when they are gone
       result.take_place(std::move(patches));
     } else {
-      result.stay(std::make_shared<const Loaded>(nn::WeightStore(always_->store, std::move(patches)), config_));
+      result.stay(std::make_shared<const Loaded>(nn::WeightStore(loaded()->store, std::move(patches)), config_));
     }
     return result;
   }
 
   /// In memory while the result lives.
   std::shared_ptr<const Loaded> enter(const std::stop_token& stop = {}) const {
-    if (!turns_) return always_;
+    auto always = loaded();
+    if (!turns_) return always;
     const nn::Turns::Model model = turns_->enter(place_, stop);
     return {model, static_cast<const Loaded*>(model.get())};
+  }
+
+  /// Frees the weights for good, in all copies; a call that is running keeps them to its end.
+  void unload() const {
+    std::shared_ptr<const Loaded> last;
+    {
+      const std::lock_guard lock(weights_->mutex);
+      weights_->are_gone = true;
+      last = std::exchange(weights_->always, nullptr);
+    }
+    if (turns_) turns_->remove(place_);
+    last.reset();
+    table_.checkpoint().give_back();
+  }
+
+  /// Until unload().
+  bool is_loaded() const {
+    const std::lock_guard lock(weights_->mutex);
+    return !weights_->are_gone;
   }
 
   const io::TensorTable& table() const { return table_; }
@@ -65,16 +88,32 @@ class ResidentModel {
   const std::vector<std::string>& unused() const { return unused_; }
 
   std::map<std::string, at::Tensor> state_dict() const {
-    if (!turns_) return always_->store.state_dict();
+    const auto always = loaded();
+    if (!turns_) return always->store.state_dict();
     return make_(std::nullopt)->store.state_dict();  // whole, and for the caller
   }
 
  private:
   using Make = std::function<std::shared_ptr<const Loaded>(std::optional<uint64_t> max_memory)>;
 
+  /// What copies share.
+  struct Weights {
+    std::mutex mutex;
+    std::shared_ptr<const Loaded> always{};  ///< null with turns
+    bool are_gone = false;
+  };
+
+  std::shared_ptr<const Loaded> loaded() const {
+    const std::lock_guard lock(weights_->mutex);
+    check(!weights_->are_gone, "weights", "expected a model with its weights, but {} was closed; load it again",
+          io::printable_path(table_.checkpoint().path()));
+    return weights_->always;
+  }
+
   void stay(std::shared_ptr<const Loaded> loaded) {
-    always_ = std::move(loaded);
-    describe(always_->store);
+    weights_ = std::make_shared<Weights>();
+    describe(loaded->store);
+    weights_->always = std::move(loaded);
   }
 
   /// Finds what loading would find wrong.
@@ -93,6 +132,7 @@ class ResidentModel {
   }
 
   void take_place(nn::WeightPatches patches) {
+    weights_ = std::make_shared<Weights>();
     make_ = [table = table_, placement = placement_, config = config_,
              patches = std::move(patches)](std::optional<uint64_t> max_memory) {
       nn::Placement bounded = placement;
@@ -111,7 +151,7 @@ class ResidentModel {
   at::ScalarType compute_ = at::kFloat;
   std::map<std::string, std::vector<int64_t>> shapes_;
   std::vector<std::string> unused_;
-  std::shared_ptr<const Loaded> always_;  // null with turns
+  std::shared_ptr<Weights> weights_;
   std::shared_ptr<nn::Turns> turns_;
   std::shared_ptr<nn::Turns::Place> place_;
   Make make_;

@@ -178,5 +178,7 @@ std::map<std::string, at::Tensor> ZImageTransformer::state_dict() const {
   return translate_errors("transformer", [&] { return impl_->resident.state_dict(); });
 }
 const std::vector<std::string>& ZImageTransformer::unused_weights() const { return impl_->resident.unused(); }
+void ZImageTransformer::unload() const { impl_->resident.unload(); }
+bool ZImageTransformer::is_loaded() const { return impl_->resident.is_loaded(); }
 
 }  // namespace llmdit

@@ -22,6 +22,12 @@ void Turns::add(const std::shared_ptr<Place>& place) {
   places_.push_back(place);
 }
 
+void Turns::remove(const std::shared_ptr<Place>& place) {
+  const std::lock_guard lock(mutex_);
+  place->leaves_for_good = true;
+  if (place->users == 0) empty(*place);
+}
+
 Turns::Model Turns::enter(const std::shared_ptr<Place>& place, const std::stop_token& stop) {
   std::unique_lock lock(mutex_);
   const auto may_enter = [&] { return models_in_use > 0 || place->model || others_are_idle(*place); };
@@ -46,6 +52,7 @@ void Turns::leave(Place& place) {
     const std::lock_guard lock(mutex_);
     --place.users;
     --models_in_use;
+    if (place.leaves_for_good && place.users == 0) empty(place);
   }
   left_.notify_all();
 }
@@ -57,12 +64,16 @@ bool Turns::others_are_idle(const Place& place) const {
   });
 }
 
+void Turns::empty(Place& place) {
+  if (!place.model) return;
+  place.model.reset();
+  place.give_back();
+}
+
 void Turns::clear_but(const Place* place) {
   for (const auto& entry : places_) {
     const auto other = entry.lock();
-    if (!other || other.get() == place || other->users > 0 || !other->model) continue;
-    other->model.reset();
-    other->give_back();
+    if (other && other.get() != place && other->users == 0) empty(*other);
   }
 }
 

@@ -30,9 +30,13 @@ class Turns : public std::enable_shared_from_this<Turns> {
     std::function<void()> give_back;  ///< called after it has left
     Model model{};                    ///< null while it is not in memory
     int64_t users = 0;
+    bool leaves_for_good = false;
   };
 
   void add(const std::shared_ptr<Place>& place);
+
+  /// The model leaves for good, at once or with its last user; it is not asked for again.
+  void remove(const std::shared_ptr<Place>& place);
 
   /// The model, which stays in memory for as long as the result lives, on the thread that asked. Throws cancelled after
   /// a stop.
@@ -44,6 +48,7 @@ class Turns : public std::enable_shared_from_this<Turns> {
  private:
   void leave(Place& place);
   bool others_are_idle(const Place& place) const;
+  static void empty(Place& place);
   void clear_but(const Place* place);
 
   std::mutex mutex_;

@@ -99,6 +99,11 @@ struct EmbeddingCache::Impl {
   bool is_enabled() const { return options.max_entries > 0 || !options.folder.empty(); }
   fs::path file_of(const std::string& key) const { return options.folder / (key + kSuffix); }
 
+  void check_open() const {
+    const std::lock_guard lock(mutex);
+    check(!is_closed, kOperation, "expected a cache, but it was closed; make another one");
+  }
+
   std::optional<EncodingOutput> in_memory(const std::string& key) {
     const auto found = places.find(key);
     if (found == places.end()) return std::nullopt;
@@ -119,7 +124,7 @@ struct EmbeddingCache::Impl {
 
   void keep(const std::string& key, EncodingOutput value) {
     const uint64_t bytes = bytes_of(value);
-    if (options.max_entries == 0 || bytes > options.max_bytes) return;
+    if (is_closed || options.max_entries == 0 || bytes > options.max_bytes) return;
     if (const auto found = places.find(key); found != places.end()) drop(found->second);
     while (!entries.empty() && (static_cast<int64_t>(entries.size()) >= options.max_entries ||
                                 stats.current_bytes + bytes > options.max_bytes)) {
@@ -139,6 +144,7 @@ struct EmbeddingCache::Impl {
 
   std::optional<EncodingOutput> get(const std::string& key, std::string& damage) {
     check_key(key);
+    check_open();
     if (!is_enabled()) return std::nullopt;
     {
       const std::lock_guard lock(mutex);
@@ -165,6 +171,7 @@ struct EmbeddingCache::Impl {
   std::list<Entry> entries;  // the one used last is the first
   std::unordered_map<std::string, std::list<Entry>::iterator> places;
   EmbeddingCacheStats stats;
+  bool is_closed = false;
 };
 
 EmbeddingCache::EmbeddingCache(const EmbeddingCacheOptions& options) : impl_(std::make_unique<Impl>(options)) {
@@ -184,6 +191,7 @@ std::optional<EncodingOutput> EmbeddingCache::get(const std::string& key) {
 void EmbeddingCache::put(const std::string& key, const EncodingOutput& entry) {
   translate_errors(kOperation, [&] {
     check_key(key);
+    impl_->check_open();
     if (!impl_->is_enabled()) return;
     {
       EncodingOutput copy = copy_of(entry);
@@ -257,6 +265,14 @@ void EmbeddingCache::clear() {
   impl_->entries.clear();
   impl_->places.clear();
   impl_->stats = {};
+}
+
+void EmbeddingCache::close() {
+  {
+    const std::lock_guard lock(impl_->mutex);
+    impl_->is_closed = true;
+  }
+  clear();
 }
 
 const EmbeddingCacheOptions& EmbeddingCache::options() const { return impl_->options; }

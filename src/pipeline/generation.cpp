@@ -75,6 +75,7 @@ class Generation {
           options_.num_inference_steps, options_.sigmas.size());
     check(static_cast<int64_t>(options_.sigmas.size()) <= max_inference_steps, "sigmas",
           "expected at most {} noise levels, got {}", max_inference_steps, options_.sigmas.size());
+    check_models();
     check_source();
     check_embeddings();
     if (reads_vl_image()) parts_.vl->check(options_.vl);
@@ -86,6 +87,16 @@ class Generation {
     size_ = choose_size();
     tiling_ = choose_tiling();
     prompt_count_ = options_.prompt_embeds ? options_.prompt_embeds->size() : texts_.size();
+  }
+
+  /// What would fail only after all else has done its work.
+  void check_models() const {
+    const auto check_loaded = [](bool is_loaded, std::string_view part) {
+      check(is_loaded, "generate", "expected a pipeline with its {}, which was closed; load it again", part);
+    };
+    check_loaded(parts_.transformer.is_loaded(), "transformer");
+    check_loaded(parts_.vae.is_loaded() || (options_.output_type == OutputType::latent && !options_.image),
+                 "autoencoder");
   }
 
   /// What would fail only after the text side has done its work.
@@ -181,7 +192,9 @@ class Generation {
   void condition_on_vl_image(std::vector<at::Tensor>& embeds) {
     if (!reads_vl_image()) return;
     if (parts_.turns) parts_.turns->clear();  // Qwen3-VL comes by itself
-    VLConditioned conditioned = condition_on_picture(parts_.vl->get(), embeds, options_);
+    const VLEmbeddingExtractor extractor = parts_.vl->get();
+    const Qwen3Config& encoder = parts_.text_encoder ? parts_.text_encoder->config() : extractor.config().text;
+    VLConditioned conditioned = condition_on_picture(extractor, embeds, options_, encoder.num_hidden_layers);
     embeds = std::move(conditioned.embeddings);
     result_.vl = std::move(conditioned.extraction);
     std::ranges::move(conditioned.warnings, std::back_inserter(result_.warnings));

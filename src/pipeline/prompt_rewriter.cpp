@@ -41,6 +41,35 @@ std::string_view trimmed(std::string_view text) {
   return first == text.npos ? "" : text.substr(first, text.find_last_not_of(" \t\r\n") + 1 - first);
 }
 
+RewrittenPrompt answer_of(const ChatBackend& backend, std::string_view prompt, const RewriteOptions& options,
+                          bool only_tags) {
+  RewrittenPrompt result{.system_prompt = options.system_prompt.value_or("")};
+  ChatReply reply = backend.chat({.system_prompt = result.system_prompt,
+                                  .prompt = std::string(prompt),
+                                  .image = options.image,
+                                  .enable_thinking = options.enable_thinking,
+                                  .temperature = options.temperature,
+                                  .top_p = options.top_p,
+                                  .min_p = options.min_p,
+                                  .repetition_penalty = options.repetition_penalty,
+                                  .presence_penalty = options.presence_penalty,
+                                  .top_k = options.top_k,
+                                  .max_new_tokens = options.max_new_tokens,
+                                  .seed = options.seed,
+                                  .on_token = options.on_token,
+                                  .stop = options.stop});
+  ParsedAnswer answer = parse_answer(reply.text, only_tags);
+  result.prompt = std::move(answer.prompt);
+  result.thinking = reply.reasoning ? std::move(reply.reasoning) : std::move(answer.thinking);
+  result.text = std::move(reply.text);
+  result.finish_reason = reply.finish_reason;
+  result.prompt_tokens = reply.prompt_tokens;
+  result.new_tokens = reply.new_tokens;
+  result.seed = reply.seed;
+  result.model = std::move(reply.model);
+  return result;
+}
+
 /// A prompt, or the reason why there is none.
 void check_answer(RewrittenPrompt& result, int64_t max_new_tokens) {
   const bool is_cut = result.finish_reason == FinishReason::length;
@@ -66,6 +95,13 @@ std::span<const OptionField> option_fields<RewriteOptions>() {
   return fields;
 }
 
+RewrittenPrompt ask(const ChatBackend& backend, std::string_view prompt, const RewriteOptions& options) {
+  check_options(options);
+  check(options.rewriter.empty(), "ask", "expected no rewriter, got '{}'; give its text as system_prompt",
+        options.rewriter);
+  return answer_of(backend, prompt, options, /*only_tags=*/true);
+}
+
 PromptRewriter::PromptRewriter(std::shared_ptr<const ChatBackend> backend, TemplateRegistry templates)
     : backend_(std::move(backend)), templates_(std::move(templates)) {
   check(backend_ != nullptr, "rewrite", "expected a model that answers, got none");
@@ -89,32 +125,10 @@ std::string PromptRewriter::instructions(const RewriteOptions& options) const {
 RewrittenPrompt PromptRewriter::rewrite(std::string_view prompt, const RewriteOptions& options) const {
   check_options(options);
   check(!is_blank(prompt) || options.image, "rewrite", "expected a prompt or an image, got neither");
-  RewrittenPrompt result;
-  result.system_prompt = instructions(options);
+  RewriteOptions question = options;
+  question.system_prompt = instructions(options);
+  RewrittenPrompt result = answer_of(*backend_, prompt, question, /*only_tags=*/options.image.has_value());
   if (!options.system_prompt || is_blank(*options.system_prompt)) result.rewriter = options.rewriter;
-  ChatReply reply = backend_->chat({.system_prompt = result.system_prompt,
-                                    .prompt = std::string(prompt),
-                                    .image = options.image,
-                                    .enable_thinking = options.enable_thinking,
-                                    .temperature = options.temperature,
-                                    .top_p = options.top_p,
-                                    .min_p = options.min_p,
-                                    .repetition_penalty = options.repetition_penalty,
-                                    .presence_penalty = options.presence_penalty,
-                                    .top_k = options.top_k,
-                                    .max_new_tokens = options.max_new_tokens,
-                                    .seed = options.seed,
-                                    .on_token = options.on_token,
-                                    .stop = options.stop});
-  ParsedAnswer answer = parse_answer(reply.text, /*only_tags=*/options.image.has_value());
-  result.prompt = std::move(answer.prompt);
-  result.thinking = reply.reasoning ? std::move(reply.reasoning) : std::move(answer.thinking);
-  result.text = std::move(reply.text);
-  result.finish_reason = reply.finish_reason;
-  result.prompt_tokens = reply.prompt_tokens;
-  result.new_tokens = reply.new_tokens;
-  result.seed = reply.seed;
-  result.model = std::move(reply.model);
   check_answer(result, options.max_new_tokens);
   return result;
 }

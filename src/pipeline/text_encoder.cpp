@@ -277,5 +277,7 @@ const Qwen3Config& ZImageTextEncoder::config() const { return impl_->config; }
 const std::filesystem::path& ZImageTextEncoder::path() const { return impl_->resident.table().checkpoint().path(); }
 const Tokenizer& ZImageTextEncoder::tokenizer() const { return impl_->tokenizer; }
 const std::vector<std::string>& ZImageTextEncoder::unused_weights() const { return impl_->resident.unused(); }
+void ZImageTextEncoder::unload() const { impl_->resident.unload(); }
+bool ZImageTextEncoder::is_loaded() const { return impl_->resident.is_loaded(); }
 
 }  // namespace llmdit

@@ -21,6 +21,20 @@ void check_width(const VLEmbeddingExtractor& extractor, const at::Tensor& embeds
        embeds.size(1), extractor.hidden_size(), io::printable_path(extractor.path()));
 }
 
+/// Statistics of other layers than the prompt's bring the picture's rows to a scale that the transformer does not see.
+std::optional<std::string> layer_warning(const ReferenceStatistics& statistics, const GenerateOptions& options,
+                                         int64_t num_hidden_layers) {
+  if (!statistics.hidden_layer || options.prompt_embeds) return std::nullopt;
+  const auto from_start = [&](int64_t layer) { return layer < 0 ? layer + num_hidden_layers + 1 : layer; };
+  if (options.layer_weights.empty() && from_start(*statistics.hidden_layer) == from_start(options.hidden_layer))
+    return std::nullopt;
+  return fmt::format(
+      "vl_statistics are of layer {}, and the prompt is read at {}: the picture is brought to a scale "
+      "that is not the prompt's",
+      *statistics.hidden_layer,
+      options.layer_weights.empty() ? fmt::format("layer {}", options.hidden_layer) : "a mix of layers");
+}
+
 /// A picture of the same size that shows nothing: what is the same in its rows is not the picture's style.
 Image neutral_picture(const Image& image) {
   constexpr uint8_t mid_gray = 128;
@@ -43,12 +57,16 @@ void VLSource::check(const VLOptions& options) const {
 }
 
 VLConditioned condition_on_picture(const VLEmbeddingExtractor& extractor, const std::vector<at::Tensor>& prompt_embeds,
-                                   const GenerateOptions& options) {
+                                   const GenerateOptions& options, int64_t num_hidden_layers) {
   const VLOptions& vl = options.vl;
   VLConditioned result;
   const auto deferred = extractor.defer_unload();  // a neutral picture, further prompts
   std::optional<ReferenceStatistics> statistics = vl.extract.statistics;
   if (!vl.statistics.empty()) statistics = ReferenceStatistics::load(io::path_from_utf8(vl.statistics));
+  if (statistics) {
+    auto warning = layer_warning(*statistics, options, num_hidden_layers);
+    if (warning) result.warnings.push_back(std::move(*warning));
+  }
   for (const at::Tensor& embeds : prompt_embeds) {
     check_width(extractor, embeds);
     VLExtractOptions reading = vl.extract;

@@ -36,8 +36,8 @@ struct VLConditioned {
   std::vector<std::string> warnings;
 };
 
-/// Reads options.vl_image and blends its rows with each prompt's.
+/// Reads options.vl_image and blends its rows with each prompt's, whose encoder has so many layers.
 VLConditioned condition_on_picture(const VLEmbeddingExtractor& extractor, const std::vector<at::Tensor>& prompt_embeds,
-                                   const GenerateOptions& options);
+                                   const GenerateOptions& options, int64_t num_hidden_layers);
 
 }  // namespace llmdit

@@ -111,6 +111,17 @@ void check_finite(const at::Tensor& states, int64_t layer, const fs::path& path)
        io::printable_path(path));
 }
 
+/// Text models have no such file; a pipeline's folder has its Qwen3-VL inside.
+void check_folder(const fs::path& path) {
+  constexpr const char* needed = "preprocessor_config.json";
+  if (!fs::exists(path)) return;  // told when it is opened
+  if (io::is_file(path / needed)) return;
+  const fs::path inside = path / "vl_encoder";
+  fail(ErrorCode::not_found, operation, "expected a folder of Qwen3-VL as published, found no {} in {}{}", needed,
+       io::printable_path(path),
+       io::is_file(inside / needed) ? fmt::format("; the model is in {}", io::printable_path(inside)) : "");
+}
+
 }  // namespace
 
 struct VLEmbeddingExtractor::Impl {
@@ -164,10 +175,8 @@ struct VLEmbeddingExtractor::Impl {
   /// The model for one call, which holds it as long as it needs it.
   std::shared_ptr<const LoadedModel> model() {
     const std::lock_guard lock(mutex);
-    if (is_freed) {
-      fail(ErrorCode::unsupported, operation, "expected a loaded model, but unload() freed {}; load it again",
-           io::printable_path(path));
-    }
+    check(!is_freed, operation, "expected a model with its weights, but {} was closed; load it again",
+          io::printable_path(path));
     if (!loaded) loaded = std::make_shared<LoadedModel>(models::open_qwen3_vl(path), load_options);
     return loaded;
   }
@@ -210,7 +219,9 @@ VLEmbeddingExtractor VLEmbeddingExtractor::load(const fs::path& path, const Load
     check_component_options(options);
     check(settings.cache_size >= 0, "cache_size", "expected 0 or more, got {}", settings.cache_size);
     const c10::NoGradGuard guard;
-    return VLEmbeddingExtractor(std::make_shared<Impl>(io::resolve_model_path(path), options, settings));
+    const fs::path folder = io::resolve_model_path(path);
+    check_folder(folder);
+    return VLEmbeddingExtractor(std::make_shared<Impl>(folder, options, settings));
   });
 }
 

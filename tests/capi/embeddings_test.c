@@ -308,6 +308,20 @@ static void test_caches(const char *folder) {
   options.prompt_embeds_count = 1;
   EXPECT_OK(llmdit_pipeline_generate(&result, pipeline, NULL, 0, &options));
   llmdit_result_free(result);
+  llmdit_pipeline *whole = NULL;
+  EXPECT_OK(llmdit_pipeline_load(&whole, NULL, NULL));
+  EXPECT_OK(llmdit_pipeline_text_encoder(&of_pipeline, whole));
+  EXPECT_OK(llmdit_text_encoder_unload(of_pipeline));
+  EXPECT_OK(llmdit_text_encoder_unload(of_pipeline));
+  llmdit_encoding *none = NULL;
+  EXPECT_ERROR(llmdit_text_encoder_encode(&none, of_pipeline, &list, NULL), LLMDIT_INVALID_ARGUMENT, "closed");
+  EXPECT_ERROR(llmdit_pipeline_generate(&result, whole, "a cat", 5, NULL), LLMDIT_INVALID_ARGUMENT, "closed");
+  EXPECT_OK(llmdit_pipeline_generate(&result, whole, NULL, 0, &options));
+  llmdit_result_free(result);
+  llmdit_text_encoder_free(of_pipeline);
+  llmdit_pipeline_free(whole);
+
+  EXPECT_REFUSED(llmdit_text_encoder, llmdit_text_encoder_unload(handle));
   EXPECT_REFUSED(llmdit_text_encoder, llmdit_text_encoder_cache_describe(&info, handle));
   EXPECT_REFUSED(llmdit_text_encoder, llmdit_text_encoder_clear_cache(handle));
   EXPECT_REFUSED(llmdit_pipeline, llmdit_pipeline_text_encoder(&of_pipeline, handle));

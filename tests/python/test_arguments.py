@@ -35,7 +35,7 @@ CALLS = {
     ),
     "weights of a picture": (
         lambda pipe: pipe("a", layer_weights={"a": 1}),
-        "layer_weights takes a string, got {'a': 1} of type dict",
+        "layer_weights takes {layer: weight} or a string, got {'a': 1} of type dict",
     ),
     "rows that are none": (lambda pipe: vl.blend(ROW, 5), "blend(): text takes torch.Tensor, got 5 of type int"),
     "a tensor that is none": (
@@ -141,6 +141,24 @@ def functions():
                 yield from ((name, member) for name, member in named.items() if callable(member))
             if callable(thing):
                 yield before + name, thing
+
+
+def words(thing) -> str:
+    """A docstring without its signature."""
+    doc = thing.__doc__ or ""
+    first, _, rest = doc.partition("\n")
+    return (rest if re.match(r"\w+\(.*\) -> ", first) else doc).strip()
+
+
+def test_everything_is_told_with_shapes():
+    bare = [name for name, thing in functions() if not words(thing)]
+    assert bare == []
+    without_shape = [
+        name
+        for name, thing in functions()
+        if "torch.Tensor" in (thing.__doc__ or "").partition("\n")[0] and "[" not in words(thing)
+    ]
+    assert without_shape == []
 
 
 def test_signatures_are_those_of_python(pipe):

@@ -128,6 +128,9 @@ def test_other_files(tmp_path, encoded):
     (tmp_path / "junk.safetensors").write_bytes(b"junk" * 100)
     with pytest.raises(llmdit.Unsupported, match=r"junk\.safetensors"):
         llmdit.load_embeddings(tmp_path / "junk.safetensors")
+    (tmp_path / "x.json").write_text('{"_class_name": "ZImagePipeline"}')
+    with pytest.raises(llmdit.Unsupported, match=r"x\.json: expected a safetensors file.*begins with '\{\"_class_name"):
+        llmdit.load_embeddings(tmp_path / "x.json")
     with pytest.raises(ValueError, match=r"\.safetensors.*\.png"):
         llmdit.save_embeddings(tmp_path / "x.png", encoded)
     with pytest.raises(FileNotFoundError):

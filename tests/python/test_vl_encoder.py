@@ -240,6 +240,16 @@ def test_states_are_kept_by_content(vl_folders: Any, tmp_path: Path) -> None:
         vl.VLEmbeddingExtractor.from_pretrained(vl_folders("base"), cache_size=-1)
 
 
+def test_a_folder_that_holds_no_qwen3_vl(folders: Any, vl_folders: Any, tmp_path: Path) -> None:
+    expected = "expected a folder of Qwen3-VL as published, found no preprocessor_config.json in"
+    for folder in (folders("base"), folders("base") / "text_encoder"):
+        with pytest.raises(llmdit.NotFound, match=expected):
+            vl.VLEmbeddingExtractor.from_pretrained(folder)
+    (tmp_path / "vl_encoder").symlink_to(vl_folders("base"))
+    with pytest.raises(llmdit.NotFound, match=f"the model is in {tmp_path / 'vl_encoder'}$"):
+        vl.VLEmbeddingExtractor.from_pretrained(tmp_path)
+
+
 def test_unloading(vl_folders: Any) -> None:
     extractor = vl.VLEmbeddingExtractor.from_pretrained(vl_folders("base"))
     want = extractor.extract(RED)
@@ -247,7 +257,7 @@ def test_unloading(vl_folders: Any) -> None:
     extractor.unload()
     assert not extractor.is_loaded
     assert torch.equal(extractor.extract(RED).embeddings, want.embeddings)  # kept
-    with pytest.raises(RuntimeError, match="unload"):
+    with pytest.raises(RuntimeError, match="closed; load it again"):
         extractor.extract(RED, "something else")
     lazy = vl.VLEmbeddingExtractor.from_pretrained(vl_folders("base"), auto_unload=True, cache_size=0)
     for _ in range(2):

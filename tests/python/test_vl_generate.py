@@ -83,6 +83,22 @@ def test_options_reach_the_extractor(pipe: llmdit.ZImagePipeline, tmp_path: Path
             latents(pipe, vl_image=REFERENCE, **{f"vl_{name}": "hybrid" if name[0] == "n" else "zero"})
 
 
+def test_statistics_of_another_layer_are_told(pipe: llmdit.ZImagePipeline, tmp_path: Path) -> None:
+    """A scale that the transformer does not see; the same layer may be counted from either end."""
+
+    def warnings(layer: int | None, **options: Any) -> str:
+        rows = pipe.encode_prompt(PROMPT).embeddings
+        vl.ReferenceStatistics.compute(rows, hidden_layer=layer).save(tmp_path / "own.npz")
+        given = {"vl_image": REFERENCE, "vl_statistics": tmp_path / "own.npz", "output_type": "latent"}
+        return " ".join(pipe(PROMPT, **given, **options, **FAST).warnings)
+
+    layers = pipe.text_encoder.config.num_hidden_layers
+    assert "vl_statistics are of layer -3, and the prompt is read at layer -2" in warnings(-3)
+    assert "read at a mix of layers" in warnings(-2, layer_weights={-2: 1.0, -3: 1.0})
+    for layer, options in ((-2, {}), (layers - 1, {}), (None, {}), (1, {"hidden_layer": 1})):
+        assert "vl_statistics" not in warnings(layer, **options)
+
+
 def test_alpha_0_is_the_prompt_and_1_the_picture(pipe: llmdit.ZImagePipeline) -> None:
     result = pipe(PROMPT, vl_image=REFERENCE, vl_alpha=0, output_type="latent", **FAST)
     assert torch.equal(result.latents, latents(pipe)) and result.vl is None
