@@ -63,7 +63,7 @@ def test_bash_completes_paths_and_names(tmp_path, scripts):
     assert offered("generate", "--template", "charc") == ["charcoal"]
     (tmp_path / "mine.md").touch()
     assert "mine.md" in offered("generate", "--template", "mi")
-    assert "better-prompt" in offered("rewrite", "--rewriter", "") and "charcoal" not in offered(
+    assert "expand-to-caption" in offered("rewrite", "--rewriter", "") and "charcoal" not in offered(
         "rewrite", "--rewriter", ""
     )
     assert {"auto", "cpu"} <= set(offered("generate", "--vae-device", ""))
@@ -145,7 +145,7 @@ def test_zsh_completes(tmp_path, scripts, line, words):
         ("generate --cache-folder fold", {"folder/"}),
         ("generate --template charc", {"charcoal"}),
         ("generate --profile low", {"low_vram"}),
-        ("rewrite --rewriter better", {"better-prompt"}),
+        ("rewrite --rewriter expand-to", {"expand-to-caption"}),
     ],
 )
 def test_fish_completes(tmp_path, scripts, line, offered):

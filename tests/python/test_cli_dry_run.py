@@ -47,7 +47,7 @@ REFUSED = [
     (["--width", "65536"], USAGE, "width"),
     (["--vae-path", "nowhere"], NOT_FOUND, "nowhere"),
     (["--vae-path", str(DEMO_MODEL / "transformer")], UNSUPPORTED, "vae"),
-    (["--template", "charcaol"], USAGE, "charcoal"),
+    (["--template", "charcaol"], NOT_FOUND, "charcoal"),
     (["--attention-backend", "sage"], USAGE, "attention_backend"),
     (["--device", "cuda:7"], USAGE, "device"),
     (["-o", "/proc/a.png"], NOT_FOUND, "/proc/a.png"),
@@ -82,7 +82,7 @@ REMARKED = [
     ["a", "--hidden-layer", "-3", "--layer-weights", "-2:1", "--cache-size", "3"],
     ["a", "--lora", f"{STYLE_LORA}:0"],
     ["a", "--image", str(DEMO_MODEL / "sheet.png"), "--width", "64", "--height", "160"],
-    ["a", "--template", "better-prompt"],
+    ["a", "--template", "expand-to-caption"],
 ]
 
 
