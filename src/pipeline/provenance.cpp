@@ -8,6 +8,7 @@
 #include "io/encoding.hpp"
 #include "io/hub_cache.hpp"
 #include "llmdit/attention.hpp"
+#include "llmdit/error.hpp"
 #include "llmdit/version.hpp"
 #include "models/model_files.hpp"
 #include "nn/placement.hpp"
