@@ -79,7 +79,7 @@ int stdout_columns() {
   const std::string_view told = environment("COLUMNS");
   const auto [end, error] = std::from_chars(told.data(), told.data() + told.size(), columns_told);
   const bool is_number = error == std::errc() && end == told.data() + told.size() && columns_told > 0;
-  return is_number ? columns_told : columns(STDOUT_FILENO, 100);
+  return is_number ? columns_told : columns(STDOUT_FILENO, 120);
 }
 
 void open_standard_streams() {

@@ -44,7 +44,7 @@ Terminal stderr_terminal();
 /// Sent to such a terminal, takes the line away that the cursor is on.
 inline constexpr std::string_view kClearLine = "\r\x1b[K";
 
-/// Columns of a line of help: what COLUMNS says, else those of the terminal behind stdout, else 100.
+/// Columns of a line of help: what COLUMNS says, else those of the terminal behind stdout, else 120.
 int stdout_columns();
 
 /// Puts something in the place of streams that the caller has closed, so that no file of ours becomes one of them.

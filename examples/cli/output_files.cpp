@@ -99,7 +99,10 @@ void check_output(const fs::path& path, std::string_view flag, std::span<const s
 bool is_same_file(const fs::path& one, const fs::path& other) {
   std::error_code ignored;
   if (fs::equivalent(one, other, ignored)) return true;
-  return fs::weakly_canonical(written_place(one), ignored) == fs::weakly_canonical(written_place(other), ignored);
+  const auto place = [&](const fs::path& path) {
+    return fs::weakly_canonical(fs::absolute(written_place(path), ignored), ignored);
+  };
+  return place(one) == place(other);
 }
 
 bool would_replace(const fs::path& path) {
