@@ -92,7 +92,8 @@ void Program::parse(std::vector<std::string> arguments) {
   } catch (const CLI::CallForAllHelp&) {
     help_wanted_ = HelpLevel::all;
   } catch (const CLI::ParseError& error) {
-    throw UsageError(describe_parse_error(selected(), error));
+    // What stands before the command is the program's.
+    throw UsageError(describe_parse_error(selected().remaining().empty() ? app_ : selected(), error));
   }
 }
 
