@@ -13,6 +13,7 @@ using Action = std::function<int()>;
 using AddCommand = Action(CLI::App& app);
 
 struct Command {
+  const char* group;  ///< that the program's help lists it in
   const char* name;
   const char* summary;
   AddCommand* add;

@@ -11,9 +11,15 @@ struct FlagInfo {
   std::vector<std::string> names;  ///< with their dashes, the one for the help first; a switch's --no- forms last
   std::string value;               ///< "" for a switch
   std::string help;
-  std::vector<std::string> choices;  ///< of the value, where only these are possible
+  std::vector<std::string> choices;      ///< of the value, where only these are possible
+  std::vector<std::string> suggestions;  ///< some values, such as names that are known on this machine
 
-  bool takes_path() const { return value == "FILE" || value == "PATH" || value == "FOLDER"; }
+  bool takes_folder() const { return value == "FOLDER"; }
+  /// A template is a name or a file.
+  bool takes_path() const { return takes_folder() || value.starts_with("FILE") || value == "PATH" || is_template(); }
+  bool is_template() const { return names.front() == "--template"; }
+  /// Both, as what a shell offers.
+  const std::vector<std::string>& words() const { return choices.empty() ? suggestions : choices; }
 };
 
 struct CommandInfo {

@@ -7,6 +7,7 @@
 #include "completion_scripts.hpp"
 #include "console.hpp"
 #include "exit_codes.hpp"
+#include "manual.hpp"
 #include "suggest.hpp"
 
 namespace llmdit::cli {

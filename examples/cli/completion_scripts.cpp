@@ -34,16 +34,16 @@ std::vector<std::string> flag_names(const CommandInfo& command) {
 std::string bash_value(const CommandInfo& command, const FlagInfo& flag) {
   std::vector<std::string> patterns;
   for (const std::string& name : flag.names) patterns.push_back(fmt::format("'{} {}'", command.name, name));
-  std::string answer = "return";  // a number or a text of the user's own
-  if (!flag.choices.empty())
-    answer = fmt::format("COMPREPLY=($(compgen -W {} -- \"$word\")); return",
-                         shell_quoted(fmt::format("{}", fmt::join(flag.choices, " "))));
-  if (flag.takes_path()) answer = "_llmdit_files; return";
-  return fmt::format("    {}) {} ;;\n", fmt::join(patterns, "|"), answer);
+  std::string answer;  // none for a number or a text of the user's own
+  if (!flag.words().empty())
+    answer = fmt::format("COMPREPLY=($(compgen -W {} -- \"$word\")); ",
+                         shell_quoted(fmt::format("{}", fmt::join(flag.words(), " "))));
+  if (flag.takes_path()) answer += flag.takes_folder() ? "_llmdit_files -d; " : "_llmdit_files -f; ";
+  return fmt::format("    {}) {}return ;;\n", fmt::join(patterns, "|"), answer);
 }
 
 std::string bash_words(const CommandInfo& command) {
-  const std::string files = command.takes_paths() ? " _llmdit_files;" : "";
+  const std::string files = command.takes_paths() ? " _llmdit_files -f;" : "";
   return fmt::format(
       "    {}) if [[ $word == -* ]]; then COMPREPLY=($(compgen -W {} -- \"$word\")); else{} return; fi ;;\n",
       command.name, shell_quoted(fmt::format("{}", fmt::join(flag_names(command), " "))), files);
@@ -57,8 +57,13 @@ std::string zsh_text(const std::string& text) {
 std::string zsh_flag(const std::string& name, const FlagInfo& flag) {
   std::string spec = fmt::format("{}[{}]", name, zsh_text(flag.help));
   if (!flag.value.empty()) spec += fmt::format(":{}:", zsh_text(flag.value));
-  if (flag.takes_path()) spec += "_files";
-  if (!flag.choices.empty()) spec += fmt::format("({})", fmt::join(flag.choices, " "));
+  if (flag.is_template()) {
+    spec += "_llmdit_templates";
+  } else if (!flag.words().empty()) {
+    spec += fmt::format("({})", zsh_text(fmt::format("{}", fmt::join(flag.words(), " "))));
+  } else if (flag.takes_path()) {
+    spec += flag.takes_folder() ? "_files -/" : "_files";
+  }
   return "'*'" + shell_quoted(spec);  // may be given again: the last one counts
 }
 
@@ -68,23 +73,11 @@ std::string fish_flag(const CommandInfo& command, const FlagInfo& flag) {
     line += name.starts_with("--") ? fmt::format(" -l {}", name.substr(2)) : fmt::format(" -s {}", name.substr(1));
   }
   line += fmt::format(" -d {}", shell_quoted(replaced(flag.help, "\\", "\\\\")));
-  if (!flag.value.empty()) line += flag.takes_path() ? " -r -F" : " -x";
-  if (!flag.choices.empty())
-    line += fmt::format(" -a {}", shell_quoted(fmt::format("{}", fmt::join(flag.choices, " "))));
+  if (!flag.value.empty()) line += flag.takes_path() && !flag.takes_folder() ? " -r -F" : " -x";
+  if (flag.takes_folder()) line += " -a '(__fish_complete_directories (commandline -ct))'";
+  if (!flag.words().empty())
+    line += fmt::format(" -a {}", shell_quoted(fmt::format("{}", fmt::join(flag.words(), " "))));
   return line + "\n";
-}
-
-/// Text of the manual: nothing in it is a request of roff.
-std::string roff(const std::string& text) {
-  std::string out = replaced(replaced(text, "\\", "\\e"), "-", "\\-");
-  if (out.starts_with('.') || out.starts_with('\'')) out.insert(0, "\\&");
-  return replaced(out, "\n.", "\n\\&.");
-}
-
-std::string manual_flag(const FlagInfo& flag) {
-  const std::string value = flag.value.empty() ? "" : fmt::format(" \\fI{}\\fR", roff(flag.value));
-  return fmt::format(".TP\n\\fB{}\\fR{}\n{}\n", roff(fmt::format("{}", fmt::join(flag.names, ", "))), value,
-                     roff(flag.help));
 }
 
 }  // namespace
@@ -100,7 +93,7 @@ std::string bash_completion(std::span<const CommandInfo> commands) {
   return fmt::format(R"(# Completion of llmdit for bash: source it, or keep it as .../bash-completion/completions/llmdit
 _llmdit_files() {{
   compopt -o filenames 2>/dev/null
-  mapfile -t COMPREPLY < <(compgen -f -- "$word")
+  mapfile -t -O ${{#COMPREPLY[@]}} COMPREPLY < <(compgen "$1" -- "$word")
 }}
 
 _llmdit() {{
@@ -121,11 +114,12 @@ complete -F _llmdit llmdit
 }
 
 std::string zsh_completion(std::span<const CommandInfo> commands) {
-  std::string list, cases;
+  std::string list, cases, templates;
   for (const CommandInfo& command : commands) {
     list += fmt::format("    {}\n", shell_quoted(command.name + ":" + replaced(command.summary, ":", "\\:")));
     cases += fmt::format("    {})\n      _arguments", command.name);
     for (const FlagInfo& flag : command.flags) {
+      if (flag.is_template()) templates = fmt::format("{}", fmt::join(flag.words(), " "));
       for (const std::string& name : flag.names) cases += " \\\n        " + zsh_flag(name, flag);
     }
     if (command.takes_paths()) cases += " \\\n        '*:file:_files'";
@@ -133,6 +127,11 @@ std::string zsh_completion(std::span<const CommandInfo> commands) {
   }
   return fmt::format(R"(#compdef llmdit
 # Completion of llmdit for zsh: keep it as _llmdit in a folder of $fpath
+_llmdit_templates() {{
+  compadd -- {}
+  _files -g '*.md'
+}}
+
 _llmdit() {{
   local -a commands
   commands=(
@@ -149,7 +148,7 @@ _llmdit() {{
 }}
 if [[ $funcstack[1] == _llmdit ]]; then _llmdit "$@"; else compdef _llmdit llmdit; fi
 )",
-                     list, cases);
+                     templates, list, cases);
 }
 
 std::string fish_completion(std::span<const CommandInfo> commands) {
@@ -161,24 +160,6 @@ std::string fish_completion(std::span<const CommandInfo> commands) {
     for (const FlagInfo& flag : command.flags) out += fish_flag(command, flag);
     if (command.takes_paths())
       out += fmt::format("complete -c llmdit -n '__fish_seen_subcommand_from {}' -F\n", command.name);
-  }
-  return out;
-}
-
-std::string manual_page(std::span<const CommandInfo> commands) {
-  std::string out = ".TH LLMDIT 1\n.SH NAME\nllmdit \\- pictures from prompts with Z\\-Image\n.SH SYNOPSIS\n";
-  out += ".B llmdit\n\\fICOMMAND\\fR [\\fIOPTIONS\\fR]\n.SH DESCRIPTION\n";
-  out += roff(
-      "Results go to stdout, everything else to stderr. Settings come from flags, LLMDIT_* variables and a profile of "
-      "a TOML file, in this order; 'llmdit config --print' shows what is in force.");
-  out += '\n';
-  for (const CommandInfo& command : commands) {
-    std::string title = command.name;
-    std::ranges::transform(title, title.begin(), [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
-    out += fmt::format(".SH {}\n.B llmdit {}\n[\\fIOPTIONS\\fR] {}\n.PP\n{}.\n", title, command.name,
-                       roff(fmt::format("{}", fmt::join(command.positional, " "))), roff(command.summary));
-    for (const FlagInfo& flag : command.flags) out += manual_flag(flag);
-    if (!command.examples.empty()) out += fmt::format(".PP\n.nf\n{}\n.fi\n", roff(command.examples));
   }
   return out;
 }

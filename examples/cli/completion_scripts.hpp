@@ -12,7 +12,4 @@ std::string bash_completion(std::span<const CommandInfo> commands);
 std::string zsh_completion(std::span<const CommandInfo> commands);
 std::string fish_completion(std::span<const CommandInfo> commands);
 
-/// The manual's page as man reads it.
-std::string manual_page(std::span<const CommandInfo> commands);
-
 }  // namespace llmdit::cli

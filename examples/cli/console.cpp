@@ -1,11 +1,13 @@
 #include "console.hpp"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <cstdio>
 #include <cstdlib>
 #include <system_error>
@@ -72,7 +74,27 @@ Terminal stderr_terminal() {
   return terminal;
 }
 
-int stdout_columns() { return columns(STDOUT_FILENO, 120); }
+int stdout_columns() {
+  int columns_told = 0;
+  const std::string_view told = environment("COLUMNS");
+  const auto [end, error] = std::from_chars(told.data(), told.data() + told.size(), columns_told);
+  const bool is_number = error == std::errc() && end == told.data() + told.size() && columns_told > 0;
+  return is_number ? columns_told : columns(STDOUT_FILENO, 120);
+}
+
+void open_standard_streams() {
+  for (const int descriptor : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    if (fcntl(descriptor, F_GETFD) != -1) continue;
+    // For reading where it is to be written, so that a result without a place is an error as it should be.
+    const int opened = open("/dev/null", descriptor == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+    if (opened != descriptor && opened >= 0) close(opened);
+  }
+}
+
+void check_stdout() {
+  if ((fcntl(STDOUT_FILENO, F_GETFL) & O_ACCMODE) == O_RDONLY)
+    throw Error(ErrorCode::not_found, "[stdout] cannot be written: it is closed");
+}
 
 void write_stdout(std::string_view text) {
   errno = 0;

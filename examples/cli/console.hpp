@@ -44,8 +44,14 @@ Terminal stderr_terminal();
 /// Sent to such a terminal, takes the line away that the cursor is on.
 inline constexpr std::string_view kClearLine = "\r\x1b[K";
 
-/// Columns of the terminal behind stdout; 120 where there is none.
+/// Columns of a line of help: what COLUMNS says, else those of the terminal behind stdout, else 120.
 int stdout_columns();
+
+/// Puts something in the place of streams that the caller has closed, so that no file of ours becomes one of them.
+void open_standard_streams();
+
+/// Throws not_found where stdout cannot take a result, which is to be known before the work.
+void check_stdout();
 
 /// Writes to stdout at once. Throws not_found when it cannot take the text, as a full disk behind a redirection.
 void write_stdout(std::string_view text);

@@ -8,6 +8,7 @@
 #include "json_output.hpp"
 #include "llmdit/convert.hpp"
 #include "option_flags.hpp"
+#include "output_files.hpp"
 #include "sizes.hpp"
 
 namespace llmdit::cli {
@@ -35,6 +36,7 @@ class ConvertCommand {
     std::error_code ignored;
     if (!force_ && std::filesystem::exists(output_, ignored))
       throw UsageError(fmt::format("{} is there already; --force replaces it", output_));
+    check_place(output_, "OUTPUT");
     const ConvertReport report = convert_weights(input_, output_, options);
     for (const std::string& warning : report.warnings) console_.warn(warning);
     if (json_.given()) {

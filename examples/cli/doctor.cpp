@@ -25,6 +25,7 @@
 #include "llmdit/inspect.hpp"
 #include "llmdit/memory_plan.hpp"
 #include "llmdit/model_sources.hpp"
+#include "llmdit/prompt_template.hpp"
 #include "llmdit/z_image_pipeline.hpp"
 #include "model_choice.hpp"
 #include "plan_report.hpp"
@@ -120,6 +121,13 @@ std::string model_text(const RuntimeConfig& settings) {
   return fmt::format("{}", fmt::join(parts, " | "));
 }
 
+/// How many templates there are. Throws for one that is damaged.
+std::string templates_text() {
+  const std::filesystem::path own = user_templates_path();
+  return fmt::format("{} in {}{}", TemplateRegistry::standard().size(), builtin_templates_path().string(),
+                     own.empty() ? "" : fmt::format(" and {}", own.string()));
+}
+
 /// What a picture would take with these settings. Throws where this machine has not got it.
 std::string plan_text(const RuntimeConfig& settings) {
   const std::filesystem::path path = settings.model.empty() ? demo_model_path() : std::filesystem::path(settings.model);
@@ -182,6 +190,7 @@ class DoctorCommand {
       return settings_text(config, model_.config_file());
     });
     look("model", [this] { return model_text(settings_); });
+    look("templates", templates_text);
     look("plan", [this] { return plan_text(settings_); });
     look("encoder", [this] { return encoder_text(settings_); });
     look("demo", demo_text);

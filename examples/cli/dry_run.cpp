@@ -2,12 +2,18 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <iterator>
+#include <utility>
+
 #include "field_filters.hpp"
 #include "llmdit/chat.hpp"
-#include "llmdit/memory_plan.hpp"
+#include "llmdit/inspect.hpp"
+#include "llmdit/lora.hpp"
 #include "llmdit/model_sources.hpp"
 #include "llmdit/tokenizer.hpp"
 #include "option_flags.hpp"
+#include "output_files.hpp"
 #include "plan_report.hpp"
 
 namespace llmdit::cli {
@@ -54,13 +60,6 @@ std::vector<Encoded> encoded_runs(const DryRun& plan, const ModelSources& source
   return list;
 }
 
-/// What one of the runs would take.
-MemoryPlan memory_of(const DryRun& plan) {
-  std::vector<std::string> prompts;
-  if (plan.has_prompts && !plan.runs.empty()) prompts.push_back(plan.runs.front().prompt);
-  return plan_memory(plan.model, plan.load, plan.options, prompts, {.encodes_here = plan.encodes_here});
-}
-
 /// What gave each setting its value.
 class Origins {
  public:
@@ -89,14 +88,49 @@ class Origins {
   RuntimeConfig configured_, in_force_;
 };
 
+/// Those of the paths where a file would go.
+std::vector<std::string> replaced(const std::vector<std::string>& paths) {
+  std::vector<std::string> list;
+  std::ranges::copy_if(paths, std::back_inserter(list), [](const std::string& path) { return would_replace(path); });
+  return list;
+}
+
+/// Adapters with what they change, in words.
+std::vector<std::pair<std::string, std::string>> loras_of(const LoadOptions& load) {
+  std::vector<std::pair<std::string, std::string>> list;
+  for (const std::string& text : load.lora) {
+    std::error_code ignored;
+    const std::filesystem::path path = parse_lora(text).path;
+    std::string changes;
+    if (std::filesystem::is_regular_file(path, ignored)) {
+      for (const ComponentInfo& part : inspect(path).loads) {
+        if (part.component == "lora") changes = fmt::format("{}, {}", part.model, part.sizes);
+      }
+    }
+    list.emplace_back(text, changes);
+  }
+  return list;
+}
+
 }  // namespace
 
-std::string listing(const DryRun& plan) {
+MemoryPlan foresee(const DryRun& plan) {
+  std::vector<std::string> prompts;
+  for (const PlannedRun& run : plan.runs) {
+    if (plan.has_prompts && std::ranges::find(prompts, run.prompt) == prompts.end()) prompts.push_back(run.prompt);
+  }
+  return plan_memory(plan.model, plan.load, plan.options, prompts,
+                     {.encodes_here = plan.encodes_here, .has_encoder = plan.has_encoder, .is_batch = false});
+}
+
+std::string listing(const DryRun& plan, const MemoryPlan& memory) {
   const ModelSources sources(plan.model, plan.load);
   std::string out = fmt::format("model {}\n", sources.model().string());
   for (const Part& part : parts_of(plan, sources))
     out += fmt::format("  {:<13} {}\n", part.name, part.path.empty() ? "built-in" : part.path.string());
-  out += fmt::format("memory: {}\n", plan_line(memory_of(plan)));
+  for (const auto& [lora, changes] : loras_of(plan.load))
+    out += fmt::format("  {:<13} {}{}{}\n", "lora", lora, changes.empty() ? "" : ": ", changes);
+  out += fmt::format("memory: {}\n", plan_line(memory));
   const RuntimeConfig defaults;
   const Origins origins(plan);
   out += "settings that are not built in\n";
@@ -110,15 +144,17 @@ std::string listing(const DryRun& plan) {
     const std::string length = encoded.tokens ? fmt::format("{} tokens, ", *encoded.tokens) : "";
     const std::string what = plan.has_prompts ? json_text(encoded.run->prompt) : "embeddings of a file";
     out += fmt::format("run: {}seed {}: {}\n", length, seed, what);
-    for (const std::string& path : encoded.paths) out += fmt::format("  {}\n", path);
+    for (const std::string& path : encoded.paths)
+      out += fmt::format("  {}{}\n", path, would_replace(path) ? " (replaces the file that is there)" : "");
   }
   return out;
 }
 
-Json document(const DryRun& plan) {
+Json document(const DryRun& plan, const MemoryPlan& memory) {
   const ModelSources sources(plan.model, plan.load);
   const Origins origins_of(plan);
-  Json parts = Json::object(), runs = Json::array(), origins = Json::object();
+  Json parts = Json::object(), runs = Json::array(), origins = Json::object(), loras = Json::array();
+  for (const auto& [lora, changes] : loras_of(plan.load)) loras.push_back({{"lora", lora}, {"changes", changes}});
   for (const Part& part : parts_of(plan, sources))
     parts[part.name] = part.path.empty() ? Json() : Json(part.path.string());
   for (const Encoded& encoded : encoded_runs(plan, sources)) {
@@ -126,13 +162,16 @@ Json document(const DryRun& plan) {
                     {"formatted_prompt", encoded.text ? Json(*encoded.text) : Json()},
                     {"token_count", encoded.tokens ? Json(*encoded.tokens) : Json()},
                     {"seed", encoded.run->seed ? Json(*encoded.run->seed) : Json()},
-                    {"pictures", encoded.paths}});
+                    {"pictures", encoded.paths},
+                    {"replaces", replaced(encoded.paths)}});
   }
   for (const Setting& setting : settings()) origins[setting.key] = origins_of.of(setting);
   return {{"dry_run", true},
           {"model", sources.model().string()},
           {"parts", parts},
-          {"memory", plan_document(memory_of(plan))},
+          {"loras", loras},
+          {"memory", plan_document(memory)},
+          {"warnings", memory.warnings},
           {"runs", runs},
           {"settings", settings_json(plan.options, is_picture_field)},
           {"load", settings_json(plan.load)},

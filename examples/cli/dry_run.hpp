@@ -8,6 +8,7 @@
 
 #include "json_output.hpp"
 #include "llmdit/config.hpp"
+#include "llmdit/memory_plan.hpp"
 #include "llmdit/remote_text_encoder.hpp"
 #include "name_pattern.hpp"
 
@@ -30,11 +31,15 @@ struct DryRun {
   const std::vector<PlannedRun>& runs;
   const std::vector<std::filesystem::path>& paths;  ///< of the pictures, in the order of the runs
   bool has_prompts;                                 ///< embeddings may stand in their place
+  bool has_encoder;                                 ///< of the model or of a server
   bool encodes_here;                                ///< by the model's own text encoder
 };
 
-// Both look for the parts of the model and count the tokens of each prompt; throw not_found for what is not there.
-std::string listing(const DryRun& plan);
-Json document(const DryRun& plan);
+/// What the library foresees of the runs: what it would refuse is thrown, what it would remark is in the warnings.
+MemoryPlan foresee(const DryRun& plan);
+
+// Both look for the parts of the model and count the tokens of each prompt.
+std::string listing(const DryRun& plan, const MemoryPlan& memory);
+Json document(const DryRun& plan, const MemoryPlan& memory);
 
 }  // namespace llmdit::cli

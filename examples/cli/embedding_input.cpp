@@ -9,7 +9,7 @@
 namespace llmdit::cli {
 
 EmbeddingInput::EmbeddingInput(CLI::App& app) {
-  add_text_flag(app, "--embeddings", path_, "FILE", "embeddings of llmdit encode -o in the prompt's place")
+  add_text_flag(app, "--embeddings", path_, "FILE", "embeddings of llmdit encode in the prompt's place")
       ->group("Prompt");
   add_text_flag(app, "--negative-embeddings", negative_path_, "FILE", "the same for the negative prompt")
       ->group(kFinePoints);

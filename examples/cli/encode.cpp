@@ -123,6 +123,8 @@ class EncodeCommand {
     encoder_.apply(settings, !check_url_.empty());
     options_ = settings.generate;
     encode_flags_.apply(options_);
+    check_combination();
+    if (!output_.empty()) check_place(output_, "--output");
     statistics_.prepare();
     if (statistics_.is_wanted() && prompt_.is_given()) {
       throw UsageError("--statistics takes its prompts from --prompts-file, not a single one");
@@ -137,7 +139,6 @@ class EncodeCommand {
                                  .layer_weights = options_.layer_weights,
                                  .layer_spans = options_.layer_spans,
                                  .stop = interrupt.token()};
-    check_combination();
     if (statistics_.is_wanted()) {
       statistics_.run(ZImageTextEncoder::load(model, load_), load_.text_encoder_path.value_or(named.string()),
                       options_.chat, encoding, json_.given(), console_);
@@ -178,6 +179,7 @@ class EncodeCommand {
     if (statistics_.is_wanted() && (encoder_.is_asked_for() || !check_url_.empty() || !output_.empty()))
       throw UsageError("--statistics are those of the encoder here, in a file of their own; leave the other flags out");
     if (sidecar_ && output_.empty()) throw UsageError("--sidecar has no effect without --output");
+    if (output_ == "-") throw UsageError("--output takes a file here: embeddings are not written to stdout");
   }
 
   static std::vector<LayerStatistics> every_layer(const ZImageTextEncoder& encoder, const std::string& text,
@@ -232,7 +234,9 @@ class EncodeCommand {
     output.metadata["model"] = (std::filesystem::is_directory(place) ? place.filename() : place.stem()).string();
     if (!fingerprint.empty()) output.metadata["encoder_fingerprint"] = fingerprint;
     create_parent_folders(output_);
+    const bool replaced = would_replace(output_);
     output_ = save_embeddings(output_, output, {.sidecar = sidecar_}).string();
+    if (replaced) console_.warn(fmt::format("replaced the file {}", output_));
     console_.note(fmt::format("wrote {}", output_));
   }
 

@@ -9,6 +9,17 @@
 namespace llmdit::cli {
 namespace {
 
+constexpr ExitCode kMeanings[] = {
+    {0, "ok"},
+    {1, "failure"},
+    {kExitUsage, "usage"},
+    {3, "file not found or unreadable"},
+    {4, "out of memory"},
+    {5, "incompatible model"},
+    {kExitRemote, "a server failed"},
+    {kExitInterrupted, "interrupted"},
+};
+
 constexpr std::pair<ErrorCode, int> kExitCodes[] = {
     {ErrorCode::ok, 0},
     {ErrorCode::internal, 1},
@@ -20,6 +31,8 @@ constexpr std::pair<ErrorCode, int> kExitCodes[] = {
 };
 
 }  // namespace
+
+std::span<const ExitCode> exit_codes() { return kMeanings; }
 
 int exit_code(ErrorCode code) noexcept {
   for (const auto& [known, exit] : kExitCodes) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <exception>
+#include <span>
 #include <stdexcept>
 #include <string>
 
@@ -17,6 +18,14 @@ class UsageError : public std::runtime_error {
 inline constexpr int kExitUsage = 2;
 inline constexpr int kExitRemote = 6;
 inline constexpr int kExitInterrupted = 130;
+
+struct ExitCode {
+  int code;
+  const char* meaning;
+};
+
+/// Every exit code, for help and manual.
+std::span<const ExitCode> exit_codes();
 
 /// The exit code for what the library reports.
 int exit_code(ErrorCode code) noexcept;

@@ -74,19 +74,15 @@ class GenerateCommand {
       console_.note("stopping after this step; Ctrl-C again quits at once");
     });
     const ZImagePipeline pipeline = load(model, interrupt.token());
-    std::vector<Json> documents;
     try {
       for (const PlannedRun& planned : runs_)
-        documents.push_back(run_one(pipeline, planned, terminal, interrupt.token()));
-    } catch (const Error& error) {
-      // What is finished stays.
-      if (error.code() == ErrorCode::cancelled && !documents.empty()) {
-        console_.note(fmt::format("{} of {} runs are done", documents.size(), runs_.size()));
-        print_documents(documents);
-      }
+        documents_.push_back(run_one(pipeline, planned, terminal, interrupt.token()));
+    } catch (...) {
+      tell_finished(describe_failure(std::current_exception()));
       throw;
     }
-    print_documents(documents);
+    if (!output_.json()) return;
+    print_json(runs_.size() == 1 ? documents_.front() : Json{{"interrupted", false}, {"runs", documents_}});
   }
 
  private:
@@ -115,12 +111,11 @@ class GenerateCommand {
 
   /// One without text where embeddings take their place.
   std::vector<std::string> read_prompts() const {
-    if (embeddings_.is_given()) {
-      if (prompts_.is_given()) throw UsageError("give a prompt or --embeddings, not both");
-      return {""};
-    }
+    if (embeddings_.is_given() && prompts_.is_given()) throw UsageError("give a prompt or --embeddings, not both");
     const bool repeats_prompt = rerun_.is_asked_for() && !prompts_.is_given();
-    return repeats_prompt ? std::vector{rerun_.prompt()} : prompts_.read();
+    if (!embeddings_.is_given() && !repeats_prompt) return prompts_.read();
+    prompts_.check_unused();
+    return {embeddings_.is_given() ? "" : rerun_.prompt()};
   }
 
   /// The prompt of a picture, as far as it is known.
@@ -162,10 +157,12 @@ class GenerateCommand {
     const std::vector<std::string> sources = {rerun_.path(), inputs_.image(), inputs_.mask(), inputs_.vl_image(),
                                               embeddings_.path()};
     paths_ = output_.check(pictures, sources);
-    inputs_.check_preview(sources);
+    inputs_.check_preview(sources, paths_);
   }
 
   void tell_plan(const std::filesystem::path& model) const {
+    const bool needs_encoder = embeddings_.needs_encoder(options_);
+    if (needs_encoder && encoder_.is_remote()) encoder_.connect(ModelSources(model, load_), {});  // as the run begins
     const DryRun plan{.model = model,
                       .load = load_,
                       .options = options_,
@@ -174,8 +171,32 @@ class GenerateCommand {
                       .runs = runs_,
                       .paths = paths_,
                       .has_prompts = !embeddings_.is_given(),
-                      .encodes_here = embeddings_.needs_encoder(options_) && !encoder_.is_remote()};
-    output_.json() ? print_json(document(plan)) : write_stdout(listing(plan));
+                      .has_encoder = needs_encoder,
+                      .encodes_here = needs_encoder && !encoder_.is_remote()};
+    const MemoryPlan memory = foresee(plan);
+    for (const std::string& warning : memory.warnings) console_.warn(warning);
+    output_.json() ? print_json(document(plan, memory)) : write_stdout(listing(plan, memory));
+  }
+
+  /// What there is of a run that ends before its end: what is finished stays.
+  void tell_finished(const Failure& failure) const {
+    const bool is_interrupted = failure.exit_code == kExitInterrupted;
+    if (!documents_.empty()) console_.note(fmt::format("{} of {} runs are done", documents_.size(), runs_.size()));
+    if (!output_.json() || (documents_.empty() && !is_interrupted)) return;
+    print_json({{"interrupted", is_interrupted},
+                {"error", failure.message},
+                {"planned_runs", runs_.size()},
+                {"runs", documents_}});
+  }
+
+  /// An event of the run that is at work.
+  void print_run_event(const char* event, const PlannedRun& planned, const Json& more) const {
+    Json json = {{"event", event},
+                 {"run", documents_.size() + 1},
+                 {"runs", runs_.size()},
+                 {"seed", planned.seed ? Json(*planned.seed) : Json()}};
+    json.update(more);
+    print_event(json);
   }
 
   /// Makes the pictures of a run, writes them and returns what --json tells of it.
@@ -183,7 +204,7 @@ class GenerateCommand {
                std::stop_token stop) {
     GenerateOptions options = options_;
     options.seed = planned.seed;
-    print_event({{"event", "run"}, {"prompt", planned.prompt}, {"steps", schedule_steps(options)}});
+    print_run_event("run", planned, {{"prompt", planned.prompt}, {"steps", schedule_steps(options)}});
     const GenerateResult result = generate(pipeline, planned, options, terminal, stop);
     embeddings_.compare_model(result.model, console_);
     for (const std::string& warning : result.warnings) console_.warn(warning);
@@ -191,25 +212,25 @@ class GenerateCommand {
     for (size_t i = 0; i < result.images.size(); ++i) {
       PictureName name = planned.pictures[i];
       if (i < result.seeds.size()) name.seed = result.seeds[i];
-      written.push_back(output_.write(result.images[i], picture_parameters(prompt_of(planned, i), options, result, i),
-                                      name, picture_count_, console_));
-      print_event({{"event", "picture"}, {"path", written.back().path}, {"seed", result.seeds[i]}});
+      const ImageText text = picture_parameters(prompt_of(planned, i), options, result, i);
+      written.push_back(output_.write(result.images[i], text, name, picture_count_, console_));
+      if (i == 0) rerun_.compare(result, text, console_);
+      print_run_event("picture", planned, {{"path", written.back().path}, {"seed", result.seeds[i]}});
       if (!output_.json() && !output_.to_stdout()) write_stdout(written.back().path + "\n");
     }
     console_.note(summary(options, result));
-    rerun_.compare(result, console_);
     return document_of(pipeline, prompt_of(planned, 0), options, result, written);
   }
 
   GenerateResult generate(const ZImagePipeline& pipeline, const PlannedRun& planned, GenerateOptions options,
                           const Terminal& terminal, std::stop_token stop) const {
-    ProgressBar bar(terminal, schedule_steps(options));
+    ProgressBar bar(terminal, documents_.size() + 1, runs_.size(), schedule_steps(options));
     options.stop = stop;
     const AutoencoderKL vae = pipeline.vae();
     options.on_step = [&](const StepInfo& info) {
       inputs_.write_preview(vae, info);
       bar.update(info.step + 1, info.total);
-      print_event({{"event", "step"}, {"step", info.step + 1}, {"total", info.total}, {"sigma", info.sigma}});
+      print_run_event("step", planned, {{"step", info.step + 1}, {"total", info.total}, {"sigma", info.sigma}});
       return stop.stop_requested();
     };
     if (embeddings_.is_given()) return pipeline.generate(std::span<const std::string>(), options);
@@ -221,6 +242,7 @@ class GenerateCommand {
     if (!output_.json()) return nullptr;
     const auto& formatted = embeddings_.is_given() ? embeddings_.formatted_prompts() : result.formatted_prompts;
     return {{"llmdit_version", version()},
+            {"interrupted", false},
             {"model", pipeline.path().string()},
             {"prompt", prompt},
             {"image", path_json(inputs_.image())},
@@ -238,12 +260,9 @@ class GenerateCommand {
             {"sigmas", json_numbers(result.sigmas)},
             {"warnings", result.warnings},
             {"timings", timings_json(result.timings)},
-            {"settings", settings_json(effective_options(options, pipeline, result), is_picture_field)},
-            {"load", settings_json(load_)}};
-  }
-
-  void print_documents(const std::vector<Json>& documents) const {
-    if (output_.json()) print_json(runs_.size() == 1 ? documents.front() : Json{{"runs", documents}});
+            {"settings", settings_json(effective_options(options, result), is_picture_field)},
+            {"load", settings_json(load_)},
+            {"made_with", result.made_with}};
   }
 
   PromptBatch prompts_;
@@ -263,6 +282,7 @@ class GenerateCommand {
   LoadOptions load_;
   GenerateOptions options_;
   std::vector<PlannedRun> runs_;
+  std::vector<Json> documents_;  ///< of those that are done
   std::vector<std::filesystem::path> paths_;
   int64_t picture_count_ = 0;
 };

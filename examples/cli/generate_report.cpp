@@ -21,15 +21,13 @@ std::string summary(const GenerateOptions& options, const GenerateResult& result
                      seconds(spent.decode));
 }
 
-GenerateOptions effective_options(GenerateOptions options, const ZImagePipeline& pipeline,
-                                  const GenerateResult& result) {
+GenerateOptions effective_options(GenerateOptions options, const GenerateResult& result) {
   options.width = result.images.front().width;
   options.height = result.images.front().height;
   options.seed = result.seeds.front();
   options.num_inference_steps = schedule_steps(options);
   if (options.image) options.strength = strength_of(options);
-  const SchedulerConfig scheduler = pipeline.scheduler().config();
-  if (!options.shift && !scheduler.use_dynamic_shifting) options.shift = scheduler.shift;
+  options.shift = result.shift;
   return options;
 }
 

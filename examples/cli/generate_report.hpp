@@ -13,8 +13,7 @@ namespace llmdit::cli {
 std::string summary(const GenerateOptions& options, const GenerateResult& result);
 
 /// The options with what was left open filled in, as far as one number says it.
-GenerateOptions effective_options(GenerateOptions options, const ZImagePipeline& pipeline,
-                                  const GenerateResult& result);
+GenerateOptions effective_options(GenerateOptions options, const GenerateResult& result);
 
 Json timings_json(const Timings& timings);
 

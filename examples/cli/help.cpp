@@ -10,7 +10,7 @@ namespace llmdit::cli {
 namespace {
 
 constexpr size_t kIndent = 2;
-constexpr size_t kNameColumns = 30;
+constexpr size_t kNameColumns = 29;
 constexpr int kNarrowest = 60;  // columns of the whole text
 constexpr int kWidest = 120;
 
@@ -41,12 +41,12 @@ std::string entry(const std::string& left, const std::string& description) {
 }
 
 std::string usage_line(const CLI::App& app, const std::string& name) {
+  if (!app.get_subcommands({}).empty()) return fmt::format("Usage: {} COMMAND [OPTIONS]\n", name);
   std::string line = fmt::format("Usage: {} [OPTIONS]", name);
   for (const CLI::Option* option : app.get_options()) {
     if (!option->get_positional()) continue;
     line += fmt::format(" {}{}", option->get_name(true), option->get_items_expected_max() > 1 ? "..." : "");
   }
-  if (!app.get_subcommands({}).empty()) line += " COMMAND";
   return line + "\n";
 }
 
@@ -70,9 +70,12 @@ std::string option_groups(const CLI::App& app, const std::string& name, HelpLeve
 }
 
 std::string command_list(const CLI::App& app) {
-  std::string out;
-  for (const CLI::App* command : app.get_subcommands({})) out += entry(command->get_name(), command->get_description());
-  return out.empty() ? out : "\nCommands:\n" + out;
+  std::string out, group;
+  for (const CLI::App* command : app.get_subcommands({})) {
+    if (command->get_group() != group) out += fmt::format("\n{}:\n", group = command->get_group());
+    out += entry(command->get_name(), command->get_description());
+  }
+  return out;
 }
 
 }  // namespace

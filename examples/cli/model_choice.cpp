@@ -1,6 +1,7 @@
 #include "model_choice.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <optional>
 
@@ -11,10 +12,9 @@
 namespace llmdit::cli {
 
 ConfigFlags::ConfigFlags(CLI::App& app, const char* group) {
-  add_text_flag(app, "--config", config_, "FILE", "settings; default LLMDIT_CONFIG, ~/.config/llmdit/config.toml")
-      ->group(group);
+  add_text_flag(app, "--config", config_, "FILE", "settings; default ~/.config/llmdit/config.toml")->group(group);
   add_text_flag(app, "--profile", profile_, "NAME",
-                "of the file or built in: default, rtx4090, low_vram, cpu, demo; default LLMDIT_PROFILE")
+                fmt::format("of the settings: {}, or one of your own", fmt::join(kBuiltInProfiles, ", ")))
       ->group(group);
 }
 
@@ -32,7 +32,7 @@ std::optional<std::filesystem::path> ConfigFlags::file() const {
 
 ModelChoice::ModelChoice(CLI::App& app)
     : model_flag_(add_text_flag(app, "--model-path", model_, "PATH",
-                                "folder, file or cached hub id; default LLMDIT_MODEL, the profile's, the demo model")),
+                                "folder, file or hub id in the cache; without one the demo model")),
       flags_(app, "Model") {
   model_flag_->group("Model");
 }

@@ -10,6 +10,9 @@
 
 namespace llmdit::cli {
 
+/// The library's own profiles.
+inline constexpr const char* kBuiltInProfiles[] = {"default", "rtx4090", "low_vram", "cpu", "demo"};
+
 /// The flags --config and --profile: the settings that a command's own flags change.
 class ConfigFlags {
  public:

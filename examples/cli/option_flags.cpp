@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <charconv>
 #include <limits>
 #include <map>
 #include <utility>
@@ -17,9 +18,15 @@
 namespace llmdit::cli {
 namespace {
 
-/// The word that stands for the value in the help.
+/// The word that stands for the value in the help. Names of files are told by the names of the fields.
 std::string value_name(const OptionField& field) {
-  if (field.kind == OptionKind::choice) return "NAME";
+  if (field.kind == OptionKind::choice || field.name == "template" || field.name == "rewriter") return "NAME";
+  if (field.name == "lora") return "FILE[:SCALE]";
+  if (field.name.ends_with("_path")) return "PATH";
+  if (field.name.ends_with("_dir") || field.name.ends_with("_folder")) return "FOLDER";
+  if (field.name.ends_with("_statistics")) return "FILE";
+  if (field.name.ends_with("_url")) return "URL";
+  if (field.name == "device" || field.name.ends_with("_device")) return "DEVICE";
   if (!field.unit.empty()) {
     std::string unit(field.unit);
     std::ranges::transform(unit, unit.begin(), [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
@@ -144,7 +151,12 @@ bool is_fine_point(const OptionField& field) {
                                         "rewriter_vl_api_model"};
   return (field.section == "vl" && field.name != "vl_alpha") || field.section == "optimization" ||
          field.name.ends_with("_quantization") || field.name == "attention_backend" ||
-         std::ranges::find(names, field.name) != std::end(names);
+         field.name == "force_think_block" || std::ranges::find(names, field.name) != std::end(names);
+}
+
+std::string choice_mistake(const std::string& given, const std::vector<std::string>& choices) {
+  if (std::ranges::find(choices, given) != choices.end()) return "";
+  return fmt::format("expected one of {}, got '{}'{}", fmt::join(choices, ", "), given, suggestion(given, choices));
 }
 
 }  // namespace
@@ -206,17 +218,26 @@ CLI::Option* add_text_flag(CLI::App& app, const std::string& names, std::string&
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
 }
 
+CLI::Option* add_number_flag(CLI::App& app, const std::string& names, std::optional<int>& value, int least, int most,
+                             const std::string& help) {
+  const auto mistake = [least, most](const std::string& given) {
+    int number = 0;
+    const auto [end, error] = std::from_chars(given.data(), given.data() + given.size(), number);
+    const bool is_number = error == std::errc() && end == given.data() + given.size();
+    if (is_number && number >= least && number <= most) return std::string();
+    return fmt::format("expected {} to {}, got '{}'", least, most, given);
+  };
+  return app.add_option(names, value, help)
+      ->type_name("N")
+      ->check(mistake, "")
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
+}
+
 CLI::Option* add_choice_flag(CLI::App& app, const std::string& names, std::string& value,
                              const std::vector<std::string>& choices, const std::string& help) {
   CLI::Option* option = app.add_option(names, value, help)
                             ->type_name("NAME")
-                            ->check(
-                                [choices](const std::string& given) {
-                                  if (std::ranges::find(choices, given) != choices.end()) return std::string();
-                                  return fmt::format("expected one of {}, got '{}'{}", fmt::join(choices, ", "), given,
-                                                     suggestion(given, choices));
-                                },
-                                "")
+                            ->check([choices](const std::string& given) { return choice_mistake(given, choices); }, "")
                             ->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
   choices_by_option()[option] = choices;
   return option;

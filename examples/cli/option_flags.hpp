@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <functional>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -65,6 +66,10 @@ class OptionFlags {
 /// A flag that takes a text; the last one counts.
 CLI::Option* add_text_flag(CLI::App& app, const std::string& names, std::string& value, const std::string& value_name,
                            const std::string& help);
+
+/// A flag that takes a whole number between bounds.
+CLI::Option* add_number_flag(CLI::App& app, const std::string& names, std::optional<int>& value, int least, int most,
+                             const std::string& help);
 
 /// A flag with a few possible values.
 CLI::Option* add_choice_flag(CLI::App& app, const std::string& names, std::string& value,

@@ -14,8 +14,14 @@ namespace llmdit::cli {
 /// that is written, or one of `inputs` (paths or empty), not_found for a place that cannot be written.
 void check_output(const std::filesystem::path& path, std::string_view flag, std::span<const std::string> inputs = {});
 
-/// The same for a file of any kind.
+/// The same for a file of any kind. A symbolic link is written through, also one whose target is not there yet.
 void check_place(const std::filesystem::path& path, std::string_view flag);
+
+/// Whether both names are of one file, which need not exist yet.
+bool is_same_file(const std::filesystem::path& one, const std::filesystem::path& other);
+
+/// Whether a file is there that writing would replace.
+bool would_replace(const std::filesystem::path& path);
 
 /// Makes the folders that `path` lies in. Throws not_found with the system's reason.
 void create_parent_folders(const std::filesystem::path& path);

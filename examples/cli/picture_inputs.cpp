@@ -1,5 +1,8 @@
 #include "picture_inputs.hpp"
 
+#include <fmt/format.h>
+
+#include "exit_codes.hpp"
 #include "option_flags.hpp"
 #include "output_files.hpp"
 
@@ -27,8 +30,14 @@ void PictureInputs::apply(GenerateOptions& options, LoadOptions& load) const {
   if (tiled_) options.vae_tiling = TilingMode::on;
 }
 
-void PictureInputs::check_preview(std::span<const std::string> sources) const {
-  if (!preview_.empty()) check_output(preview_, "--preview", sources);
+void PictureInputs::check_preview(std::span<const std::string> sources,
+                                  std::span<const std::filesystem::path> pictures) const {
+  if (preview_.empty()) return;
+  check_output(preview_, "--preview", sources);
+  for (const std::filesystem::path& picture : pictures) {
+    if (is_same_file(preview_, picture))
+      throw UsageError(fmt::format("--preview: {} is also the picture's own name; name another file", preview_));
+  }
 }
 
 void PictureInputs::write_preview(const AutoencoderKL& vae, const StepInfo& info) const {

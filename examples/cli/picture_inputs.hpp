@@ -1,6 +1,7 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <filesystem>
 #include <span>
 #include <string>
 
@@ -18,7 +19,8 @@ class PictureInputs {
   /// Reads the pictures into the options.
   void apply(GenerateOptions& options, LoadOptions& load) const;
 
-  void check_preview(std::span<const std::string> sources) const;
+  /// Throws UsageError for a preview in the place of a source or of a picture, and as check_output.
+  void check_preview(std::span<const std::string> sources, std::span<const std::filesystem::path> pictures) const;
   void write_preview(const AutoencoderKL& vae, const StepInfo& info) const;
 
   const std::string& image() const { return image_; }

@@ -5,9 +5,9 @@
 
 #include <filesystem>
 #include <set>
-#include <system_error>
 
 #include "exit_codes.hpp"
+#include "help.hpp"
 #include "llmdit/error.hpp"
 #include "option_flags.hpp"
 #include "output_files.hpp"
@@ -18,18 +18,13 @@ namespace fs = std::filesystem;
 
 PictureOutput::PictureOutput(CLI::App& app) : json_(app) {
   constexpr const char* group = "Output";
-  add_text_flag(
-      app, "-o,--output", path_, "FILE",
-      fmt::format(".png, .jpg or .webp, {{index}}, {{seed}}, {{prompt}} in it; - is stdout (default {})", path_))
+  add_text_flag(app, "-o,--output", path_, "FILE",
+                ".png, .jpg or .webp; may hold {index}, {seed}, {prompt}; - is stdout")
       ->group(group);
-  app.add_option("--quality", quality_,
-                 fmt::format("of JPEG and WebP files, 1 small to 100 good; WebP of 100 is lossless (default {})",
-                             default_image_quality))
-      ->type_name("N")
-      ->check(CLI::Range(1, 100).description(""))
-      ->multi_option_policy(CLI::MultiOptionPolicy::TakeLast)
-      ->group(group);
-  app.add_flag("--no-metadata", no_metadata_, "leave prompt and settings out of the file")->group(group);
+  add_number_flag(app, "--quality", quality_, 1, 100,
+                  fmt::format("of JPEG and WebP, 1 small to 100 good (default {})", default_image_quality))
+      ->group(kFinePoints);
+  app.add_flag("--no-metadata", no_metadata_, "leave prompt and settings out of the file")->group(kFinePoints);
 }
 
 std::vector<fs::path> PictureOutput::check(std::span<const PictureName> pictures,
@@ -69,8 +64,7 @@ WrittenPicture PictureOutput::write(const Image& image, const ImageText& full_te
     return {.path = path_};
   }
   const fs::path path = NamePattern(path_).name(name, count);
-  std::error_code ignored;
-  const WrittenPicture written{.path = path.string(), .replaced = fs::is_regular_file(path, ignored)};
+  const WrittenPicture written{.path = path.string(), .replaced = would_replace(path)};
   create_parent_folders(path);
   try {
     write_image(path, image, text, quality_);

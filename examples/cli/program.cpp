@@ -1,8 +1,10 @@
 #include "program.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <utility>
 
 #include "console.hpp"
@@ -14,11 +16,27 @@
 namespace llmdit::cli {
 namespace {
 
-constexpr const char* kFooter = R"('llmdit COMMAND --help' tells a command's options.
+constexpr size_t kExitCodeColumns = 78;
 
-Exit codes:
-  0 ok, 1 failure, 2 usage, 3 file not found or unreadable, 4 out of memory, 5 incompatible model,
-  6 a server failed, 130 interrupted)";
+constexpr const char* kExamples = R"(Examples:
+  llmdit generate "a red circle on a white background" -o circle.png
+  llmdit generate "a cat" --model-path ~/Z-Image-Turbo --seeds 1-4
+  llmdit plan --model-path ~/Z-Image-Turbo --width 1024 --height 1024
+  llmdit doctor)";
+
+/// Examples, where to go on, and what the exit codes mean.
+std::string footer() {
+  std::vector<std::string> codes;
+  for (const ExitCode& exit : exit_codes()) codes.push_back(fmt::format("{} {}", exit.code, exit.meaning));
+  std::string text = fmt::format(
+      "{}\n\n'llmdit COMMAND --help' tells a command's options. Without a model that is named, a small one that\n"
+      "comes with the program draws.\n\nExit codes:\n",
+      kExamples);
+  for (const std::string& line : wrap(fmt::format("{}", fmt::join(codes, ", ")), kExitCodeColumns))
+    text += fmt::format("  {}\n", line);
+  text.pop_back();
+  return text;
+}
 
 /// The parser takes the next argument for the value of "--name=", where an empty value is meant.
 std::vector<std::string> split_empty_values(const std::vector<std::string>& arguments) {
@@ -43,9 +61,9 @@ Program::Program(std::span<const Command> commands) : json_(app_) {
   app_.set_help_flag("-h,--help", "print this help");
   app_.set_help_all_flag("--help-all", "print this help with the fine points");
   app_.require_subcommand(0, 1);
-  app_.footer(kFooter);
+  app_.footer(footer());
   for (const Command& command : commands) {
-    CLI::App* parser = app_.add_subcommand(command.name, command.summary);
+    CLI::App* parser = app_.add_subcommand(command.name, command.summary)->group(command.group);
     actions_[parser] = command.add(*parser);
   }
 }
@@ -60,6 +78,11 @@ int Program::run(std::vector<std::string> arguments) {
 }
 
 void Program::parse(std::vector<std::string> arguments) {
+  // As many have it: `llmdit help` and `llmdit help COMMAND`.
+  if (!arguments.empty() && arguments.front() == "help") {
+    arguments.erase(arguments.begin());
+    arguments.emplace_back("--help");
+  }
   arguments = split_empty_values(arguments);
   std::ranges::reverse(arguments);  // as the parser wants them
   try {
@@ -69,7 +92,8 @@ void Program::parse(std::vector<std::string> arguments) {
   } catch (const CLI::CallForAllHelp&) {
     help_wanted_ = HelpLevel::all;
   } catch (const CLI::ParseError& error) {
-    throw UsageError(describe_parse_error(selected(), error));
+    // What stands before the command is the program's.
+    throw UsageError(describe_parse_error(selected().remaining().empty() ? app_ : selected(), error));
   }
 }
 
@@ -79,7 +103,12 @@ int Program::dispatch() const {
     return 0;
   }
   if (json_.given()) throw UsageError("--json comes after a command, or with --version");
-  if (&selected() == &app_) throw UsageError("a command is missing");
+  if (&selected() == &app_) {  // whoever types the name alone wants to know what it is
+    std::fputs(help_text(app_, selected_name(), HelpLevel::common).c_str(), stderr);
+    Console().error("a command is missing");
+    return kExitUsage;
+  }
+  check_stdout();
   return actions_.at(&selected())();
 }
 

@@ -32,7 +32,7 @@ class Program {
   std::string selected_name() const;
   int report(const std::exception_ptr& exception) const;
 
-  CLI::App app_{"Drives the Z-Image diffusion transformer with its Qwen3 text encoder"};
+  CLI::App app_{"Pictures from prompts with Z-Image, on a CPU or a GPU"};
   bool version_wanted_ = false;
   JsonFlag json_;
   std::optional<HelpLevel> help_wanted_;

@@ -27,10 +27,11 @@ void print(std::string_view text) {
 
 }  // namespace
 
-std::string progress_line(const Terminal& terminal, int64_t done, int64_t total, double seconds_left) {
+std::string progress_line(const Terminal& terminal, const std::string& of_runs, int64_t done, int64_t total,
+                          double seconds_left) {
   total = std::max<int64_t>(total, 1);
   done = std::clamp<int64_t>(done, 0, total);
-  std::string numbers = fmt::format("step {}/{}", done, total);
+  std::string numbers = fmt::format("{}step {}/{}", of_runs, done, total);
   if (seconds_left >= 0) numbers += fmt::format(", {} left", duration(seconds_left));
 
   const int64_t room = terminal.width - 1;
@@ -43,7 +44,10 @@ std::string progress_line(const Terminal& terminal, int64_t done, int64_t total,
   return fmt::format("[{}{}{}{}] {}", terminal.color ? kGreen : "", full, terminal.color ? kReset : "", empty, numbers);
 }
 
-ProgressBar::ProgressBar(const Terminal& terminal, int64_t total) : terminal_(terminal) { update(0, total); }
+ProgressBar::ProgressBar(const Terminal& terminal, size_t run, size_t runs, int64_t total) : terminal_(terminal) {
+  if (runs > 1) of_runs_ = fmt::format("run {}/{}, ", run, runs);
+  update(0, total);
+}
 
 void ProgressBar::update(int64_t done, int64_t total) {
   if (!terminal_.interactive) return;
@@ -54,7 +58,7 @@ void ProgressBar::update(int64_t done, int64_t total) {
     const double elapsed = std::chrono::duration<double>(Clock::now() - first_step_end_).count();
     seconds_left = elapsed / static_cast<double>(done - 1) * static_cast<double>(total - done);
   }
-  print(fmt::format("{}{}", kClearLine, progress_line(terminal_, done, total, seconds_left)));
+  print(fmt::format("{}{}", kClearLine, progress_line(terminal_, of_runs_, done, total, seconds_left)));
   drawn_ = true;
 }
 

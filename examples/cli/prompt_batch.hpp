@@ -16,6 +16,9 @@ class PromptBatch {
 
   bool is_given() const { return one_.is_given() || !file_.empty(); }
 
+  /// For those who read none: throws UsageError for flags that would change them.
+  void check_unused() const;
+
   /// At least one. Throws UsageError unless they were given in exactly one way, not_found for what cannot be read.
   std::vector<std::string> read() const;
 
@@ -23,6 +26,7 @@ class PromptBatch {
   PromptInput one_;
   std::string file_;
   bool expands_ = false;
+  CLI::Option* lists_flag_;
   std::string lists_ = "wildcards";
 };
 

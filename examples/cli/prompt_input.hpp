@@ -27,10 +27,12 @@ class PromptInput {
   CLI::Option* file_flag_;
 };
 
-/// All bytes of a file, or of stdin for "-". Throws not_found with the system's reason.
-std::string read_text(const std::string& path);
+/// The UTF-8 text of a file, or of stdin for "-", without a byte order mark. `what` names it in messages. Throws
+/// not_found with the system's reason.
+std::string read_text(const std::string& path, std::string_view what);
 
-/// The lines of a text that are not blank, without what ends them.
+/// The lines of a list of prompts: neither blank ones nor those that begin with #, without what ends them. A line that
+/// is to begin with # itself has \# there.
 std::vector<std::string> prompt_lines(std::string_view text);
 
 }  // namespace llmdit::cli

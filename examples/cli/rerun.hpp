@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "console.hpp"
 #include "json_output.hpp"
@@ -28,18 +29,28 @@ class Rerun {
   /// Throws UsageError for an input that the file cannot hold and that was not given.
   void check_inputs(const GenerateOptions& options) const;
 
-  /// Says whether the first picture is that of the file.
-  void compare(const GenerateResult& result, const Console& console);
+  /// Says whether the first picture is that of the file, and if not, what it was made with and is not now. `text` is
+  /// what that picture says of itself.
+  void compare(const GenerateResult& result, const ImageText& text, const Console& console);
 
   /// What compare found, for --json; null without --from.
   Json json() const;
 
  private:
+  /// Something that the file was made with and the picture is not.
+  struct Difference {
+    std::string name, was, is;
+  };
+
+  std::vector<Difference> differences_from(const Json& now) const;
+
   std::string path_;
   PictureSettings settings_;
+  Json recorded_;  ///< the same as it stands in the file
   Image picture_;
   bool is_lossy_ = false;
   std::optional<int> largest_difference_;  ///< of a sample; nothing for another size
+  std::vector<Difference> differences_;
 };
 
 }  // namespace llmdit::cli

@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <cstdint>
 #include <filesystem>
-#include <sstream>
 #include <utility>
 
 #include "exit_codes.hpp"
@@ -22,14 +21,8 @@ namespace {
 
 constexpr size_t shown_columns = 4;
 
-/// One prompt a line; blank lines stand for nothing.
 std::vector<std::string> read_prompts(const std::string& path) {
-  std::vector<std::string> prompts;
-  std::istringstream lines(read_text(path));
-  for (std::string line; std::getline(lines, line);) {
-    if (line.ends_with('\r')) line.pop_back();
-    if (line.find_first_not_of(" \t") != line.npos) prompts.push_back(line);
-  }
+  std::vector<std::string> prompts = prompt_lines(read_text(path, "prompts-file"));
   if (prompts.empty()) throw UsageError(fmt::format("--prompts-file: {} has no prompts, one a line", path));
   return prompts;
 }
@@ -114,8 +107,7 @@ void StatisticsRun::run(const ZImageTextEncoder& encoder, const std::string& mod
   ReferenceStatistics statistics = accumulator.result();
   statistics.model = model;
   if (options.layer_weights.empty() && options.layer_spans.empty()) statistics.hidden_layer = options.hidden_layer;
-  std::error_code ignored;
-  const bool replaced = std::filesystem::is_regular_file(output_, ignored);
+  const bool replaced = would_replace(output_);
   create_parent_folders(output_);
   statistics.save(output_);
   if (replaced) console.warn(fmt::format("replaced the file {}", output_));

@@ -26,6 +26,12 @@ std::vector<std::string> command_names(const CLI::App& app) {
 std::string describe_extra(const CLI::App& app, const std::string& extra) {
   if (extra.starts_with("-")) {
     const std::string flag = extra.substr(0, extra.find('='));
+    // Of the program as a whole: options stand behind the command.
+    for (const CLI::App* command : app.get_subcommands({})) {
+      const std::vector<std::string> flags = flag_names(*command);
+      if (std::ranges::find(flags, flag) == flags.end()) continue;
+      return fmt::format("{} comes after a command, as in 'llmdit {} {}'", flag, command->get_name(), extra);
+    }
     return fmt::format("unknown option {}{}", flag, suggestion(flag, flag_names(app)));
   }
   const std::vector<std::string> commands = command_names(app);

@@ -124,7 +124,7 @@ class SweepCommand {
     app.footer(kExamples);
   }
 
-  void run() {
+  int run() {
     const RuntimeConfig settings = runtime_config(model_.config());
     load_ = settings.load;
     load_flags_.apply(load_);
@@ -134,7 +134,7 @@ class SweepCommand {
     encoder_.apply(settings);
     if (over_.empty()) throw UsageError("--over is missing: name a setting and its values");
     if (over_flag_->count() > 1) throw UsageError("--over: expected one setting, as a row has one direction, got more");
-    const SweptOption over(over_);
+    SweptOption over(over_);
     std::vector<GenerateOptions> runs(over.values.size(), options_);
     for (size_t i = 0; i < runs.size(); ++i) over.set(runs[i], over.values[i]);
     const std::string prompt = prompt_.read();
@@ -146,8 +146,16 @@ class SweepCommand {
     const ZImagePipeline pipeline = load(model, interrupt.token());
     std::vector<std::vector<Image>> columns;
     Json entries = Json::array();
+    bool is_interrupted = false;
     for (size_t i = 0; i < runs.size(); ++i) {
-      GenerateResult result = generate(pipeline, prompt, runs[i], interrupt.token());
+      GenerateResult result;
+      try {
+        result = generate(pipeline, prompt, runs[i], interrupt.token());
+      } catch (const Error& error) {
+        if (error.code() != ErrorCode::cancelled || columns.empty()) throw;
+        is_interrupted = true;  // what is finished is kept
+        break;
+      }
       for (const std::string& warning : result.warnings) console_.warn(fmt::format("{}: {}", over.values[i], warning));
       entries.push_back({{"value", to_json(over.field->get(&runs[i]))},
                          {"seeds", result.seeds},
@@ -159,7 +167,11 @@ class SweepCommand {
     }
     name.seed = seed_ ? seed_ : options_.seed;
     const Image whole = sheet(columns);
-    tell(over, output_.write(whole, {}, name, 1, console_), entries);
+    if (is_interrupted)
+      console_.note(fmt::format("interrupted: {} of {} columns are done", columns.size(), runs.size()));
+    over.values.resize(columns.size());
+    tell(over, output_.write(whole, {}, name, 1, console_), entries, is_interrupted);
+    return is_interrupted ? kExitInterrupted : 0;
   }
 
  private:
@@ -178,10 +190,11 @@ class SweepCommand {
     return result;
   }
 
-  void tell(const SweptOption& over, const WrittenPicture& written, const Json& entries) const {
+  void tell(const SweptOption& over, const WrittenPicture& written, const Json& entries, bool is_interrupted) const {
     console_.note(fmt::format("{} from left to right: {}", over.field->flag, fmt::join(over.values, " | ")));
     if (output_.json()) {
-      print_json({{"path", written.path},
+      print_json({{"interrupted", is_interrupted},
+                  {"path", written.path},
                   {"over", over.field->name},
                   {"columns", entries},
                   {"settings", settings_json(options_, is_picture_field)},
@@ -209,10 +222,7 @@ class SweepCommand {
 }  // namespace
 
 Action add_sweep(CLI::App& app) {
-  return [command = std::make_shared<SweepCommand>(app)] {
-    command->run();
-    return 0;
-  };
+  return [command = std::make_shared<SweepCommand>(app)] { return command->run(); };
 }
 
 }  // namespace llmdit::cli

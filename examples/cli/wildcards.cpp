@@ -8,6 +8,7 @@
 #include "exit_codes.hpp"
 #include "llmdit/error.hpp"
 #include "prompt_input.hpp"
+#include "suggest.hpp"
 
 namespace llmdit::cli {
 namespace {
@@ -31,6 +32,7 @@ class Expander {
         append(out, lines_of(text.substr(2, length - 4)));
         text.remove_prefix(length);
       } else {
+        if (is_escape(text)) text.remove_prefix(1);
         for (std::string& prompt : out) prompt += text.front();
         text.remove_prefix(1);
       }
@@ -39,9 +41,19 @@ class Expander {
   }
 
  private:
+  /// Whether the text begins with a backslash that takes the next character's meaning away.
+  static bool is_escape(std::string_view text) {
+    constexpr std::string_view special = "{}|_\\";
+    return text.size() > 1 && text.front() == '\\' && special.find(text[1]) != special.npos;
+  }
+
   static size_t closing_brace(std::string_view text) {
     int depth = 0;
     for (size_t i = 0; i < text.size(); ++i) {
+      if (is_escape(text.substr(i))) {
+        ++i;
+        continue;
+      }
       depth += (text[i] == '{') - (text[i] == '}');
       if (depth == 0) return i;
     }
@@ -55,6 +67,10 @@ class Expander {
     bool has_bar = false;
     size_t begin = 0;
     for (size_t i = 0; i <= text.size(); ++i) {
+      if (is_escape(text.substr(i))) {
+        ++i;
+        continue;
+      }
       if (i < text.size()) depth += (text[i] == '{') - (text[i] == '}');
       if (i < text.size() && (text[i] != '|' || depth > 0)) continue;
       has_bar = has_bar || i < text.size();
@@ -80,15 +96,30 @@ class Expander {
     if (std::ranges::find(open_, name) != open_.end())
       throw UsageError(fmt::format("--expand: the list {} names itself", name));
     const std::filesystem::path file = lists_ / fmt::format("{}.txt", name);
+    std::error_code ignored;
+    if (!std::filesystem::exists(file, ignored)) fail_without_list(name);
     open_.emplace_back(name);
     Texts out;
-    for (const std::string& line : prompt_lines(read_text(file.string()))) {
-      if (!line.starts_with('#')) std::ranges::move(expand(line), std::back_inserter(out));
+    for (const std::string& line : prompt_lines(read_text(file.string(), "wildcards"))) {
+      std::ranges::move(expand(line), std::back_inserter(out));
       check_count(out.size());
     }
     open_.pop_back();
     if (out.empty()) throw UsageError(fmt::format("--expand: {} has no lines", file.string()));
     return out;
+  }
+
+  [[noreturn]] void fail_without_list(std::string_view name) const {
+    std::vector<std::string> names;
+    std::error_code ignored;
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(lists_, ignored)) {
+      if (entry.path().extension() == ".txt")
+        names.push_back(entry.path().lexically_relative(lists_).replace_extension().string());
+    }
+    throw Error(ErrorCode::not_found,
+                fmt::format("[wildcards] expected {}.txt in the folder {} for __{}__, found none{}; --wildcards names "
+                            "another folder, \\__ is no list",
+                            name, lists_.string(), name, suggestion(name, names)));
   }
 
   static void append(Texts& prompts, const Texts& endings) {

@@ -52,11 +52,14 @@ struct MemoryPlan {
 
 struct PlanOptions {
   bool encodes_here = true;    ///< by the model's own text encoder
+  bool has_encoder = true;     ///< where it does not encode here; else embeddings come from the caller or a cache
+  bool is_batch = true;        ///< the prompts in one call; else each in one of its own, and the longest is planned
   bool measure_speed = false;  ///< run a product of the transformer's width, a second or so, for estimates of time
 };
 
 /// What generating these prompts would take, told by the headers of the files; no weight is read. Without prompts, of
-/// one prompt of 64 tokens. Throws what loading would throw.
+/// one prompt of 64 tokens. Throws what loading and generating would throw before a model runs; `warnings` are theirs,
+/// and what is to be said of memory.
 LLMDIT_EXPORT MemoryPlan plan_memory(const std::filesystem::path& path, const LoadOptions& load = {},
                                      const GenerateOptions& generate = {}, std::span<const std::string> prompts = {},
                                      const PlanOptions& options = {});

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <initializer_list>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -52,6 +53,11 @@ struct GenerateResult {
   std::vector<Lora> loras;                  ///< that were loaded
   std::optional<Template> prompt_template;  ///< that the prompts were read in
   bool vae_tiled = false;                   ///< whether the autoencoder worked tile by tile
+  std::optional<double> shift;              ///< of the noise levels; nothing where it depends on the picture's size
+  LoadOptions load;                         ///< those of the pipeline
+  /// What the pictures depend on besides all these options, by name, such as "transformer.files": a digest of samples
+  /// of each tensor. Where all of it is equal, so are pictures, bit for bit.
+  std::map<std::string, std::string> made_with;
   Timings timings;
 };
 
@@ -126,6 +132,10 @@ struct PictureSettings {
   std::vector<Lora> loras;
   GenerateOptions options;
   std::vector<std::string> unrecorded;  ///< inputs that a file cannot hold, e.g. "image": a rerun must be given them
+  /// What bears on pictures of the options that loaded the pipeline, but for `loras`; nothing where a picture of an
+  /// earlier version does not tell.
+  std::optional<LoadOptions> load;
+  std::map<std::string, std::string> made_with;  ///< as GenerateResult::made_with
 };
 
 /// The settings in a PNG, JPEG or WebP file. Throws not_found when it cannot be read, unsupported when it holds none of

@@ -73,6 +73,9 @@ void bind_z_image_pipeline(py::module_& m) {
       .read_only("loras", &GenerateResult::loras)
       .read_only("prompt_template", &GenerateResult::prompt_template, "That the prompts were read in.")
       .read_only("vae_tiled", &GenerateResult::vae_tiled, "Whether the autoencoder worked tile by tile.")
+      .read_only("shift", &GenerateResult::shift, "Of the noise levels; None where it depends on the picture's size.")
+      .read_only("load", &GenerateResult::load, "The options that loaded the pipeline.")
+      .read_only("made_with", &GenerateResult::made_with, "What the pictures depend on besides all options, by name.")
       .read_only("timings", &GenerateResult::timings);
 
   py::class_<ZImagePipeline> cls(m, "ZImagePipeline", "Z-Image from prompt to picture; wrapped by the package.");
@@ -117,7 +120,11 @@ void bind_z_image_pipeline(py::module_& m) {
       .read_only("model", &PictureSettings::model)
       .read_only("loras", &PictureSettings::loras)
       .read_only("options", &PictureSettings::options)
-      .read_only("unrecorded", &PictureSettings::unrecorded, "Inputs that a file cannot hold, e.g. 'image'.");
+      .read_only("unrecorded", &PictureSettings::unrecorded, "Inputs that a file cannot hold, e.g. 'image'.")
+      .read_only("load", &PictureSettings::load,
+                 "What bears on pictures of the options of loading, but for loras; None in pictures of earlier "
+                 "versions.")
+      .read_only("made_with", &PictureSettings::made_with, "What the picture depends on besides all options, by name.");
   m.def("read_picture_settings", &read_picture_settings, py::arg("picture"), NoGil(),
         "The settings in a picture that llmdit made; pipe(settings.prompt, options=settings.options) makes it again.");
   m.def("picture_parameters", &picture_parameters, py::arg("prompt"), py::arg("options"), py::arg("result"),

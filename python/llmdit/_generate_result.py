@@ -44,6 +44,11 @@ class GenerateResult:
     vl: "VLExtraction | None"
     """What was read of the reference picture and blended in."""
     warnings: list[str]
+    shift: float | None
+    """Of the noise levels; None where it depends on the picture's size."""
+    made_with: dict[str, str]
+    """What the pictures depend on besides all options, by name: files, types, devices, libraries. Where all of it is
+    equal, so are pictures, bit for bit."""
     timings: Timings
     _prompts: list[str] = field(repr=False)
     _options: GenerateOptions = field(repr=False)
@@ -91,7 +96,10 @@ def generate_result(
     """The library's result as Python has it. The callback is let go, so that results can be kept and pickled."""
     options = copy.copy(options)
     options.on_step = None
-    same = "latents seeds sigmas token_counts caption_lengths compression_ratios formatted_prompts vl warnings timings"
+    same = (
+        "latents seeds sigmas token_counts caption_lengths compression_ratios formatted_prompts vl warnings shift "
+        "made_with timings"
+    )
     return GenerateResult(
         images=_pictures(native, output_type),
         **{name: getattr(native, name) for name in same.split()},

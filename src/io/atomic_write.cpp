@@ -62,6 +62,20 @@ int create_temporary(const fs::path& folder, fs::path& created) {
   return fd;
 }
 
+/// What a name stands for, behind symbolic links, also those whose target is not there yet: a link is the user's, and
+/// stays.
+fs::path behind_links(const fs::path& path) {
+  constexpr int most = 40;  // as the system has it
+  std::error_code error;
+  fs::path real = path;
+  for (int i = 0; fs::is_symlink(fs::symlink_status(real, error)); ++i) {
+    if (i == most) fail_to_write(path, ELOOP);
+    real = real.parent_path() / fs::read_symlink(real, error);
+    if (error) fail_to_write(path, error.value());
+  }
+  return real;
+}
+
 void replace_file(const fs::path& path, const std::function<void(const ByteSink&)>& produce, const struct stat* old) {
   fs::path temporary;
   const int fd = create_temporary(path.parent_path().empty() ? fs::path(".") : path.parent_path(), temporary);
@@ -91,9 +105,7 @@ void write_file_atomically(const fs::path& path, const std::function<void(const 
     produce([&](std::span<const std::byte> bytes) { file.write(bytes); });
     return file.finish(/*sync=*/false);
   }
-  std::error_code ignored;
-  const fs::path real = exists ? fs::canonical(path, ignored) : path;
-  replace_file(real.empty() ? path : real, produce, exists ? &old : nullptr);
+  replace_file(behind_links(path), produce, exists ? &old : nullptr);
 }
 
 void write_file_atomically(const fs::path& path, std::span<const std::byte> bytes) {

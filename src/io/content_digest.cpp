@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <limits>
 #include <vector>
 
 #include "base/check.hpp"
@@ -14,11 +15,13 @@ namespace llmdit::io {
 namespace {
 
 constexpr uint64_t kPieceBytes = 16 << 20;
+constexpr uint64_t kSampleBytes = 4096;  // of a tensor: a page
 
 /// A digest of the digests of pieces, so that threads share the work.
 class Digest {
  public:
-  explicit Digest(const Checkpoint& files) : files_(files) {}
+  explicit Digest(const Checkpoint& files, uint64_t most_bytes = std::numeric_limits<uint64_t>::max())
+      : files_(files), most_bytes_(most_bytes) {}
 
   void describe(std::string_view text) { description_ += text; }
 
@@ -26,8 +29,9 @@ class Digest {
     description_ += fmt::format("{} {} [{}] {}\n", name, entry.dtype_name, fmt::join(entry.shape, ","), note);
     const at::Tensor tensor = files_.tensor(entry.name);
     const auto* bytes = static_cast<const std::byte*>(tensor.const_data_ptr());
-    for (uint64_t at = 0; at < tensor.nbytes(); at += kPieceBytes)
-      pieces_.emplace_back(bytes + at, std::min<uint64_t>(kPieceBytes, tensor.nbytes() - at));
+    const uint64_t count = std::min<uint64_t>(tensor.nbytes(), most_bytes_);
+    for (uint64_t at = 0; at < count; at += kPieceBytes)
+      pieces_.emplace_back(bytes + at, std::min<uint64_t>(kPieceBytes, count - at));
     tensors_.push_back(tensor);
   }
 
@@ -44,10 +48,19 @@ class Digest {
 
  private:
   const Checkpoint& files_;
+  uint64_t most_bytes_;  ///< of a tensor
   std::string description_;
   std::vector<at::Tensor> tensors_;  // keep the bytes mapped
   std::vector<std::span<const std::byte>> pieces_;
 };
+
+std::string digest_of(const TensorTable& table, Digest digest) {
+  for (const auto& [name, place] : table.places()) {
+    digest.add(name, *place.entry, fmt::format("{}/{}", place.part, place.parts));
+    if (place.scale) digest.add(name + " scale", *place.scale);
+  }
+  return digest.hex();
+}
 
 }  // namespace
 
@@ -58,13 +71,9 @@ std::string content_digest(const Checkpoint& files) {
   return digest.hex();
 }
 
-std::string content_digest(const TensorTable& table) {
-  Digest digest(table.checkpoint());
-  for (const auto& [name, place] : table.places()) {
-    digest.add(name, *place.entry, fmt::format("{}/{}", place.part, place.parts));
-    if (place.scale) digest.add(name + " scale", *place.scale);
-  }
-  return digest.hex();
+std::string content_digest(const TensorTable& table) { return digest_of(table, Digest(table.checkpoint())); }
+std::string sample_digest(const TensorTable& table) {
+  return digest_of(table, Digest(table.checkpoint(), kSampleBytes));
 }
 
 }  // namespace llmdit::io

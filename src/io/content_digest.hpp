@@ -14,4 +14,7 @@ std::string content_digest(const Checkpoint& files);
 /// The same of one model's tensors alone, under the model's names.
 std::string content_digest(const TensorTable& table);
 
+/// The same of the first bytes of each tensor only: tells files apart without reading them.
+std::string sample_digest(const TensorTable& table);
+
 }  // namespace llmdit::io

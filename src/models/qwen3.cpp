@@ -172,11 +172,13 @@ Qwen3Model::Qwen3Model(const nn::Weights& weights, const Qwen3Config& config)
     head_->matmul = nn::make_matmul(head, config.hidden_size, config.vocab_size);
 }
 
-void Qwen3Model::check_length(int64_t tokens) const {
+void check_length(const Qwen3Config& config, int64_t tokens) {
   check(tokens > 0, "text_encoder", "expected at least one token, got none");
-  check(tokens <= config_.max_position_embeddings, "text_encoder",
-        "expected at most {} tokens, got {}; shorten the text", config_.max_position_embeddings, tokens);
+  check(tokens <= config.max_position_embeddings, "text_encoder",
+        "expected at most {} tokens, got {}; shorten the text", config.max_position_embeddings, tokens);
 }
+
+void Qwen3Model::check_length(int64_t tokens) const { models::check_length(config_, tokens); }
 
 at::Tensor Qwen3Model::embed(std::span<const int64_t> input_ids) const {
   check_length(static_cast<int64_t>(input_ids.size()));

@@ -33,6 +33,9 @@ struct DecoderInput {
   nn::KeyValueCache* cache = nullptr;
 };
 
+/// Throws invalid_argument unless a text of so many tokens has a place in the model.
+void check_length(const Qwen3Config& config, int64_t tokens);
+
 /// The Qwen3 language model, from token ids or embeddings to hidden states and logits.
 class Qwen3Model {
  public:
@@ -48,7 +51,6 @@ class Qwen3Model {
   std::vector<at::Tensor> hidden_states(const DecoderInput& input, std::span<const int64_t> layers,
                                         const std::stop_token& stop) const;
 
-  /// Throws invalid_argument unless a text of so many tokens has a place.
   void check_length(int64_t tokens) const;
   /// Token ids as the model's input: [tokens, hidden_size].
   at::Tensor embed(std::span<const int64_t> input_ids) const;

@@ -59,10 +59,45 @@ class Generation {
     if (options_.output_type != OutputType::latent) decode();
     result_.timings.decode = watch.lap();
     result_.timings.total = total.lap();
+    result_.load = parts_.load;
+    result_.made_with = made_with(parts_, result_.vl.has_value());
     return std::move(result_);
   }
 
+  /// The checks of run, as far as they need no model.
+  Foresight foresee(bool is_batch) {
+    check_request();
+    const ChatOptions chat = chat_options();
+    LongPrompts long_prompts(parts_.transformer.config(), options_);
+    if (options_.prompt_embeds) {
+      for (const at::Tensor& embeds : *options_.prompt_embeds)
+        result_.token_counts.push_back(embeds.dim() > 0 ? embeds.size(0) : 0);
+      long_prompts.foresee(*options_.prompt_embeds, prompt_side.name);
+    } else {
+      for (size_t i = 0; i < texts_.size(); i += is_batch ? texts_.size() : 1)
+        foresee_texts(long_prompts, is_batch ? texts_ : texts_.subspan(i, 1), chat, prompt_side, &result_.token_counts);
+    }
+    if (options_.guidance_scale > 0 && !options_.negative_prompt_embeds)
+      foresee_texts(long_prompts, {&options_.negative_prompt, 1}, negative_chat(chat), negative_side, nullptr);
+    std::ranges::copy(long_prompts.warnings(), std::back_inserter(result_.warnings));
+    if (options_.image && (!options_.latents || repaints(options_))) load_source(options_, size_, result_.warnings);
+    Foresight foresight{.warnings = {}, .size = size_, .token_counts = std::move(result_.token_counts)};
+    for (std::string& warning : result_.warnings) {
+      if (std::ranges::find(foresight.warnings, warning) == foresight.warnings.end())
+        foresight.warnings.push_back(std::move(warning));
+    }
+    return foresight;
+  }
+
  private:
+  void foresee_texts(LongPrompts& long_prompts, std::span<const std::string> prompts, const ChatOptions& chat,
+                     const PromptSide& side, std::vector<int64_t>* token_counts) const {
+    parts_.prompt_encoder();
+    const auto counts =
+        long_prompts.foresee(parts_.text_encoder ? &*parts_.text_encoder : nullptr, prompts, chat, side);
+    if (token_counts) token_counts->insert(token_counts->end(), counts.begin(), counts.end());
+  }
+
   void check_request() {
     check_options(options_);
     check(options_.prompt_embeds.has_value() || !texts_.empty(), "generate", "expected at least one prompt, got none");
@@ -78,7 +113,7 @@ class Generation {
     check_models();
     check_source();
     check_embeddings();
-    if (reads_vl_image()) parts_.vl->check(options_.vl);
+    if (reads_vl_image()) parts_.vl->check(options_.vl, parts_.transformer.config().cap_feat_dim);
     result_.warnings = parts_.load_warnings;
     result_.warnings.insert(result_.warnings.end(), parts_.lora_warnings.begin(), parts_.lora_warnings.end());
     result_.loras = parts_.loras;
@@ -86,6 +121,7 @@ class Generation {
     result_.model = parts_.name;
     size_ = choose_size();
     tiling_ = choose_tiling();
+    choose_sigmas();
     prompt_count_ = options_.prompt_embeds ? options_.prompt_embeds->size() : texts_.size();
   }
 
@@ -200,13 +236,19 @@ class Generation {
     std::ranges::move(conditioned.warnings, std::back_inserter(result_.warnings));
   }
 
+  /// A negative prompt has the form of the prompt without its texts.
+  static ChatOptions negative_chat(const ChatOptions& of_prompt) {
+    return {.force_think_block = of_prompt.force_think_block,
+            .strip_quotes = of_prompt.strip_quotes,
+            .clean_whitespace = of_prompt.clean_whitespace};
+  }
+
   std::vector<at::Tensor> encode_negative(const ChatOptions& of_prompt, LongPrompts& long_prompts) const {
     if (options_.negative_prompt_embeds) return *options_.negative_prompt_embeds;
-    const ChatOptions chat{.force_think_block = of_prompt.force_think_block,
-                           .strip_quotes = of_prompt.strip_quotes,
-                           .clean_whitespace = of_prompt.clean_whitespace};
     const std::span prompt(&options_.negative_prompt, 1);
-    return long_prompts.encode(parts_.prompt_encoder(), parts_.tokenizer(), prompt, chat, negative_side).embeddings;
+    return long_prompts
+        .encode(parts_.prompt_encoder(), parts_.tokenizer(), prompt, negative_chat(of_prompt), negative_side)
+        .embeddings;
   }
 
   /// The last word on length, and the only stage that knows the transformer's limit.
@@ -228,13 +270,21 @@ class Generation {
     return prompts;
   }
 
-  DenoiseInputs prepare(const Prompts& prompts) {
-    const int64_t patch = parts_.transformer.config().patch_size, scale = parts_.vae.config().vae_scale_factor();
-    const int64_t h = size_.height / scale, w = size_.width / scale, steps = schedule_steps(options_);
+  void choose_sigmas() {
+    const int64_t multiple = parts_.size_multiple(), steps = schedule_steps(options_);
+    const int64_t patches = (size_.height / multiple) * (size_.width / multiple);
     result_.sigmas = parts_.scheduler.make_sigmas(
-        steps, {.shift = options_.shift, .sigmas = options_.sigmas, .image_seq_len = (h / patch) * (w / patch)});
+        steps, {.shift = options_.shift, .sigmas = options_.sigmas, .image_seq_len = patches});
     if (options_.image)
       result_.sigmas.erase(result_.sigmas.begin(), result_.sigmas.begin() + first_step(steps, strength_of(options_)));
+    const SchedulerConfig& scheduler = parts_.scheduler.config();
+    result_.shift = options_.shift;
+    if (!result_.shift && !scheduler.use_dynamic_shifting) result_.shift = scheduler.shift;
+  }
+
+  DenoiseInputs prepare(const Prompts& prompts) {
+    const int64_t scale = parts_.vae.config().vae_scale_factor();
+    const int64_t h = size_.height / scale, w = size_.width / scale;
     DenoiseInputs inputs{.latents = {},
                          .sigmas = result_.sigmas,
                          .positive = condition(prompts.positive),
@@ -333,6 +383,15 @@ const TextEncoder& PipelineParts::prompt_encoder() const {
          "negative prompt needs negative_prompt_embeds, too");
   }
   return *encoder;
+}
+
+Foresight foresee_generation(const PipelineParts& parts, std::span<const std::string> prompts,
+                             const GenerateOptions& options, bool is_batch) {
+  const std::string any = "a picture";
+  const bool has_any = !prompts.empty() || options.prompt_embeds;
+  Foresight foresight = Generation(parts, has_any ? prompts : std::span(&any, 1), options).foresee(is_batch);
+  if (!has_any) foresight.token_counts.clear();
+  return foresight;
 }
 
 GenerateResult run_generation(const PipelineParts& parts, std::span<const std::string> prompts,

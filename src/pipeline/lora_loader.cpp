@@ -52,8 +52,7 @@ LoraLoader::Loaded LoraLoader::read(const Models& models, const Lora& lora, bool
   const auto file = io::Checkpoint::open(io::resolve_model_path(lora.path));
   Loaded loaded{
       adapters::read_lora(file, models.transformer.weight_shapes(), lora.text_encoder ? &encoder_shapes : nullptr),
-      lora.scale};
-  if (!loaded.file.text_encoder.empty()) loaded.encoder_content = io::content_digest(file);
+      lora.scale, io::content_digest(file)};
   adapters::report_lora(loaded.file, strict, report);
   if (lora.scale == 0)
     report.warnings.push_back(fmt::format("LoRA {}: its scale is 0, which changes nothing", loaded.file.name));
@@ -66,8 +65,8 @@ LoraLoader::Models LoraLoader::apply(const Models& models, std::span<const Loade
   for (const Loaded& lora : loras) {
     transformer.add(lora.file.transformer, lora.scale);
     text_encoder.add(lora.file.text_encoder, lora.scale);
-    if (lora.scale != 0 && !lora.encoder_content.empty())
-      contents.push_back(fmt::format("{} x {}", lora.encoder_content, lora.scale));
+    if (lora.scale != 0 && !lora.file.text_encoder.empty())
+      contents.push_back(fmt::format("{} x {}", lora.content, lora.scale));
   }
   std::ranges::sort(contents);  // their order does not matter
   Models patched{.transformer = models.transformer.patched(transformer.build()), .text_encoder = {}};

@@ -23,7 +23,7 @@ class LoraLoader {
   struct Loaded {
     adapters::LoraFile file;
     double scale = 1.0;
-    std::string encoder_content{};  ///< digest of the file, where it changes the text encoder
+    std::string content{};  ///< digest of the file
   };
 
   /// Reads an adapter for these models; `report` tells of it. Throws as ZImagePipeline::load_loras.

@@ -13,6 +13,7 @@
 #include "base/translate.hpp"
 #include "llmdit/model_sources.hpp"
 #include "models/model_files.hpp"
+#include "pipeline/generation.hpp"
 #include "pipeline/model_turns.hpp"
 #include "pipeline/stage_costs.hpp"
 #include "pipeline/weight_plan.hpp"
@@ -85,13 +86,10 @@ class Planner {
         options_(options),
         takes_turns_(ModelTurns::of(load) != nullptr),
         transformer_(models::open_z_image(sources_.transformer(), sources_.config_of("transformer"))),
-        vae_(models::open_autoencoder(sources_.vae(), sources_.config_of("vae"))) {
-    check_options(load);
-    check_options(generate);
-  }
+        vae_(models::open_autoencoder(sources_.vae(), sources_.config_of("vae"))) {}
 
   MemoryPlan run(std::span<const std::string> prompts) {
-    choose_size(prompts);
+    foresee(prompts);
     plan_parts();
     plan_.process_bytes = resident_bytes();
     plan_.available_bytes = available_memory(at::kCPU) + plan_.process_bytes;
@@ -106,32 +104,19 @@ class Planner {
  private:
   bool encodes() const { return options_.encodes_here && !generate_.prompt_embeds; }
 
-  void choose_size(std::span<const std::string> prompts) {
-    const int64_t scale = vae_.config.vae_scale_factor(), fallback = vae_.config.sample_size;
-    plan_.width = generate_.width.value_or(fallback);
-    plan_.height = generate_.height.value_or(fallback);
-    const int64_t multiple = scale * transformer_.config.patch_size;
-    for (const auto& [name, side] : {std::pair("width", plan_.width), std::pair("height", plan_.height)})
-      check(side >= multiple && side % multiple == 0, name, "expected a multiple of {} pixels, got {}", multiple, side);
-    check_latent_size(transformer_.config, plan_.height / scale, plan_.width / scale);
-    count_tokens(prompts);
+  /// What the generation itself would make of the request, and refuse of it.
+  void foresee(std::span<const std::string> prompts) {
+    const Foresight foresight = foresee_generation(sources_, load_, prompts, generate_, options_);
+    plan_.warnings = foresight.warnings;
+    plan_.width = foresight.size.width;
+    plan_.height = foresight.size.height;
+    constexpr int64_t usual_tokens = 64;
+    plan_.token_counts = foresight.token_counts;
+    if (plan_.token_counts.empty()) plan_.token_counts.assign(std::max<size_t>(1, prompts.size()), usual_tokens);
+    if (!options_.is_batch) plan_.token_counts = {std::ranges::max(plan_.token_counts)};
     plan_.batch = static_cast<int64_t>(plan_.token_counts.size()) * generate_.num_images_per_prompt;
+    const int64_t multiple = vae_.config.vae_scale_factor() * transformer_.config.patch_size;
     rows_ = count_rows(transformer_.config, generate_, plan_, (plan_.height / multiple) * (plan_.width / multiple));
-  }
-
-  void count_tokens(std::span<const std::string> prompts) {
-    if (generate_.prompt_embeds) {
-      for (const at::Tensor& embeds : *generate_.prompt_embeds)
-        plan_.token_counts.push_back(embeds.dim() > 0 ? embeds.size(0) : 1);
-    } else if (prompts.empty() || !options_.encodes_here) {
-      constexpr int64_t usual_tokens = 64;
-      plan_.token_counts.assign(std::max<size_t>(1, prompts.size()), usual_tokens);
-    } else {
-      const Tokenizer tokenizer = Tokenizer::load(sources_.tokenizer());
-      const ChatOptions chat = resolve_template(generate_.chat);
-      for (const std::string& prompt : prompts)
-        plan_.token_counts.push_back(static_cast<int64_t>(tokenizer.encode(format_prompt(prompt, chat)).size()));
-    }
   }
 
   void plan_parts() {

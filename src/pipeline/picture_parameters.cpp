@@ -43,6 +43,20 @@ std::vector<std::string> unrecorded_inputs(const GenerateOptions& options) {
   return names;
 }
 
+/// Whether a loading option bears on pictures; adapters do, too, and stand apart.
+bool bears_on_pictures(const OptionField& field) {
+  return field.name == "dtype" || field.name == "attention_backend" || field.name.ends_with("quantization") ||
+         field.name.ends_with("_path");
+}
+
+nlohmann::json load_json(const LoadOptions& options) {
+  nlohmann::json json;
+  for (const OptionField& field : option_fields<LoadOptions>()) {
+    if (bears_on_pictures(field)) json[std::string(field.name)] = to_json(field.get(&options));
+  }
+  return json;
+}
+
 /// A template's parts, so that a picture can be made again where the template is missing or another by now.
 nlohmann::json template_json(const Template& used) {
   nlohmann::json json = {{"name", used.name}, {"add_think_block", used.add_think_block}};
@@ -76,6 +90,9 @@ nlohmann::json settings(std::string_view prompt, const GenerateOptions& options,
   json["num_inference_steps"] = schedule_steps(options);
   json["seed"] = index < result.seeds.size() ? nlohmann::json(result.seeds[index]) : nullptr;
   json["num_images_per_prompt"] = 1;
+  if (result.shift) json["shift"] = *result.shift;
+  json["load"] = load_json(result.load);
+  json["made_with"] = result.made_with;
   for (const Lora& lora : result.loras)
     json["loras"].push_back({{"path", lora.path.string()}, {"scale", lora.scale}, {"text_encoder", lora.text_encoder}});
   if (result.vae_tiled) json["vae_tiling"] = "on";  // which elsewhere may not be chosen
@@ -127,6 +144,16 @@ OptionValue from_json(const nlohmann::json& value) {
   return std::monostate();
 }
 
+LoadOptions load_from(const io::JsonObject& json) {
+  LoadOptions options;
+  for (const auto& [name, value] : json.value().items()) {
+    const OptionField& field = find_field(option_fields<LoadOptions>(), name);
+    check(bears_on_pictures(field), "load", "expected options that bear on pictures, found {}", name);
+    if (!value.is_null()) field.set(&options, check_value(field, from_json(value)));
+  }
+  return options;
+}
+
 /// Takes one value out of the settings; throws the library's own kinds only.
 void read_setting(const io::JsonObject& json, const std::string& key, PictureSettings& settings) {
   const nlohmann::json& value = json.value().at(key);
@@ -139,6 +166,11 @@ void read_setting(const io::JsonObject& json, const std::string& key, PictureSet
     settings.options.chat.prompt_template = template_from(json.object(key));
   } else if (key == "unrecorded") {
     settings.unrecorded = json.get<std::vector<std::string>>(key);
+  } else if (key == "load") {
+    settings.load = load_from(json.object(key));
+  } else if (key == "made_with") {
+    const io::JsonObject names = json.object(key);
+    for (const auto& [name, what] : names.value().items()) settings.made_with[name] = names.get<std::string>(name);
   } else if (key == "loras") {
     for (const io::JsonObject& lora : json.objects(key)) {
       settings.loras.push_back({.path = io::path_from_utf8(lora.get<std::string>("path")),

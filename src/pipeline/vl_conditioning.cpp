@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/check.hpp"
+#include "conditioning/layer_mix.hpp"
 #include "io/encoding.hpp"
 #include "io/hub_cache.hpp"
 #include "models/model_files.hpp"
@@ -12,13 +13,17 @@
 namespace llmdit {
 namespace {
 
+void check_width(int64_t own, int64_t wanted, const std::filesystem::path& path) {
+  if (own == wanted) return;
+  fail(ErrorCode::unsupported, "vl_image",
+       "expected a Qwen3-VL model as wide as the text encoder, {}, found {} in {}; for Qwen3-4B it is Qwen3-VL-4B",
+       wanted, own, io::printable_path(path));
+}
+
 void check_width(const VLEmbeddingExtractor& extractor, const at::Tensor& embeds) {
   check(embeds.defined() && embeds.dim() == 2, "prompt_embeds", "expected [tokens, hidden_size], got {}",
         embeds.defined() ? fmt::format("[{}]", fmt::join(embeds.sizes(), ", ")) : "an empty tensor");
-  if (extractor.hidden_size() == embeds.size(1)) return;
-  fail(ErrorCode::unsupported, "vl_image",
-       "expected a Qwen3-VL model as wide as the text encoder, {}, found {} in {}; for Qwen3-4B it is Qwen3-VL-4B",
-       embeds.size(1), extractor.hidden_size(), io::printable_path(extractor.path()));
+  check_width(extractor.hidden_size(), embeds.size(1), extractor.path());
 }
 
 /// Statistics of other layers than the prompt's bring the picture's rows to a scale that the transformer does not see.
@@ -50,10 +55,15 @@ VLEmbeddingExtractor VLSource::get() const {
   return *extractor_;
 }
 
-void VLSource::check(const VLOptions& options) const {
+void VLSource::check(const VLOptions& options, int64_t width) const {
   if (!options.statistics.empty()) ReferenceStatistics::load(io::path_from_utf8(options.statistics));
   const std::lock_guard lock(mutex_);
-  if (!extractor_) models::open_qwen3_vl(io::resolve_model_path(sources_.vl_encoder()));
+  if (extractor_) return;  // whose reading looks at its options before its weights
+  const std::filesystem::path path = io::resolve_model_path(sources_.vl_encoder());
+  const Qwen3Config config = models::open_qwen3_vl(path).config.text;
+  check_width(config.hidden_size, width, path);
+  constexpr int64_t tokens = 1;
+  LayerMix({{options.extract.hidden_layer, 1.0}}, {}, config.num_hidden_layers, tokens);
 }
 
 VLConditioned condition_on_picture(const VLEmbeddingExtractor& extractor, const std::vector<at::Tensor>& prompt_embeds,

@@ -19,8 +19,8 @@ class VLSource {
   /// Throws not_found when the model has none and none was named.
   VLEmbeddingExtractor get() const;
 
-  /// Throws what get and the statistics would, from the files' headers alone.
-  void check(const VLOptions& options) const;
+  /// Throws what get and a reading would, from the files' headers alone; `width` is that of the prompt's embeddings.
+  void check(const VLOptions& options, int64_t width) const;
 
  private:
   ModelSources sources_;

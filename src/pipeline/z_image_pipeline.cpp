@@ -151,16 +151,16 @@ std::shared_ptr<const TextEncoder> with_cache(std::shared_ptr<const TextEncoder>
 }
 
 /// `encoder`: what encodes prompts instead of the model's own; null: nothing does. Not given: the model's own.
-PipelineParts load_parts(const std::filesystem::path& path, const LoadOptions& options,
-                         const std::optional<std::shared_ptr<const TextEncoder>>& encoder) {
+/// With `turns` no weight is read before its model is used.
+PipelineParts load_parts(const ModelSources& sources, const LoadOptions& options,
+                         const std::optional<std::shared_ptr<const TextEncoder>>& encoder,
+                         const std::shared_ptr<nn::Turns>& turns) {
   constexpr SchedulerConfig turbo{.shift = 3.0};
-  const ModelSources sources(path, options);
   const LoadOptions own = component_options(options);
   // Everything is found, and small parts are loaded, before anything large is mapped.
   const auto scheduler_path = sources.scheduler(), transformer_path = sources.transformer(), vae_path = sources.vae();
   auto scheduler = scheduler_path.empty() ? FlowMatchScheduler(turbo) : FlowMatchScheduler::load(scheduler_path);
   std::optional<ZImageTextEncoder> text_encoder;
-  const auto turns = ModelTurns::of(options);
   if (!encoder) text_encoder = ModelTurns::load<ZImageTextEncoder>(sources, options, turns);
   auto transformer =
       ModelTurns::load<ZImageTransformer>(transformer_path, own, sources.config_of("transformer"), turns);
@@ -177,11 +177,42 @@ PipelineParts load_parts(const std::filesystem::path& path, const LoadOptions& o
       .vae = std::move(vae),
       .scheduler = std::move(scheduler),
       .vl = std::make_shared<const VLSource>(sources, options),
-      .turns = turns};
+      .turns = turns,
+      .load = options,
+      .provenance = std::make_shared<const Provenance>(sources, options, text_encoder.has_value())};
   check_parts_fit(sources, parts);
   parts.load_warnings = load_warnings(sources, parts, options);
   return parts;
 }
+
+/// Reads adapters for the parts, which are told of them; the weights stay as they are.
+std::vector<LoraLoader::Loaded> read_loras(PipelineParts& parts, std::span<const Lora> loras, bool strict,
+                                           LoraReport& report) {
+  std::vector<LoraLoader::Loaded> loaded;
+  for (const Lora& lora : loras) {
+    loaded.push_back(LoraLoader::read({parts.transformer, parts.text_encoder}, lora, strict, report));
+    parts.loras.push_back(lora);
+    parts.lora_contents.push_back(loaded.back().content);
+  }
+  parts.lora_warnings.insert(parts.lora_warnings.end(), report.warnings.begin(), report.warnings.end());
+  return loaded;
+}
+
+std::vector<Lora> loras_of(const LoadOptions& options) {
+  std::vector<Lora> loras;
+  for (const std::string& text : options.lora) loras.push_back(parse_lora(text));
+  return loras;
+}
+
+/// Stands for an encoder that is not asked yet.
+class EncoderElsewhere final : public TextEncoder {
+ public:
+  EncodingOutput encode(std::span<const std::string>, const EncodeOptions&) const override {
+    fail(ErrorCode::internal, "text_encoder", std::string_view("expected an encoder to encode, got the sign for one"));
+  }
+  int64_t hidden_size() const override { return 0; }
+  std::string fingerprint() const override { return "elsewhere"; }
+};
 
 }  // namespace
 
@@ -199,10 +230,7 @@ struct ZImagePipeline::Impl {
     auto next = std::make_shared<PipelineParts>(*parts());
     LoraReport report;
     std::vector<LoraLoader::Loaded> loaded = loaded_;
-    for (const Lora& lora : loras)
-      loaded.push_back(LoraLoader::read({next->transformer, next->text_encoder}, lora, options.strict, report));
-    next->loras.insert(next->loras.end(), loras.begin(), loras.end());
-    next->lora_warnings.insert(next->lora_warnings.end(), report.warnings.begin(), report.warnings.end());
+    std::ranges::move(read_loras(*next, loras, options.strict, report), std::back_inserter(loaded));
     change(std::move(next), std::move(loaded));
     return report;
   }
@@ -211,6 +239,7 @@ struct ZImagePipeline::Impl {
     const std::lock_guard changing(changes_);
     auto next = std::make_shared<PipelineParts>(*parts());
     next->loras.clear();
+    next->lora_contents.clear();
     next->lora_warnings.clear();
     change(std::move(next), {});
   }
@@ -235,15 +264,15 @@ struct ZImagePipeline::Impl {
 
 ZImagePipeline::ZImagePipeline(PipelineParts parts, const LoadOptions& options)
     : impl_(std::make_shared<Impl>(std::move(parts))) {
-  std::vector<Lora> loras;
-  for (const std::string& text : options.lora) loras.push_back(parse_lora(text));
+  const std::vector<Lora> loras = loras_of(options);
   if (!loras.empty()) load_loras(loras);
 }
 
 ZImagePipeline ZImagePipeline::load(const std::filesystem::path& path, const LoadOptions& options) {
   return translate_errors("pipeline", [&] {
     check_options(options);
-    return ZImagePipeline(load_parts(path, options, std::nullopt), options);
+    return ZImagePipeline(load_parts(ModelSources(path, options), options, std::nullopt, ModelTurns::of(options)),
+                          options);
   });
 }
 
@@ -251,8 +280,20 @@ ZImagePipeline ZImagePipeline::load(const std::filesystem::path& path, const Loa
                                     std::shared_ptr<const TextEncoder> encoder) {
   return translate_errors("pipeline", [&] {
     check_options(options);
-    return ZImagePipeline(load_parts(path, options, std::move(encoder)), options);
+    return ZImagePipeline(load_parts(ModelSources(path, options), options, std::move(encoder), ModelTurns::of(options)),
+                          options);
   });
+}
+
+Foresight foresee_generation(const ModelSources& sources, const LoadOptions& load, std::span<const std::string> prompts,
+                             const GenerateOptions& options, const PlanOptions& plan) {
+  check_options(load);
+  std::optional<std::shared_ptr<const TextEncoder>> encoder;
+  if (!plan.encodes_here) encoder = plan.has_encoder ? std::make_shared<const EncoderElsewhere>() : nullptr;
+  PipelineParts parts = load_parts(sources, load, encoder, std::make_shared<nn::Turns>());
+  LoraReport report;
+  read_loras(parts, loras_of(load), LoraOptions{}.strict, report);
+  return foresee_generation(parts, prompts, options, plan.is_batch);
 }
 
 GenerateResult ZImagePipeline::generate(std::string_view prompt, const GenerateOptions& options) const {

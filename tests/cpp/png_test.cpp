@@ -273,6 +273,22 @@ TEST_CASE("a picture is replaced whole or stays as it was", "[png]") {
     CHECK(fs::is_symlink(folder.path() / "link.png"));
     CHECK(read_image_info(path).width == 9);
   }
+  SECTION("a symbolic link to a file that is not there yet is written through") {
+    fs::create_directory(folder.path() / "there");
+    fs::create_symlink("second.png", folder.path() / "first.png");
+    fs::create_symlink("there/third.png", folder.path() / "second.png");
+    write_png(folder.path() / "first.png", make_image(9, 9));
+    CHECK(fs::is_symlink(folder.path() / "first.png"));
+    CHECK(fs::is_symlink(folder.path() / "second.png"));
+    CHECK(read_image_info(folder.path() / "there" / "third.png").width == 9);
+  }
+  SECTION("a ring of symbolic links is an error") {
+    fs::create_symlink("one.png", folder.path() / "other.png");
+    fs::create_symlink("other.png", folder.path() / "one.png");
+    const auto error = thrown_by([&] { write_png(folder.path() / "one.png", make_image(1, 1)); });
+    CHECK(error.code == ErrorCode::not_found);
+    CHECK(fs::is_symlink(folder.path() / "one.png"));
+  }
   SECTION("a full disk, here a limit on file size, keeps the old file") {
     rlimit limit{};
     REQUIRE(::getrlimit(RLIMIT_FSIZE, &limit) == 0);

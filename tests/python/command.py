@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -51,6 +52,12 @@ def generate(tmp_path, *arguments, prompt="a red circle on a white background"):
     done = llmdit("generate", "-o", tmp_path / "picture.png", "--json", *arguments, "--", prompt, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
+
+
+def commands():
+    """Those that `llmdit --help` lists, in its order."""
+    lists = llmdit("--help").stdout.split("Output:")[0]
+    return re.findall(r"^  ([a-z-]+) +[A-Z]", lists, re.M)
 
 
 def inspected(path):

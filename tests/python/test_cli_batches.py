@@ -6,7 +6,21 @@ import subprocess
 import time
 
 import pytest
-from command import FAST, INTERRUPTED, LLMDIT, NOT_FOUND, REMOTE, USAGE, environment, files_in, generate, llmdit, pixels
+from command import (
+    FAST,
+    INTERRUPTED,
+    LLMDIT,
+    NOT_FOUND,
+    REMOTE,
+    UNSUPPORTED,
+    USAGE,
+    environment,
+    files_in,
+    generate,
+    llmdit,
+    pixels,
+)
+from PIL import Image
 
 
 def dry_run(tmp_path, *arguments, **keywords):
@@ -63,6 +77,7 @@ def test_a_replaced_file_is_told(tmp_path):
         (["{a", "--expand"], "expected a }"),
         (["__loop__", "--expand", "--wildcards", "."], "names itself"),
         (["__empty__", "--expand", "--wildcards", "."], "has no lines"),
+        (["a", "--wildcards", "."], "--wildcards has no effect without --expand"),
         (["{0|1|2|3|4|5|6|7|8|9}" * 5, "--expand"], "at most 10000 prompts"),
         (["a", "--progress", "loud"], "--progress"),
     ],
@@ -94,7 +109,42 @@ def test_wildcards_expand_when_asked(tmp_path):
     shapes = ["circle", "big star", "small star"]
     assert prompts("--expand") == [f"a {c} {shape} {{as it is}} a__b" for c in ("red", "") for shape in shapes]
     assert prompts() == [text]
-    assert llmdit("generate", "__nothing__", "--expand", cwd=tmp_path).returncode == NOT_FOUND
+    missing = llmdit("generate", "__shap__", "--expand", cwd=tmp_path)
+    assert missing.returncode == NOT_FOUND and "[wildcards] expected shap.txt in the folder wildcards" in missing.stderr
+    assert "did you mean shape?" in missing.stderr
+    (lists / "utf16.txt").write_bytes("a".encode("utf-16"))
+    other = llmdit("generate", "__utf16__", "--expand", cwd=tmp_path)
+    assert other.returncode == UNSUPPORTED and "[wildcards] expected a text in UTF-8" in other.stderr
+
+
+def test_what_a_backslash_precedes_is_no_alternative(tmp_path):
+    def prompts(text):
+        return [run["prompt"] for run in dry_run(tmp_path, text, "--expand")["runs"]]
+
+    assert prompts(r"a \{red|blue\} {cat|dog}") == ["a {red|blue} cat", "a {red|blue} dog"]
+    assert prompts(r"{a\|b|c\}d} e") == ["a|b e", "c}d e"]
+    assert prompts(r"\__shape__ _\_shape__") == ["__shape__ __shape__"]
+    assert prompts(r"a \\ b \(c\) \{") == [r"a \ b \(c\) {"]
+
+
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"])
+def test_lists_as_editors_write_them(tmp_path, mark, end):
+    lines = [b"# two prompts", b"a cat", b"", b"\\# is a sharp", b"  # no comment", b"a dog"]
+    (tmp_path / "prompts.txt").write_bytes(mark + end.join(lines))
+    expected = ["a cat", "# is a sharp", "  # no comment", "a dog"]
+    assert [run["prompt"] for run in dry_run(tmp_path, "--prompts", "prompts.txt")["runs"]] == expected
+    (tmp_path / "wildcards").mkdir()
+    (tmp_path / "wildcards" / "thing.txt").write_bytes(mark + end.join(lines))
+    assert [run["prompt"] for run in dry_run(tmp_path, "__thing__", "--expand")["runs"]] == expected
+    (tmp_path / "one.txt").write_bytes(mark + b"# a prompt" + end)
+    assert dry_run(tmp_path, "--prompt-file", "one.txt")["runs"][0]["prompt"] == "# a prompt"
+
+
+def test_expand_without_a_prompt_is_refused(tmp_path):
+    assert llmdit("generate", "a", *FAST, "-o", "a.png", cwd=tmp_path).returncode == 0
+    done = llmdit("generate", "--from", "a.png", "--expand", "-o", "b.png", cwd=tmp_path)
+    assert done.returncode == USAGE and "--expand has no effect without a prompt" in done.stderr
 
 
 def test_a_dry_run_tells_everything_and_does_nothing(tmp_path):
@@ -125,6 +175,8 @@ def test_events_are_json_lines(tmp_path):
     assert kinds.count("run") == 2 and kinds.count("step") == 4 and kinds.count("picture") == 2
     assert any(event["event"] == "warning" and "strength" in event["text"] for event in events)
     assert [event["path"] for event in events if event["event"] == "picture"] == done.stdout.split()
+    of_runs = [event for event in events if event["event"] in ("run", "step", "picture")]
+    assert [(event["run"], event["runs"], event["seed"]) for event in of_runs] == [(1, 2, 1)] * 4 + [(2, 2, 2)] * 4
     refused = llmdit("generate", "a", "--progress", "json", "--width", "100", cwd=tmp_path)
     assert json.loads(refused.stderr.splitlines()[-1])["event"] == "error"
 
@@ -144,6 +196,70 @@ def test_ctrl_c_keeps_what_is_finished(tmp_path):
     told = ["1.png", *process.communicate(timeout=120)[0].split()]
     assert process.returncode == INTERRUPTED
     assert sorted(told) == files_in(tmp_path) and len(told) < 1000
+
+
+def test_json_of_an_interrupted_run_holds_what_is_finished(tmp_path):
+    process = subprocess.Popen(
+        [LLMDIT, "generate", "a", "--seeds", "1-1000", "-o", "{seed}.png", "--progress", "json", "--json"],
+        cwd=tmp_path,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    for line in process.stderr:
+        if json.loads(line)["event"] == "picture":
+            break
+    process.send_signal(signal.SIGINT)
+    document = json.loads(process.communicate(timeout=120)[0])
+    assert process.returncode == INTERRUPTED
+    assert document["interrupted"] is True and document["planned_runs"] == 1000 and document["error"] == "interrupted"
+    paths = [picture["path"] for run in document["runs"] for picture in run["pictures"]]
+    assert sorted(paths) == files_in(tmp_path) and 0 < len(paths) < 1000
+    whole = generate(tmp_path, *FAST)
+    assert whole["interrupted"] is False
+
+
+def test_json_of_a_run_that_is_interrupted_before_its_end(tmp_path):
+    process = subprocess.Popen(
+        [LLMDIT, "generate", "a", "--steps", "10000", "--progress", "json", "--json"],
+        cwd=tmp_path,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    for line in process.stderr:
+        if json.loads(line)["event"] == "step":
+            break
+    process.send_signal(signal.SIGINT)
+    document = json.loads(process.communicate(timeout=120)[0])
+    assert process.returncode == INTERRUPTED
+    assert document == {"interrupted": True, "error": "interrupted", "planned_runs": 1, "runs": []}
+
+
+def test_an_interrupted_row_keeps_its_finished_columns(tmp_path):
+    values = ",".join(map(str, range(1, 1000)))
+    for seconds in (1, 3, 9):  # nothing tells that a column is done, and machines differ
+        process = subprocess.Popen(
+            [LLMDIT, "sweep", "a", "--over", f"seed={values}", "--json", "-o", "row.png", "--steps", "1"],
+            cwd=tmp_path,
+            env=environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        process.stderr.readline()  # says which model it takes
+        time.sleep(seconds)
+        process.send_signal(signal.SIGINT)
+        stdout, stderr = process.communicate(timeout=120)
+        assert process.returncode == INTERRUPTED, stderr
+        if stdout:
+            break
+    document = json.loads(stdout)
+    assert document["interrupted"] is True and 0 < len(document["columns"]) < 999
+    with Image.open(tmp_path / "row.png") as row:
+        assert row.width == 132 * len(document["columns"]) - 4
 
 
 def test_a_seed_beside_seeds_and_a_key_without_a_server(tmp_path):

@@ -6,33 +6,34 @@ import shutil
 from pathlib import Path
 
 import torch
-from command import DEMO_MODEL, FAST, NOT_FOUND, ROOT, UNSUPPORTED, USAGE, generate, inspected, llmdit
+from command import DEMO_MODEL, FAST, NOT_FOUND, ROOT, UNSUPPORTED, USAGE, commands, generate, inspected, llmdit
 
 
 def test_help_of_everything():
     overview = llmdit("--help")
     assert overview.returncode == 0 and overview.stderr == ""
-    commands = re.findall(r"^  ([a-z-]+) +[A-Z]", overview.stdout.split("Commands:")[1].split("\n\n")[0], re.M)
-    assert commands == [
-        "generate",
-        "sweep",
-        "encode",
-        "format",
-        "rewrite",
-        "templates",
-        "inspect",
-        "convert",
-        "serve-encoder",
-        "config",
-        "completion",
-        "plan",
-        "devices",
-        "doctor",
+    assert commands() == [
+        *("generate", "sweep"),
+        *("rewrite", "templates", "format", "encode"),
+        *("inspect", "plan", "convert", "serve-encoder"),
+        *("doctor", "devices", "config", "completion"),
     ]
-    for command in commands:
-        text = llmdit(command, "--help").stdout
+    assert "Make pictures:\n  generate" in overview.stdout and "\nExamples:\n" in overview.stdout
+    assert len(overview.stdout.splitlines()) <= 50
+    for command in commands():
+        text = llmdit(command, "--help", env={"COLUMNS": "120"}).stdout
         assert text.startswith(f"Usage: llmdit {command} [OPTIONS]") and "Examples:\n" in text
         assert max(map(len, text.splitlines())) <= 120 and len(text.splitlines()) <= 60
+
+
+def test_help_is_as_wide_as_its_reader(tmp_path):
+    def widest(columns):
+        text = llmdit("generate", "--help", env={"COLUMNS": columns}).stdout
+        return max(map(len, text.split("Examples:")[0].splitlines()))
+
+    assert widest("80") <= 80 < widest("100") <= 100
+    assert widest("20") <= 60 and widest("5000") <= 120  # what can still be read
+    assert widest("0") == widest("many") == widest("")  # no number of columns
 
 
 def test_help_of_the_fine_points():

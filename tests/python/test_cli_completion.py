@@ -9,9 +9,9 @@ import subprocess
 import time
 
 import pytest
-from command import USAGE, llmdit
+from command import ROOT, USAGE, commands, llmdit
 
-COMMANDS = re.findall(r"^  ([a-z-]+) +[A-Z]", llmdit("--help").stdout.split("Commands:")[1].split("\n\n")[0], re.M)
+COMMANDS = commands()
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +46,33 @@ def test_bash_completes_commands_flags_values_and_files(tmp_path, scripts):
     assert completed(tmp_path, scripts, "llmdit", "inspect", "pic") == ["picture.png"]
     assert completed(tmp_path, scripts, "llmdit", "generate", "--steps", "") == []
     assert completed(tmp_path, scripts, "llmdit", "generate", "pic") == []
+
+
+def test_bash_completes_paths_and_names(tmp_path, scripts):
+    (tmp_path / "style.safetensors").touch()
+    (tmp_path / "styles").mkdir()
+
+    def offered(*words):
+        return completed(tmp_path, scripts, "llmdit", *words)
+
+    for flag in ("--lora", "--model-path", "--vae-path", "--vl-model", "--text-encoder-path", "--config", "--from"):
+        assert sorted(offered("generate", flag, "sty")) == ["style.safetensors", "styles"], flag
+    for flag in ("--cache-folder", "--templates-dir", "--wildcards"):
+        assert offered("generate", flag, "sty") == ["styles"], flag
+    assert set(offered("generate", "--profile", "")) == {"default", "rtx4090", "low_vram", "cpu", "demo"}
+    assert offered("generate", "--template", "charc") == ["charcoal"]
+    (tmp_path / "mine.md").touch()
+    assert "mine.md" in offered("generate", "--template", "mi")
+    assert "expand-to-caption" in offered("rewrite", "--rewriter", "") and "charcoal" not in offered(
+        "rewrite", "--rewriter", ""
+    )
+    assert {"auto", "cpu"} <= set(offered("generate", "--vae-device", ""))
+
+
+def test_profiles_of_ones_own_file_are_offered(tmp_path):
+    (tmp_path / "config.toml").write_text("[default]\n[night]\ngeneration.width = 96\n")
+    own = llmdit("completion", "bash", env={"LLMDIT_CONFIG": str(tmp_path / "config.toml")}).stdout
+    assert "night" in completed(tmp_path, {"bash": own}, "llmdit", "plan", "--profile", "")
 
 
 def typed_in_zsh(tmp_path, scripts, line):
@@ -88,10 +115,17 @@ def typed_in_zsh(tmp_path, scripts, line):
         ("generate --torch-dtype b", ["generate", "--torch-dtype", "bfloat16"]),
         ("generate --image pic", ["generate", "--image", "picture.png"]),
         ("inspect pic", ["inspect", "picture.png"]),
+        ("generate --lora pic", ["generate", "--lora", "picture.png"]),
+        ("generate --cache-folder fold", ["generate", "--cache-folder", "folder/"]),
+        ("generate --template charc", ["generate", "--template", "charcoal"]),
+        ("generate --template pic", ["generate", "--template", "picture.md"]),
+        ("generate --profile low", ["generate", "--profile", "low_vram"]),
     ],
 )
 def test_zsh_completes(tmp_path, scripts, line, words):
-    (tmp_path / "picture.png").touch()
+    (tmp_path / ("picture.md" if "--template" in line else "picture.png")).touch()
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder.txt").touch()
     assert typed_in_zsh(tmp_path, scripts, line) == words
 
 
@@ -107,10 +141,17 @@ def test_zsh_completes(tmp_path, scripts, line, words):
         ("generate --image pic", {"picture.png"}),
         ("inspect pic", {"picture.png"}),
         ("generate pic", set()),
+        ("generate --lora pic", {"picture.png"}),
+        ("generate --cache-folder fold", {"folder/"}),
+        ("generate --template charc", {"charcoal"}),
+        ("generate --profile low", {"low_vram"}),
+        ("rewrite --rewriter expand-to", {"expand-to-caption"}),
     ],
 )
 def test_fish_completes(tmp_path, scripts, line, offered):
     (tmp_path / "picture.png").touch()
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder.txt").touch()
     (tmp_path / "script").write_text(scripts["fish"])
     command = f"source script; complete -C 'llmdit {line}'"
     done = subprocess.run(
@@ -147,10 +188,24 @@ def test_the_manual_has_a_part_for_each_command(tmp_path, scripts):
     for command in COMMANDS:
         assert f"\n.SH {command.upper()}\n" in scripts["man"]
     assert all(
-        line.split()[0] in (".TH", ".SH", ".B", ".PP", ".TP", ".nf", ".fi")
+        line.split()[0] in (".TH", ".SH", ".B", ".I", ".PP", ".TP", ".nf", ".fi")
         for line in scripts["man"].splitlines()
         if line.startswith(".")
     )
+
+
+def test_the_manual_tells_variables_files_and_exit_codes(scripts):
+    manual = scripts["man"].replace("\\-", "-")
+    codes = dict(re.findall(r"^\.B (\d+)\n(.*)$", manual.split(".SH EXIT STATUS")[1], re.M))
+    assert codes["2"] == "usage" and set(codes) == {"0", "1", "2", "3", "4", "5", "6", "130"}
+    overview = re.sub(r"\s+", " ", llmdit("--help").stdout)
+    assert all(f"{code} {meaning}" in overview for code, meaning in codes.items())
+    variables = set(re.findall(r"^\.B ([A-Z_, ]+)$", manual.split(".SH ENVIRONMENT")[1].split(".SH FILES")[0], re.M))
+    # Those of the settings, and those that the library knows besides.
+    of_settings = set(re.findall(r"`(LLMDIT_[A-Z_]+)`", (ROOT / "docs" / "settings.md").read_text()))
+    others = re.search(r"other_variables\[\] = \{(.*?)\}", (ROOT / "src/config/sources.cpp").read_text(), re.S)[1]
+    assert of_settings | set(re.findall(r'"([A-Z_]+)"', others)) <= variables
+    assert "~/.config/llmdit/config.toml" in manual.split(".SH FILES")[1]
 
 
 def test_an_unknown_shell():

@@ -23,6 +23,7 @@ def test_a_good_machine():
         "environment",
         "settings",
         "model",
+        "templates",
         "plan",
         "encoder",
         "demo",
@@ -33,7 +34,7 @@ def test_a_good_machine():
     assert re.match(r"peak \S+ MB in \w+, of \S+ GB that can be taken on the CPU: fits", found["plan"]["text"])
     assert "a red circle on white, 128 x 128" in found["demo"]["text"]
     listing = llmdit("doctor")
-    assert listing.returncode == 0 and listing.stdout.count("\nok ") == 9 and "all is well" in listing.stderr
+    assert listing.returncode == 0 and listing.stdout.count("\nok ") == 10 and "all is well" in listing.stderr
 
 
 def test_what_is_wrong_is_found_and_the_rest_is_still_looked_at(tmp_path):
@@ -49,3 +50,26 @@ def test_what_is_wrong_is_found_and_the_rest_is_still_looked_at(tmp_path):
     weights.write_bytes(weights.read_bytes()[:-100])
     assert not findings("--model-path", model, code=UNSUPPORTED)["model"]["ok"]
     assert not findings(code=NOT_FOUND, env={"LLMDIT_DEMO_MODEL": "nowhere"})["demo"]["ok"]
+
+
+def test_a_broken_config_and_a_server_that_is_another_are_told_with_their_cause(tmp_path):
+    (tmp_path / "config.toml").write_text("[default]\ngeneration.widht = 96\n")
+    found = findings(code=USAGE, env={"LLMDIT_CONFIG": str(tmp_path / "config.toml")})
+    assert not found["settings"]["ok"] and "config.toml:2:" in found["settings"]["text"]
+    assert "did you mean" in found["settings"]["text"] and found["demo"]["ok"]
+    (tmp_path / "config.toml").write_text("[default\n")
+    found = findings("--config", tmp_path / "config.toml", code=USAGE)
+    assert not found["settings"]["ok"] and "config.toml:1:" in found["settings"]["text"]
+    listing = llmdit("doctor", "--config", tmp_path / "config.toml")
+    assert listing.returncode == USAGE and "\nFAILED settings" in listing.stdout and "report" in listing.stderr
+
+
+def test_an_adapter_that_is_not_there_and_a_template_that_is_damaged(tmp_path):
+    found = findings(code=NOT_FOUND, env={"LLMDIT_LORA": str(tmp_path / "none.safetensors")})
+    assert not found["plan"]["ok"] and "none.safetensors" in found["plan"]["text"]
+    folder = tmp_path / "llmdit" / "templates"
+    folder.mkdir(parents=True)
+    (folder / "mine.md").write_text("---\nname: [\n---\n")
+    done = llmdit("doctor", "--json", env={"XDG_CONFIG_HOME": str(tmp_path)})
+    found = {finding["name"]: finding for finding in json.loads(done.stdout)["findings"]}
+    assert done.returncode != 0 and not found["templates"]["ok"] and "mine.md" in found["templates"]["text"]

@@ -19,11 +19,15 @@ from command import (
 )
 
 BAD_USAGE = {
-    "no command": ([], "a command is missing"),
     "unknown command": (["genrate", "a"], "did you mean generate?"),
     "unknown flag": (["generate", "a", "--step", "3"], "did you mean --steps?"),
     "unknown flag of another kind": (["generate", "a", "--frobnicate"], "unknown option --frobnicate"),
     "unknown short flag": (["generate", "a", "-z"], "unknown option -z"),
+    "flag before the command": (
+        ["--steps", "3", "generate", "a"],
+        "--steps comes after a command, as in 'llmdit generate",
+    ),
+    "choice misspelt": (["generate", "a", "--progress", "jsn"], "got 'jsn', did you mean json?"),
     "flag without value": (["generate", "a", "--steps"], "--steps"),
     "no prompt": (["generate"], "a prompt is missing"),
     "two prompts": (["generate", "a", "--prompt-file", "b"], "not both"),
@@ -75,6 +79,14 @@ def test_bad_usage(tmp_path, case):
     assert done.stdout == ""
     assert all(line.startswith("llmdit: ") for line in done.stderr.splitlines())
     assert files_in(tmp_path) == []
+
+
+def test_the_name_alone_says_what_it_is():
+    done = llmdit()
+    assert done.returncode == USAGE and done.stdout == ""
+    assert done.stderr == llmdit("--help").stdout + "llmdit: a command is missing\n"
+    assert llmdit("help").stdout == llmdit("--help").stdout
+    assert llmdit("help", "generate").stdout == llmdit("generate", "--help").stdout
 
 
 @pytest.mark.parametrize("part", ["model_index.json", "tokenizer", "text_encoder", "transformer", "vae", "scheduler"])

@@ -1,10 +1,21 @@
 """`llmdit generate --from`: a picture made again by the settings inside it."""
 
 import json
+import re
 
 import llmdit as python_module
 import pytest
-from command import FAST, NOT_FOUND, STYLE_LORA, UNSUPPORTED, USAGE, inspected, llmdit
+from command import (
+    DEMO_MODEL,
+    FAST,
+    NOT_FOUND,
+    STYLE_LORA,
+    UNSUPPORTED,
+    USAGE,
+    copy_of_demo_model,
+    inspected,
+    llmdit,
+)
 from PIL import Image
 
 
@@ -22,7 +33,12 @@ def test_a_picture_is_made_again_from_itself(tmp_path, suffix):
     chat = ["--system-prompt", "Paint.", "--lora", f"{STYLE_LORA}:0.5"]
     assert llmdit("generate", "ein rötlicher Kreis", *settings, *chat, *quality, "-o", first).returncode == 0
     document, told = again(tmp_path, "--from", first)
-    assert document["rerun"] == {"from": str(first), "identical": True, "largest_difference": 0}
+    assert document["rerun"] == {
+        "from": str(first),
+        "identical": True,
+        "largest_difference": 0,
+        "differences": {},
+    }
     assert document["prompt"] == "ein rötlicher Kreis" and document["load"]["lora"] == [f"{STYLE_LORA}:0.5"]
     assert f"identical to {first}" in told
     assert inspected(first)["text"] == inspected(tmp_path / "again.png")["text"]
@@ -103,3 +119,56 @@ def test_settings_can_be_taken_back(tmp_path):
     document, _ = again(tmp_path, "--from", first, "--sigmas", "", "--lora", "", "--steps", 1)
     assert document["settings"]["sigmas"] == [] and document["load"]["lora"] == []
     assert document["settings"]["num_inference_steps"] == 1
+
+
+def test_how_the_model_was_loaded_is_repeated(tmp_path):
+    first = tmp_path / "first.png"
+    made = ["--dit-quantization", "int8", "--dtype", "bfloat16", "--attention-backend", "math"]
+    made += ["--vae-path", DEMO_MODEL / "vae", "--shift", "2.5"]
+    assert llmdit("generate", "a red circle", *FAST, "--seed", 3, *made, "-o", first).returncode == 0
+    recorded = json.loads({entry["keyword"]: entry["text"] for entry in inspected(first)["text"]}["llmdit"])
+    assert recorded["shift"] == 2.5
+    assert recorded["load"]["dit_quantization"] == "int8" and recorded["load"]["vae_path"] == str(DEMO_MODEL / "vae")
+    made_with = recorded["made_with"]
+    assert (made_with["transformer.quantization"], made_with["text_encoder.quantization"]) == ("int8", "none")
+    assert (made_with["transformer.dtype"], made_with["transformer.attention"]) == ("BFloat16", "math")
+    assert re.fullmatch("[0-9a-f]{64}", made_with["vae.files"]) and made_with["cpu.threads"] == "1"
+    # Neither what is built in nor a profile or variable takes the place of what the picture tells.
+    document, told = again(tmp_path, "--from", first)
+    assert document["rerun"]["identical"] and document["load"]["dit_quantization"] == "int8", told
+    done = llmdit(
+        "generate", "--json", "--from", first, "-o", tmp_path / "again.png", env={"LLMDIT_DIT_QUANTIZATION": "int4"}
+    )
+    assert json.loads(done.stdout)["rerun"]["identical"], done.stderr
+
+
+def test_what_differs_is_told_exactly(tmp_path):
+    first = tmp_path / "first.png"
+    made = ["--quantization", "int8", "--lora", f"{STYLE_LORA}:0.5"]
+    assert llmdit("generate", "a red circle", *FAST, "--seed", 3, *made, "-o", first).returncode == 0
+    document, told = again(tmp_path, "--from", first, "--quantization", "none", "--lora", f"{STYLE_LORA}:0.75")
+    assert not document["rerun"]["identical"]
+    assert "made with transformer.quantization int8, now none" in told
+    assert document["rerun"]["differences"]["transformer.quantization"] == {"was": "int8", "is": "none"}
+    assert re.search(r"made with lora 1 neon.safetensors x 0.5, [0-9a-f]{64}, now neon.safetensors x 0.75", told)
+    # Another file under the same name.
+    model = copy_of_demo_model(tmp_path / "model")
+    weights = model / "vae" / "diffusion_pytorch_model.safetensors"
+    plain = tmp_path / "plain.png"
+    assert llmdit("generate", "a", *FAST, "--seed", 3, "--model-path", model, "-o", plain).returncode == 0
+    data = bytearray(weights.read_bytes())
+    start = 8 + int.from_bytes(data[:8], "little")
+    data[start : start + 4096] = bytes(4096)
+    weights.write_bytes(data)
+    document, told = again(tmp_path, "--from", plain, "--model-path", model)
+    assert set(document["rerun"]["differences"]) == {"vae.files"} and "made with vae.files" in told
+
+
+def test_pictures_of_earlier_versions_are_made_again(tmp_path):
+    (tmp_path / "old.png").write_bytes(picture_with({"prompt": "x", "num_inference_steps": 1, "seed": 1}))
+    document, told = again(tmp_path, "--from", tmp_path / "old.png", "--quantization", "int8")
+    assert document["load"]["quantization"] == "int8" and "of another size" in told
+    for load in ({"dtype": "float9"}, {"device": "cpu"}, {"dtpye": "auto"}, 3):
+        (tmp_path / "odd.png").write_bytes(picture_with({"prompt": "x", "load": load}))
+        done = llmdit("generate", "--from", tmp_path / "odd.png", cwd=tmp_path)
+        assert done.returncode == UNSUPPORTED and "load" in done.stderr

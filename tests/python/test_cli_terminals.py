@@ -59,6 +59,12 @@ def test_a_terminal_shows_a_bar(tmp_path):
     assert re.search(r"\r\x1b\[Kllmdit: seed", run.shown), "the bar is gone before the report"
 
 
+def test_the_bar_tells_which_run_it_is_of(tmp_path):
+    run = OnTerminal("generate", "a", *FAST, "--seeds", "1,2", cwd=tmp_path)
+    assert run.finish() == (0, "output-0001.png\noutput-0002.png\n")
+    assert "run 1/2, step 1/1" in run.shown and "run 2/2, step 0/1" in run.shown
+
+
 def test_no_color(tmp_path):
     run = OnTerminal("generate", "a", "--steps", 2, cwd=tmp_path, NO_COLOR="1")
     assert run.finish()[0] == 0

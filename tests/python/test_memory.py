@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -295,10 +296,47 @@ def test_a_plan_refuses_what_loading_would_refuse():
         llmdit.plan("/nowhere")
 
 
+def test_a_plan_remarks_and_refuses_what_a_run_would(tmp_path):
+    options = {"strength": 0.5, "negative_prompt": "x", "max_text_tokens": 10, "num_inference_steps": 1}
+    plan = llmdit.plan(DEMO_MODEL, ["a red circle on a white background"], device="cpu", **options)
+    assert plan.warnings == load()("a red circle on a white background", **options).warnings and len(plan.warnings) == 3
+    for keywords, message in (
+        ({"hidden_layer": 99}, "hidden_layer"),
+        ({"sigmas": [0.5, 1.0]}, "sigmas"),
+        ({"lora": [str(DEMO_MODEL / "vae/diffusion_pytorch_model.safetensors")]}, "lora"),
+        ({"negative_prompt": "x", "guidance_scale": 1, "layer_weights": {99: 1.0}}, "hidden_layer"),
+    ):
+        with pytest.raises((ValueError, NotImplementedError), match=message):
+            llmdit.plan(DEMO_MODEL, ["a"], **keywords)
+
+
+def test_a_result_tells_what_it_was_made_with(tmp_path):
+    pipe = load(dit_quantization="int8", lora=[f"{DEMO_MODEL / 'loras/neon.safetensors'}:0.5"])
+    result = pipe("a red circle", **RUN)
+    assert result.made_with["transformer.quantization"] == "int8" and result.made_with["vae.device"] == "cpu"
+    assert result.made_with["lora 1"].startswith("neon.safetensors x 0.5, ") and result.shift == 3.0
+    assert result.made_with == pipe("a blue star", **RUN).made_with
+    pipe.unload_loras()
+    assert "lora 1" not in pipe("a red circle", **RUN).made_with
+    result.save(tmp_path / "a.png")
+    settings = llmdit.read_picture_settings(tmp_path / "a.png")
+    assert settings.made_with == result.made_with and settings.load.dit_quantization == "int8"
+    assert settings.load.lora == [] and [lora.scale for lora in settings.loras] == [0.5]
+
+
+def test_a_model_that_is_gone_costs_no_picture(tmp_path):
+    model = tmp_path / "model"
+    shutil.copytree(DEMO_MODEL, model)
+    pipe = llmdit.ZImagePipeline.from_pretrained(model)
+    shutil.rmtree(model)
+    made_with = pipe("a red circle", **RUN).made_with
+    assert made_with["vae.files"] == "gone since they were loaded" and made_with["vae.dtype"] == "as stored"
+
+
 def test_a_plan_of_more_than_there_is():
     large = ["--width", "2048", "--height", "2048", "--num-images-per-prompt", "64", "--attention-backend", "math"]
     plan = planned("--device", "cpu", *large, code=OUT_OF_MEMORY)
-    assert not plan["fits"] and "cpu_offload" in plan["warnings"][0]
+    assert not plan["fits"] and any("cpu_offload" in warning for warning in plan["warnings"])
 
 
 def test_a_dry_run_agrees_with_the_plan(tmp_path):
