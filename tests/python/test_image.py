@@ -490,7 +490,7 @@ def test_pictures_that_cannot_be_written(tmp_path):
         llmdit.encode_image(noise(2, 2), "png", quality=90)
     with pytest.raises(llmdit.InvalidArgument, match=".png, .jpg, .jpeg or .webp"):
         llmdit.write_image(tmp_path / "cat.gif", noise(2, 2))
-    with pytest.raises(llmdit.InvalidArgument, match="png, jpeg or webp"):
+    with pytest.raises(llmdit.InvalidArgument, match="one of png, jpeg, webp"):
         llmdit.encode_image(noise(2, 2), "gif")
     with pytest.raises(llmdit.NotFound, match="nowhere"):
         llmdit.write_png(tmp_path / "nowhere" / "cat.png", noise(2, 2))
