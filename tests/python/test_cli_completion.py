@@ -116,14 +116,14 @@ def typed_in_zsh(tmp_path, scripts, line):
         ("generate --image pic", ["generate", "--image", "picture.png"]),
         ("inspect pic", ["inspect", "picture.png"]),
         ("generate --lora pic", ["generate", "--lora", "picture.png"]),
-        ("generate --cache-folder fold", ["generate", "--cache-folder", "folder/"]),
+        ("generate --cache-folder fold", ["generate", "--cache-folder", "folder"]),
         ("generate --template charc", ["generate", "--template", "charcoal"]),
-        ("generate --template pic", ["generate", "--template", "picture.md"]),
+        ("generate --template zzm", ["generate", "--template", "zzmine.md"]),
         ("generate --profile low", ["generate", "--profile", "low_vram"]),
     ],
 )
 def test_zsh_completes(tmp_path, scripts, line, words):
-    (tmp_path / ("picture.md" if "--template" in line else "picture.png")).touch()
+    (tmp_path / ("zzmine.md" if "--template" in line else "picture.png")).touch()
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder.txt").touch()
     assert typed_in_zsh(tmp_path, scripts, line) == words
@@ -202,7 +202,7 @@ def test_the_manual_tells_variables_files_and_exit_codes(scripts):
     assert all(f"{code} {meaning}" in overview for code, meaning in codes.items())
     variables = set(re.findall(r"^\.B ([A-Z_, ]+)$", manual.split(".SH ENVIRONMENT")[1].split(".SH FILES")[0], re.M))
     # Those of the settings, and those that the library knows besides.
-    of_settings = set(re.findall(r"`(LLMDIT_[A-Z_]+)`", (ROOT / "docs" / "settings.md").read_text()))
+    of_settings = set(re.findall(r"\| `(LLMDIT_[A-Z_]+)` \|", (ROOT / "docs" / "settings.md").read_text()))
     others = re.search(r"other_variables\[\] = \{(.*?)\}", (ROOT / "src/config/sources.cpp").read_text(), re.S)[1]
     assert of_settings | set(re.findall(r'"([A-Z_]+)"', others)) <= variables
     assert "~/.config/llmdit/config.toml" in manual.split(".SH FILES")[1]
