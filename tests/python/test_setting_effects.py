@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 import test_rewriter_settings
 import torch
-from command import DEMO_MODEL, ROOT, STYLE_LORA, USAGE, copy_of_demo_model
+from command import DEMO_MODEL, ROOT, STYLE_LORA, USAGE, commands, copy_of_demo_model
 from command import llmdit as run
 from encoder_servers import Heylook, serving
 from llmdit import Config, RuntimeConfig
@@ -298,10 +298,6 @@ def test_a_busy_server_is_asked_as_often_as_settings_say(retries: int):
 
 
 # --- flags
-
-
-def commands() -> list[str]:
-    return re.findall(r"^  ([a-z-]+)  ", run("--help").stdout.split("Commands:")[1].split("Exit codes")[0], re.M)
 
 
 def test_every_flag_of_a_table_arrives(tmp_path: Path):
