@@ -18,8 +18,9 @@ namespace fs = std::filesystem;
 
 PictureOutput::PictureOutput(CLI::App& app) : json_(app) {
   constexpr const char* group = "Output";
-  add_text_flag(app, "-o,--output", path_, "FILE",
-                ".png, .jpg or .webp; may hold {index}, {seed}, {prompt}; - is stdout")
+  add_text_flag(
+      app, "-o,--output", path_, "FILE",
+      fmt::format(".png, .jpg or .webp; may hold {{index}}, {{seed}}, {{prompt}}; - is stdout (default {})", path_))
       ->group(group);
   add_number_flag(app, "--quality", quality_, 1, 100,
                   fmt::format("of JPEG and WebP, 1 small to 100 good (default {})", default_image_quality))
