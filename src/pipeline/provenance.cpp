@@ -75,15 +75,15 @@ const MadeWith& Provenance::parts() const {
   std::call_once(parts_found_, [&] {
     const LoadOptions own = component_options(options_);
     parts_ = {{"llmdit", std::string(version())}, {"libtorch", std::string(torch_version())}};
-    add_part(parts_, "transformer", nn::resolve_placement(own, {own.dit_device, own.dit_quantization}), [&] {
+    add_part(parts_, "transformer", nn::resolve_placement(own, {"dit", own.dit_device, own.dit_quantization}), [&] {
       return io::sample_digest(models::open_z_image(sources_.transformer(), sources_.config_of("transformer")).table);
     });
-    add_part(parts_, "vae", nn::resolve_placement(own, {own.vae_device, Quantization::none}), [&] {
+    add_part(parts_, "vae", nn::resolve_placement(own, {"vae", own.vae_device, Quantization::none}), [&] {
       return io::sample_digest(models::open_autoencoder(sources_.vae(), sources_.config_of("vae")).table);
     });
     if (!has_own_encoder_) return;
     add_part(parts_, "text_encoder",
-             nn::resolve_placement(own, {own.text_encoder_device, own.text_encoder_quantization}), [&] {
+             nn::resolve_placement(own, {"text_encoder", own.text_encoder_device, own.text_encoder_quantization}), [&] {
                return io::sample_digest(
                    models::open_qwen3(sources_.text_encoder(), sources_.config_of("text_encoder")).table);
              });
@@ -94,7 +94,7 @@ const MadeWith& Provenance::parts() const {
 const MadeWith& Provenance::vl_encoder() const {
   std::call_once(vl_encoder_found_, [&] {
     const LoadOptions own = component_options(options_);
-    add_part(vl_encoder_, "vl_encoder", nn::resolve_placement(own, {own.vl_device, own.vl_quantization}), [&] {
+    add_part(vl_encoder_, "vl_encoder", nn::resolve_placement(own, {"vl", own.vl_device, own.vl_quantization}), [&] {
       const auto files = models::open_qwen3_vl(io::resolve_model_path(sources_.vl_encoder()));
       return io::sample_digest(files.language) + " " + io::sample_digest(files.vision);
     });
