@@ -12,7 +12,7 @@ std::vector<EnvironmentVariable> environment_variables() {
       {"LLMDIT_ENCODER_API_KEY", "key for servers of text encoders"},
       {"LLMDIT_DEMO_MODEL", "folder of the demo model, where it is not beside the program"},
       {"LLMDIT_TEMPLATES", "folder of the built-in templates, where it is not beside the program"},
-      {"LLMDIT_CPU", "avx512, avx2 or baseline: products compiled for these processors"},
+      {"LLMDIT_CPU", "native, avx512, avx2 or baseline: the processor that products are chosen for"},
       {"HF_HOME, HF_HUB_CACHE", "where the hub's cache of models is; nothing is downloaded"},
       {"XDG_CONFIG_HOME, XDG_CONFIG_DIRS", "folders in which llmdit/config.toml is looked for"},
       {"OMP_NUM_THREADS", "threads on a CPU"},

@@ -3,6 +3,7 @@
 #include <ATen/Parallel.h>
 #include <fmt/format.h>
 
+#include "base/cpu_kind.hpp"
 #include "base/load_options.hpp"
 #include "io/content_digest.hpp"
 #include "io/encoding.hpp"
@@ -45,6 +46,11 @@ void add_part(MadeWith& made_with, const std::string& name, const nn::Placement&
   if (!placement.device.is_cpu()) return;
   // On a CPU sums are in the order that kernels and threads give them.
   made_with["cpu.kernels"] = cpu_kernels();
+  std::string& native = made_with["cpu.native"];  // products of wide layers that libtorch makes
+  native = is_bfloat16_native() && is_int8_native() ? "bfloat16, int8"
+           : is_bfloat16_native()                   ? "bfloat16"
+           : is_int8_native()                       ? "int8"
+                                                    : "none";
   made_with["cpu.threads"] = std::to_string(at::get_num_threads());
 }
 
