@@ -102,7 +102,7 @@ static void test_vl(void) {
 
   EXPECT_OK(llmdit_vl_encoder_load(&encoder, NULL, NULL, 0));
   EXPECT_OK(llmdit_vl_encoder_unload(encoder));
-  EXPECT_ERROR(llmdit_vl_encoder_extract(&extraction, encoder, image, "", 0, NULL), LLMDIT_UNSUPPORTED, "");
+  EXPECT_ERROR(llmdit_vl_encoder_extract(&extraction, encoder, image, "", 0, NULL), LLMDIT_INVALID_ARGUMENT, "");
   llmdit_vl_encoder_free(encoder);
   EXPECT_ERROR(llmdit_vl_encoder_load(&encoder, NULL, NULL, -1), LLMDIT_INVALID_ARGUMENT, "cache_size");
   EXPECT_ERROR(llmdit_vl_encoder_load(&encoder, "/no/such", NULL, 8), LLMDIT_NOT_FOUND, "/no/such");
