@@ -172,7 +172,7 @@ def test_graduated_alpha(curve, count):
 
 
 def test_graduated_alpha_refuses():
-    with pytest.raises(ValueError, match='one of linear, ease_in, ease_out, got .cubic.'):
+    with pytest.raises(ValueError, match="one of linear, ease_in, ease_out, got .cubic."):
         vl.create_graduated_alpha(5, curve="cubic")
     for count in (0, -1, 2**40):
         with pytest.raises(ValueError, match="count of rows"):

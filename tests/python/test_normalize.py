@@ -188,5 +188,5 @@ def test_bad_options(stats):
             vl.normalize_hybrid(rows, value, stats)
     with pytest.raises(llmdit.InvalidArgument, match="positive clip_sigma"):
         vl.normalize_per_dimension(rows, True, -1.0, stats)
-    with pytest.raises(llmdit.InvalidArgument, match='one of none, zero, clamp, scale, got .drop.'):
+    with pytest.raises(llmdit.InvalidArgument, match="one of none, zero, clamp, scale, got .drop."):
         vl.mask_outlier_dimensions(rows, 1e30, "drop", stats)
