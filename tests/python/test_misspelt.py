@@ -222,7 +222,7 @@ def test_truths_of_the_environment(setting, monkeypatch):
 def test_an_error_tells_what_set_the_option(tmp_path, monkeypatch):
     (tmp_path / "c.toml").write_text('[default]\npipeline.dit_device = "cuda:77"\n')
     given = {
-        "c.toml:2:1 (profile default)": (["--config", "c.toml"], {}),
+        "c.toml:2:10 (profile default)": (["--config", "c.toml"], {}),
         "environment LLMDIT_DIT_DEVICE": ([], {"LLMDIT_DIT_DEVICE": "cuda:77"}),
         "flag --dit-device": (["--dit-device", "cuda:77"], {}),
     }
