@@ -223,8 +223,8 @@ def test_a_picture_of_embeddings_is_made_again_with_them(tmp_path):
     assert json.loads(done.stdout)["rerun"]["identical"]
 
 
-def test_a_dry_run_asks_for_no_more_than_the_run(tmp_path, model_copy):
-    """Neither embeddings nor a server elsewhere need the encoder's files here."""
+def test_a_dry_run_asks_for_no_more_than_the_run(tmp_path, model_copy, pipe):
+    """Neither embeddings nor a server need the encoder's files here; the server has to be there, as for the run."""
     file = tmp_path / "circle.safetensors"
     assert command.llmdit("encode", "a red circle", "-o", file).returncode == 0
     folder = model_copy()
@@ -234,9 +234,11 @@ def test_a_dry_run_asks_for_no_more_than_the_run(tmp_path, model_copy):
     plan = json.loads(command.llmdit(*common, "--embeddings", file).stdout)
     assert set(plan["parts"]) == {"transformer", "vae", "scheduler"}
     assert plan["runs"][0]["token_count"] is None and plan["runs"][0]["formatted_prompt"] is None
-    url = "http://127.0.0.1:9"
-    plan = json.loads(command.llmdit(*common, "a red circle", "--encoder-url", url).stdout)
+    with llmdit.EncoderServer(pipe.text_encoder, port=0) as server:
+        plan = json.loads(command.llmdit(*common, "a red circle", "--encoder-url", server.url).stdout)
     assert plan["runs"][0]["formatted_prompt"] and plan["origins"]["api.url"] == "flag --encoder-url"
+    done = command.llmdit(*common, "a red circle", "--encoder-url", "http://127.0.0.1:9")
+    assert done.returncode == command.REMOTE and "nothing answers there" in done.stderr
     assert command.llmdit(*common, "a red circle").returncode == command.NOT_FOUND
 
 
