@@ -255,7 +255,7 @@ def test_blend_defaults_and_options_without_effect():
     assert [w.split(" ")[0] for w in result.warnings] == ["attention", "a"]
     with pytest.raises(ValueError, match="neutral"):
         vl.blend(picture, text, mode="style_delta")
-    with pytest.raises(ValueError, match='expected one of interpolate, linear, .* got "lerp"'):
+    with pytest.raises(ValueError, match="expected one of interpolate, linear, .* got 'lerp'"):
         vl.blend(picture, text, mode="lerp")
 
 
