@@ -198,21 +198,27 @@ def test_ctrl_c_keeps_what_is_finished(tmp_path):
     assert sorted(told) == files_in(tmp_path) and len(told) < 1000
 
 
-def test_json_of_an_interrupted_run_holds_what_is_finished(tmp_path):
+def interrupted_json(folder, event, *arguments):
+    """The document of a run that is interrupted at the first event of this kind."""
     process = subprocess.Popen(
-        [LLMDIT, "generate", "a", "--seeds", "1-1000", "-o", "{seed}.png", "--progress", "json", "--json"],
-        cwd=tmp_path,
+        [LLMDIT, "generate", "a", *arguments, "--progress", "json", "--json"],
+        cwd=folder,
         env=environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
     for line in process.stderr:
-        if json.loads(line)["event"] == "picture":
+        if json.loads(line)["event"] == event:
             break
     process.send_signal(signal.SIGINT)
     document = json.loads(process.communicate(timeout=120)[0])
     assert process.returncode == INTERRUPTED
+    return document
+
+
+def test_json_of_an_interrupted_run_holds_what_is_finished(tmp_path):
+    document = interrupted_json(tmp_path, "picture", "--seeds", "1-1000", "-o", "{seed}.png")
     assert document["interrupted"] is True and document["planned_runs"] == 1000 and document["error"] == "interrupted"
     paths = [picture["path"] for run in document["runs"] for picture in run["pictures"]]
     assert sorted(paths) == files_in(tmp_path) and 0 < len(paths) < 1000
@@ -221,20 +227,7 @@ def test_json_of_an_interrupted_run_holds_what_is_finished(tmp_path):
 
 
 def test_json_of_a_run_that_is_interrupted_before_its_end(tmp_path):
-    process = subprocess.Popen(
-        [LLMDIT, "generate", "a", "--steps", "10000", "--progress", "json", "--json"],
-        cwd=tmp_path,
-        env=environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    for line in process.stderr:
-        if json.loads(line)["event"] == "step":
-            break
-    process.send_signal(signal.SIGINT)
-    document = json.loads(process.communicate(timeout=120)[0])
-    assert process.returncode == INTERRUPTED
+    document = interrupted_json(tmp_path, "step", "--steps", "10000")
     assert document == {"interrupted": True, "error": "interrupted", "planned_runs": 1, "runs": []}
 
 
