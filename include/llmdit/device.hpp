@@ -10,8 +10,9 @@
 
 namespace llmdit {
 
-/// The type weights are kept in. Activations are float32 on a CPU whatever this is, so 16-bit weights cost memory, not
-/// accuracy.
+/// The type weights are kept in. Activations are float32 on a CPU whatever this is, so 16-bit weights cost no accuracy,
+/// but where the processor multiplies bfloat16 itself (`llmdit devices` tells): there wide layers round what they are
+/// given to it, as diffusers does, unless LLMDIT_CPU names an older kind.
 enum class DType {
   automatic,  ///< as the checkpoint has them
   float32,
