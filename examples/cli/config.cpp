@@ -128,8 +128,9 @@ class ConfigCommand {
     } else {
       for (const ConfigRemark& remark : report.errors) write_stdout(to_string(remark) + "\n");
       for (const ConfigRemark& remark : report.notes) console_.note(to_string(remark));
-      console_.note(is_good ? fmt::format("{}: no mistakes in {} profiles", checked_, report.profiles.size())
-                            : fmt::format("{}: {} mistakes", checked_, report.errors.size()));
+      const size_t count = is_good ? report.profiles.size() : report.errors.size();
+      console_.note(fmt::format("{}: {}{} {}{}", checked_, is_good ? "no mistakes in " : "", count,
+                                is_good ? "profile" : "mistake", count == 1 ? "" : "s"));
     }
     return is_good ? 0 : kExitUsage;
   }

@@ -365,6 +365,9 @@ def test_the_command_checks_files(tmp_path):
     assert done.returncode == USAGE and done.stdout.count("bad.toml:") == 2 and "2 mistakes" in done.stderr
     done = run("config", "--check", "old.toml", cwd=tmp_path)
     assert done.returncode == 0 and done.stdout == "" and "an older name of pipeline.vae_tile_size" in done.stderr
+    assert done.stderr.endswith("no mistakes in 1 profile\n")
+    (tmp_path / "one.toml").write_text("[default]\nscheduler.shift = -1\n")
+    assert run("config", "--check", "one.toml", cwd=tmp_path).stderr.endswith(": 1 mistake\n")
     assert json.loads(run("config", "--check", "bad.toml", "--json", cwd=tmp_path).stdout)["errors"][1]["line"] == 3
     assert run("config", "--check", "nowhere.toml", cwd=tmp_path).returncode == NOT_FOUND
     assert "expected one of --print" in run("config").stderr
