@@ -45,11 +45,14 @@ tsan: setup
 	cmake --build --preset threads
 	OMP_NUM_THREADS=1 TSAN_OPTIONS="ignore_noninstrumented_modules=1 suppressions=$(CURDIR)/tests/capi/tsan.supp" $(BUILD)/threads/bin/llmdit_c_threads_test
 
-# A thousand cycles of generating and freeing, through C and through Python; and what the C tests leave behind, as the leak sanitizer sees
-# it from malloc and free alone, which needs no other build.
+# A thousand cycles of generating and freeing, through C and through Python; and what the C tests and the C examples leave behind, as the leak
+# sanitizer sees it from malloc and free alone, which needs no other build.
+leaks: export LEAKS := $(shell readlink -f $$(gcc -print-file-name=libasan.so))
 leaks: build
-	LD_PRELOAD=$$(readlink -f $$(gcc -print-file-name=libasan.so)) $(BUILD)/bin/llmdit_c_surface_test $(BUILD) examples/demo_model/loras/neon.safetensors
-	LD_PRELOAD=$$(readlink -f $$(gcc -print-file-name=libasan.so)) $(BUILD)/bin/llmdit_c_threads_test
+	LD_PRELOAD=$$LEAKS $(BUILD)/bin/llmdit_c_surface_test $(BUILD) examples/demo_model/loras/neon.safetensors
+	LD_PRELOAD=$$LEAKS $(BUILD)/bin/llmdit_c_promises_test
+	LD_PRELOAD=$$LEAKS $(BUILD)/bin/llmdit_c_threads_test
+	mkdir -p out/leaks && cd out/leaks && for example in $(abspath $(BUILD))/bin/*_c; do LD_PRELOAD=$$LEAKS $$example || exit 1; done
 	$(BUILD)/bin/llmdit_c_cycles_test 1000
 	LLMDIT_TEST_CYCLES=1000 $(PYTHON) -m pytest tests/python/test_leaks.py -q
 

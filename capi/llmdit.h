@@ -4,6 +4,9 @@
  *
  * - **Status**: a function that can fail returns #LLMDIT_OK or what went wrong; llmdit_last_error() then says it in words.
  *   Outputs come first in the argument list and are NULL after a failure.
+ *   Every status may be #LLMDIT_INVALID_ARGUMENT (NULL, bad handles, sizes, ranges, shapes, names that are none), #LLMDIT_OUT_OF_MEMORY
+ *   or #LLMDIT_INTERNAL. What reads or writes files may give #LLMDIT_NOT_FOUND (missing, no access) and #LLMDIT_UNSUPPORTED (damaged, of
+ *   no known kind); what takes a cancellation or a callback, #LLMDIT_CANCELLED. More stands with a function.
  * - **Handles**: every opaque struct is made by a function of this interface, belongs to the caller, and goes back through its own
  *   `_free`, which takes NULL. A handle of another kind, or one already freed, is refused, never followed.
  * - **Pointers** that a handle gives out (pixels, texts, also those in structs that a `_describe` fills) live as long as the

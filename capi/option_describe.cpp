@@ -1,33 +1,9 @@
-#include <type_traits>
-
 #include "capi/option_links.hpp"
 
 using namespace llmdit;
 using namespace llmdit::capi;
 
 namespace {
-
-/// Calls `visit` with the type of an options struct; false for a value that names none.
-template <class Visit>
-bool visit_options(llmdit_option_struct options, Visit visit) {
-  switch (options) {
-    case LLMDIT_LOAD_OPTIONS:
-      return visit(std::type_identity<LoadOptions>()), true;
-    case LLMDIT_GENERATE_OPTIONS:
-      return visit(std::type_identity<GenerateOptions>()), true;
-    case LLMDIT_TEXT_OPTIONS:
-      return visit(std::type_identity<TextGenerationOptions>()), true;
-    case LLMDIT_REWRITE_OPTIONS:
-      return visit(std::type_identity<RewriteOptions>()), true;
-    case LLMDIT_VL_OPTIONS:
-      return visit(std::type_identity<VLExtractOptions>()), true;
-    case LLMDIT_REMOTE_OPTIONS:
-      return visit(std::type_identity<RemoteEncoderOptions>()), true;
-    case LLMDIT_CONVERT_OPTIONS:
-      return visit(std::type_identity<ConvertOptions>()), true;
-  }
-  return false;
-}
 
 template <class Options>
 llmdit_option_info describe(size_t index, std::string_view operation) {
@@ -52,21 +28,38 @@ llmdit_option_info describe(size_t index, std::string_view operation) {
   };
 }
 
+/// A struct of the C interface, and what is asked of its fields.
+struct OptionStruct {
+  llmdit_option_struct value;
+  const char* name;
+  size_t (*count)();
+  llmdit_option_info (*describe)(size_t index, std::string_view operation);
+};
+
+template <class Options>
+constexpr OptionStruct row(llmdit_option_struct value, const char* name) {
+  return {value, name, [] { return option_fields<Options>().size(); }, &describe<Options>};
+}
+
+constexpr OptionStruct structs[] = {
+    row<LoadOptions>(LLMDIT_LOAD_OPTIONS, "LLMDIT_LOAD_OPTIONS"),
+    row<GenerateOptions>(LLMDIT_GENERATE_OPTIONS, "LLMDIT_GENERATE_OPTIONS"),
+    row<TextGenerationOptions>(LLMDIT_TEXT_OPTIONS, "LLMDIT_TEXT_OPTIONS"),
+    row<RewriteOptions>(LLMDIT_REWRITE_OPTIONS, "LLMDIT_REWRITE_OPTIONS"),
+    row<VLExtractOptions>(LLMDIT_VL_OPTIONS, "LLMDIT_VL_OPTIONS"),
+    row<RemoteEncoderOptions>(LLMDIT_REMOTE_OPTIONS, "LLMDIT_REMOTE_OPTIONS"),
+    row<ConvertOptions>(LLMDIT_CONVERT_OPTIONS, "LLMDIT_CONVERT_OPTIONS"),
+};
+
 }  // namespace
 
 size_t llmdit_option_count(llmdit_option_struct options) {
-  size_t count = 0;
-  visit_options(options, [&]<class Options>(std::type_identity<Options>) { count = option_fields<Options>().size(); });
-  return count;
+  return guarded_value<size_t>(0, [&] { return read_enum(structs, options, "options", "option_count").count(); });
 }
 
 llmdit_status llmdit_option_describe(llmdit_option_info* info, llmdit_option_struct options, size_t index) {
   return guarded([&] {
     const char* operation = "option_describe";
-    llmdit_option_info full{};
-    const bool is_known = visit_options(
-        options, [&]<class Options>(std::type_identity<Options>) { full = describe<Options>(index, operation); });
-    check(is_known, operation, "expected a value of llmdit_option_struct, got {}", static_cast<int>(options));
-    copy_struct(info, full, operation);
+    copy_struct(info, read_enum(structs, options, "options", operation).describe(index, operation), operation);
   });
 }

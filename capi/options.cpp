@@ -1,5 +1,6 @@
 #include "capi/options.hpp"
 
+#include <memory>
 #include <mutex>
 #include <set>
 
@@ -12,12 +13,15 @@ namespace {
 StepCallback read_callback(llmdit_step_callback on_step, void* payload) {
   if (!on_step) return {};
   return [on_step, payload](const StepInfo& info) {
-    llmdit_tensor* latents = make_tensor(info.latents);
-    const llmdit_step_info shown{
-        .struct_size = sizeof(shown), .step = info.step, .total = info.total, .sigma = info.sigma, .latents = latents};
-    const bool stops = on_step(&shown, payload) != 0;
-    free_handle(latents);
-    return stops;
+    // Freed whatever way a callback of C++ takes out of here.
+    const std::unique_ptr<llmdit_tensor, decltype(&free_handle<llmdit_tensor>)> latents(make_tensor(info.latents),
+                                                                                        &free_handle<llmdit_tensor>);
+    const llmdit_step_info shown{.struct_size = sizeof(shown),
+                                 .step = info.step,
+                                 .total = info.total,
+                                 .sigma = info.sigma,
+                                 .latents = latents.get()};
+    return on_step(&shown, payload) != 0;
   };
 }
 
@@ -125,9 +129,9 @@ GenerateOptions read_options(const llmdit_generate_options* given, std::string_v
   if (current.mask_image) options.mask_image = *borrow(current.mask_image, "mask_image")->value;
   if (current.vl_image) options.vl_image = *borrow(current.vl_image, "vl_image")->value;
   if (current.latents) options.latents = read_tensor(current.latents, "latents");
-  if (current.prompt_embeds)
+  if (current.prompt_embeds || current.prompt_embeds_count > 0)
     options.prompt_embeds = read_tensors(current.prompt_embeds, current.prompt_embeds_count, "prompt_embeds");
-  if (current.negative_prompt_embeds)
+  if (current.negative_prompt_embeds || current.negative_prompt_embeds_count > 0)
     options.negative_prompt_embeds =
         read_tensors(current.negative_prompt_embeds, current.negative_prompt_embeds_count, "negative_prompt_embeds");
   options.on_step = read_callback(current.on_step, current.on_step_payload);

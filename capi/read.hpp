@@ -35,6 +35,19 @@ std::vector<at::Tensor> read_tensors(const llmdit_tensor* const* tensors, size_t
 /// A bool, into which other languages may have written another number than 0 and 1.
 bool read_bool(const bool& value, std::string_view name);
 
+/// The row of `table` whose `value` came for an enumeration. Throws for a number that none has: C lets any through.
+template <class Row, size_t count, class Enum>
+const Row& read_enum(const Row (&table)[count], Enum value, std::string_view name, std::string_view operation) {
+  for (const Row& row : table) {
+    if (row.value == value) return row;
+  }
+  std::string names;
+  for (const Row& row : table)
+    names += fmt::format("{}{} ({})", names.empty() ? "" : ", ", row.name, static_cast<int>(row.value));
+  throw Error(ErrorCode::invalid_argument,
+              fmt::format("[{}] expected {} to be one of {}, got {}", operation, name, names, static_cast<int>(value)));
+}
+
 /// Never stops where there is no cancellation.
 std::stop_token read_stop(const llmdit_cancellation* cancellation, std::string_view operation);
 

@@ -1,7 +1,9 @@
 #include <ATen/ATen.h>
 #include <ATen/DLConvertor.h>
 
+#include <algorithm>
 #include <cstring>
+#include <iterator>
 
 #include "capi/read.hpp"
 
@@ -12,32 +14,27 @@ namespace {
 
 constexpr size_t max_dimensions = 8;
 
+struct TensorType {
+  llmdit_dtype value;
+  const char* name;
+  at::ScalarType type;
+};
+
+constexpr TensorType tensor_types[] = {
+    {LLMDIT_FLOAT32, "LLMDIT_FLOAT32", at::kFloat},      {LLMDIT_FLOAT16, "LLMDIT_FLOAT16", at::kHalf},
+    {LLMDIT_BFLOAT16, "LLMDIT_BFLOAT16", at::kBFloat16}, {LLMDIT_FLOAT64, "LLMDIT_FLOAT64", at::kDouble},
+    {LLMDIT_INT64, "LLMDIT_INT64", at::kLong},           {LLMDIT_UINT8, "LLMDIT_UINT8", at::kByte},
+};
+
 at::ScalarType scalar_type(llmdit_dtype dtype, std::string_view operation) {
-  switch (dtype) {
-    case LLMDIT_FLOAT32:
-      return at::kFloat;
-    case LLMDIT_FLOAT16:
-      return at::kHalf;
-    case LLMDIT_BFLOAT16:
-      return at::kBFloat16;
-    case LLMDIT_FLOAT64:
-      return at::kDouble;
-    case LLMDIT_INT64:
-      return at::kLong;
-    case LLMDIT_UINT8:
-      return at::kByte;
-  }
-  check(false, operation, "expected one of the values of llmdit_dtype, got {}", static_cast<int>(dtype));
-  return at::kFloat;
+  return read_enum(tensor_types, dtype, "dtype", operation).type;
 }
 
 llmdit_dtype dtype_of(at::ScalarType type, std::string_view operation) {
-  for (const llmdit_dtype dtype :
-       {LLMDIT_FLOAT32, LLMDIT_FLOAT16, LLMDIT_BFLOAT16, LLMDIT_FLOAT64, LLMDIT_INT64, LLMDIT_UINT8}) {
-    if (scalar_type(dtype, operation) == type) return dtype;
-  }
-  check(false, operation, "the tensor's type {} has no name here; ask for a copy as float32", at::toString(type));
-  return LLMDIT_FLOAT32;
+  const auto* const found = std::ranges::find(tensor_types, type, &TensorType::type);
+  check(found != std::end(tensor_types), operation, "the tensor's type {} has no name here; ask for a copy as float32",
+        at::toString(type));
+  return found->value;
 }
 
 /// Numbers of a row-major buffer; throws for a shape that no buffer has.

@@ -36,8 +36,8 @@ llmdit_status llmdit_tokenizer_decode(llmdit_text** text, const llmdit_tokenizer
   return guarded([&] {
     const char* operation = "tokenizer_decode";
     llmdit_text*& place = output(text, operation);
-    place =
-        make_text(borrow(tokenizer, operation)->value.decode(read_list(ids, count, operation), skip_special_tokens));
+    const bool skips = read_bool(skip_special_tokens, "skip_special_tokens");
+    place = make_text(borrow(tokenizer, operation)->value.decode(read_list(ids, count, operation), skips));
   });
 }
 

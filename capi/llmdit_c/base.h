@@ -20,6 +20,12 @@
 #else
 #define LLMDIT_CHECKED LLMDIT_API
 #endif
+/* Enumerations are as wide as int, and any number may come for one. C++ and C23 have to be told. */
+#if (defined(__cplusplus) && __cplusplus >= 201103L) || (defined(__STDC_VERSION__) && __STDC_VERSION__ >= 202311L)
+#define LLMDIT_ENUM_TYPE : int
+#else
+#define LLMDIT_ENUM_TYPE
+#endif
 
 #ifdef __cplusplus
 extern "C" {
@@ -30,7 +36,7 @@ extern "C" {
 #define LLMDIT_NUL_TERMINATED SIZE_MAX
 
 /** What became of a call. */
-typedef enum llmdit_status {
+typedef enum llmdit_status LLMDIT_ENUM_TYPE {
   LLMDIT_OK = 0,
   LLMDIT_INVALID_ARGUMENT = 1, /**< a value the caller passed: size, range, shape, kind of handle */
   LLMDIT_NOT_FOUND = 2,        /**< a file, folder or name that is missing or cannot be read or written */
@@ -40,7 +46,7 @@ typedef enum llmdit_status {
   LLMDIT_INTERNAL = 6 /**< anything else; a server that failed, too */
 } llmdit_status;
 
-/** The status' name, such as "not_found"; never freed. */
+/** The status' name, such as "not_found", or "unknown" for a number that is none; never freed. */
 LLMDIT_API const char *llmdit_status_name(llmdit_status status);
 
 /** What the latest call on this thread that failed says of it: "[operation] what was expected, what came, what to do". It lives
@@ -73,14 +79,17 @@ typedef struct llmdit_text llmdit_text;
 LLMDIT_API const char *llmdit_text_data(const llmdit_text *text);
 /** Bytes before the NUL. */
 LLMDIT_API size_t llmdit_text_length(const llmdit_text *text);
+/** NULL is nothing to free, here and in every other `_free`. */
 LLMDIT_API void llmdit_text_free(llmdit_text *text);
 
 /** Lets one thread stop calls of others: they return #LLMDIT_CANCELLED at the next step, tile, block or token. */
 typedef struct llmdit_cancellation llmdit_cancellation;
 
+/** One that has not been requested. Calls are given it in their options. */
 LLMDIT_CHECKED llmdit_status llmdit_cancellation_create(llmdit_cancellation **cancellation);
 /** Stops every call that was given it, and those that will be. May be called from a callback. */
 LLMDIT_CHECKED llmdit_status llmdit_cancellation_request(llmdit_cancellation *cancellation);
+/** Calls that were given it go on, and can no longer be stopped. */
 LLMDIT_API void llmdit_cancellation_free(llmdit_cancellation *cancellation);
 
 /** Devices that weights can be placed on, the CPU first: names as options take them, one a line. */

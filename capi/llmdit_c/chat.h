@@ -36,6 +36,7 @@ LLMDIT_CHECKED llmdit_status llmdit_chat_ask(llmdit_answer **answer, const llmdi
 LLMDIT_CHECKED llmdit_status llmdit_chat_rewrite(llmdit_answer **answer, const llmdit_chat *chat, const llmdit_templates *templates,
                                                  const char *prompt, size_t prompt_length,
                                                  const llmdit_rewrite_options *options);
+/** The encoder it was made from stays. */
 LLMDIT_API void llmdit_chat_free(llmdit_chat *chat);
 
 /** Takes the thinking from a text that a model wrote: a `<think>` block or, unless `only_tags`, what reads like one. */
@@ -59,12 +60,15 @@ typedef struct llmdit_answer_info {
   const char *model;    /**< that answered; "" of llmdit_parse_answer */
 } llmdit_answer_info;
 
+/** The answer and the figures of how it was written. */
 LLMDIT_CHECKED llmdit_status llmdit_answer_describe(llmdit_answer_info *info, const llmdit_answer *answer);
 /** A field of an answer that is a JSON object: a text as it is, anything else as JSON. LLMDIT_NOT_FOUND where there is none of that
  * name, LLMDIT_UNSUPPORTED for an answer that is no JSON object. */
 LLMDIT_CHECKED llmdit_status llmdit_answer_field(llmdit_text **value, const llmdit_answer *answer, const char *name);
+/** 0 for a bad handle. */
 LLMDIT_API size_t llmdit_answer_warning_count(const llmdit_answer *answer);
 LLMDIT_API const char *llmdit_answer_warning(const llmdit_answer *answer, size_t index); /**< NULL out of range */
+/** Ends what llmdit_answer_describe pointed to. */
 LLMDIT_API void llmdit_answer_free(llmdit_answer *answer);
 
 #ifdef __cplusplus

@@ -127,6 +127,7 @@ LLMDIT_CHECKED llmdit_status llmdit_statistics_describe(llmdit_statistics_info *
 LLMDIT_CHECKED llmdit_status llmdit_statistics_mean(llmdit_tensor **mean, const llmdit_statistics *statistics);
 /** Of each column, [hidden] float32. */
 LLMDIT_CHECKED llmdit_status llmdit_statistics_std(llmdit_tensor **std, const llmdit_statistics *statistics);
+/** Ends what llmdit_statistics_describe pointed to. */
 LLMDIT_API void llmdit_statistics_free(llmdit_statistics *statistics);
 /** Two dozen prompts of many kinds to compute statistics from; the list is never freed. */
 LLMDIT_CHECKED llmdit_status llmdit_statistics_prompts(llmdit_texts *prompts);

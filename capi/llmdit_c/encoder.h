@@ -55,7 +55,7 @@ LLMDIT_CHECKED llmdit_status llmdit_text_encoder_hidden_states(llmdit_tensor **s
 typedef struct llmdit_generated_text llmdit_generated_text;
 
 /** Why a text ends. */
-typedef enum llmdit_finish_reason {
+typedef enum llmdit_finish_reason LLMDIT_ENUM_TYPE {
   LLMDIT_FINISH_STOP = 0,   /**< the model ended it */
   LLMDIT_FINISH_LENGTH = 1, /**< max_new_tokens were written */
   LLMDIT_FINISH_REQUEST = 2 /**< the callback ended it */
@@ -81,8 +81,10 @@ typedef struct llmdit_generated_text_info {
   double seconds;        /**< of all */
 } llmdit_generated_text_info;
 
+/** The text and the figures of how it was written. */
 LLMDIT_CHECKED llmdit_status llmdit_generated_text_describe(llmdit_generated_text_info *info,
                                                             const llmdit_generated_text *generated);
+/** Ends what llmdit_generated_text_describe pointed to. */
 LLMDIT_API void llmdit_generated_text_free(llmdit_generated_text *generated);
 
 /** What a cache of embeddings has done. */
@@ -125,6 +127,7 @@ LLMDIT_CHECKED llmdit_status llmdit_text_encoder_compare(llmdit_encoder_differen
 /** Frees the weights for good, in all that share them, a pipeline included, which then draws from embeddings alone; calls that need them
  * are LLMDIT_INVALID_ARGUMENT from then on. LLMDIT_UNSUPPORTED for an encoder that is not loaded here. */
 LLMDIT_CHECKED llmdit_status llmdit_text_encoder_unload(llmdit_text_encoder *encoder);
+/** The weights go with the last handle and pipeline that shares them. */
 LLMDIT_API void llmdit_text_encoder_free(llmdit_text_encoder *encoder);
 
 /** An encoder that others reach over HTTP. */

@@ -16,7 +16,8 @@ LLMDIT_CHECKED llmdit_status llmdit_inspect(llmdit_text **json, const char *path
 
 /** Whether a text encoder can serve a transformer, and how it differs from the one it was trained with: JSON with the keys
  * compatible, model_name, hidden_size, num_hidden_layers, max_position_embeddings, errors, warnings and config_diff. Either is a
- * folder, config.json or weight file, or a pipeline's folder; NULL for `transformer`: the published one. */
+ * folder, config.json or weight file, or a pipeline's folder; NULL for `transformer`: the published one. An encoder that is missing or
+ * damaged is an answer: not compatible, and why. */
 LLMDIT_CHECKED llmdit_status llmdit_check_compatibility(llmdit_text **json, const char *encoder, const char *transformer);
 
 /** What a conversion wrote. */

@@ -254,7 +254,7 @@ static inline llmdit_status llmdit_convert_options_init(llmdit_convert_options *
 }
 
 /** A struct whose fields llmdit_option_describe tells. */
-typedef enum llmdit_option_struct {
+typedef enum llmdit_option_struct LLMDIT_ENUM_TYPE {
   LLMDIT_LOAD_OPTIONS = 0,
   LLMDIT_GENERATE_OPTIONS = 1,
   LLMDIT_TEXT_OPTIONS = 2,
@@ -280,6 +280,7 @@ typedef struct llmdit_option_info {
 
 /** Fields that stand in a table; 0 for a value that is no struct. */
 LLMDIT_API size_t llmdit_option_count(llmdit_option_struct options);
+/** The field at `index`, from 0. */
 LLMDIT_CHECKED llmdit_status llmdit_option_describe(llmdit_option_info *info, llmdit_option_struct options, size_t index);
 
 #ifdef __cplusplus

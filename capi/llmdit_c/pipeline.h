@@ -56,9 +56,12 @@ LLMDIT_CHECKED llmdit_status llmdit_pipeline_load_loras(llmdit_lora_report **rep
 LLMDIT_CHECKED llmdit_status llmdit_pipeline_loras(llmdit_text **loras, const llmdit_pipeline *pipeline);
 /** Takes all adapters off: the weights are again those of the files, bit for bit. */
 LLMDIT_CHECKED llmdit_status llmdit_pipeline_unload_loras(llmdit_pipeline *pipeline);
+/** The text encoder's tokenizer, which outlives the pipeline; LLMDIT_UNSUPPORTED for an encoder that is not here. */
 LLMDIT_CHECKED llmdit_status llmdit_pipeline_tokenizer(llmdit_tokenizer **tokenizer, const llmdit_pipeline *pipeline);
+/** Frees the weights, but those that a handle of an encoder shares; results and calls that run end as they began. */
 LLMDIT_API void llmdit_pipeline_free(llmdit_pipeline *pipeline);
 
+/** 0 for a bad handle, and where output_type asks for no pictures. */
 LLMDIT_API size_t llmdit_result_image_count(const llmdit_result *result);
 /** Shares its pixels with the result and outlives it. */
 LLMDIT_CHECKED llmdit_status llmdit_result_image(llmdit_image **image, const llmdit_result *result, size_t index);
@@ -68,6 +71,7 @@ LLMDIT_CHECKED llmdit_status llmdit_result_latents(llmdit_tensor **latents, cons
 LLMDIT_CHECKED llmdit_status llmdit_result_pixels(llmdit_tensor **pixels, const llmdit_result *result);
 /** The seed of a picture; LLMDIT_NOT_FOUND where the caller gave the latents. */
 LLMDIT_CHECKED llmdit_status llmdit_result_seed(uint64_t *seed, const llmdit_result *result, size_t index);
+/** What was cut, changed or had no effect; 0 for a bad handle. */
 LLMDIT_API size_t llmdit_result_warning_count(const llmdit_result *result);
 LLMDIT_API const char *llmdit_result_warning(const llmdit_result *result, size_t index); /**< NULL out of range */
 
@@ -79,6 +83,7 @@ typedef struct llmdit_timings {
   double decode;
   double total;
 } llmdit_timings;
+/** How long the stages took. */
 LLMDIT_CHECKED llmdit_status llmdit_result_timings(llmdit_timings *timings, const llmdit_result *result);
 
 /** A result as a whole; its pointers live as long as the result. */
@@ -92,6 +97,7 @@ typedef struct llmdit_result_info {
   size_t step_count;
   bool vae_tiled; /**< the autoencoder worked tile by tile */
 } llmdit_result_info;
+/** What holds for all of its pictures. */
 LLMDIT_CHECKED llmdit_status llmdit_result_describe(llmdit_result_info *info, const llmdit_result *result);
 
 /** What became of one prompt; its pointers live as long as the result. */
@@ -102,7 +108,9 @@ typedef struct llmdit_prompt_info {
   double compression_ratio;      /**< rows before over rows after compression; 1 for a prompt that fits */
   const char *formatted_prompt;  /**< the exact chat text; NULL for prompt_embeds of the caller */
 } llmdit_prompt_info;
+/** The prompt at `index`, from 0. */
 LLMDIT_CHECKED llmdit_status llmdit_result_describe_prompt(llmdit_prompt_info *info, const llmdit_result *result, size_t index);
+/** Pictures and tensors that were taken out stay. */
 LLMDIT_API void llmdit_result_free(llmdit_result *result);
 
 LLMDIT_API size_t llmdit_encoding_count(const llmdit_encoding *encoding); /**< prompts */
@@ -119,15 +127,22 @@ LLMDIT_API size_t llmdit_encoding_warning_count(const llmdit_encoding *encoding)
 LLMDIT_API const char *llmdit_encoding_warning(const llmdit_encoding *encoding, size_t index); /**< NULL out of range */
 /** The exact chat text that was encoded; NULL where it is not known. */
 LLMDIT_API const char *llmdit_encoding_formatted_prompt(const llmdit_encoding *encoding, size_t index);
+/** Embeddings that were taken out stay. */
 LLMDIT_API void llmdit_encoding_free(llmdit_encoding *encoding);
 
+/** Weights that were changed; 0 for a bad handle. */
 LLMDIT_API size_t llmdit_lora_report_applied_count(const llmdit_lora_report *report);
-LLMDIT_API const char *llmdit_lora_report_applied(const llmdit_lora_report *report, size_t index); /**< name of a changed weight */
+LLMDIT_API const char *llmdit_lora_report_applied(const llmdit_lora_report *report, size_t index); /**< its name; NULL out of range */
+/** Keys of the file without a use; 0 for a bad handle. */
 LLMDIT_API size_t llmdit_lora_report_unused_count(const llmdit_lora_report *report);
+/** A key of the file; NULL out of range. */
 LLMDIT_API const char *llmdit_lora_report_unused_key(const llmdit_lora_report *report, size_t index);
+/** Why that key is of no use; NULL out of range. */
 LLMDIT_API const char *llmdit_lora_report_unused_reason(const llmdit_lora_report *report, size_t index);
+/** 0 for a bad handle. */
 LLMDIT_API size_t llmdit_lora_report_warning_count(const llmdit_lora_report *report);
 LLMDIT_API const char *llmdit_lora_report_warning(const llmdit_lora_report *report, size_t index); /**< NULL out of range */
+/** The adapters stay on. */
 LLMDIT_API void llmdit_lora_report_free(llmdit_lora_report *report);
 
 #ifdef __cplusplus

@@ -31,6 +31,7 @@ typedef struct llmdit_memory_plan_info {
   size_t component_count;
   size_t stage_count;
 } llmdit_memory_plan_info;
+/** Whether it fits, and how many components and stages there are. */
 LLMDIT_CHECKED llmdit_status llmdit_memory_plan_describe(llmdit_memory_plan_info *info, const llmdit_memory_plan *plan);
 
 /** The weights of one model, as they would be kept; the texts live as long as the plan. */
@@ -44,6 +45,7 @@ typedef struct llmdit_component_plan_info {
   uint64_t streamed_bytes; /**< of these two, read anew for each use, as max_memory asks */
   uint64_t parameters;
 } llmdit_component_plan_info;
+/** The component at `index`, from 0. */
 LLMDIT_CHECKED llmdit_status llmdit_memory_plan_component(llmdit_component_plan_info *info, const llmdit_memory_plan *plan,
                                                           size_t index);
 
@@ -58,10 +60,13 @@ typedef struct llmdit_stage_plan_info {
   double flops;              /**< multiplications and additions, of all steps */
   double seconds;            /**< at the rate measured; -1 without that */
 } llmdit_stage_plan_info;
+/** The stage at `index`, from 0, in the order they run in. */
 LLMDIT_CHECKED llmdit_status llmdit_memory_plan_stage(llmdit_stage_plan_info *info, const llmdit_memory_plan *plan, size_t index);
 
+/** What a run would warn of; 0 for a bad handle. */
 LLMDIT_API size_t llmdit_memory_plan_warning_count(const llmdit_memory_plan *plan);
 LLMDIT_API const char *llmdit_memory_plan_warning(const llmdit_memory_plan *plan, size_t index); /**< NULL out of range */
+/** Ends the texts of its components and stages. */
 LLMDIT_API void llmdit_memory_plan_free(llmdit_memory_plan *plan);
 
 /** The values of attention_backend that run on a device as things are now, one a line; "auto" for the device that loading picks. */

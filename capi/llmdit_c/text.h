@@ -23,6 +23,8 @@ LLMDIT_CHECKED llmdit_status llmdit_tokenizer_load(llmdit_tokenizer **tokenizer,
  * LLMDIT_INVALID_ARGUMENT, and *count says how many there are. */
 LLMDIT_CHECKED llmdit_status llmdit_tokenizer_encode(int64_t *ids, size_t *count, const llmdit_tokenizer *tokenizer,
                                                      const char *text, size_t text_length);
+/** The text of token ids, without those of the chat's form with `skip_special_tokens`. Ids without a token give nothing; negative ones
+ * are LLMDIT_INVALID_ARGUMENT. */
 LLMDIT_CHECKED llmdit_status llmdit_tokenizer_decode(llmdit_text **text, const llmdit_tokenizer *tokenizer, const int64_t *ids,
                                                      size_t count, bool skip_special_tokens);
 /** Largest id that has a token, plus one; 0 for a bad handle. */
@@ -31,6 +33,7 @@ LLMDIT_API int64_t llmdit_tokenizer_vocab_size(const llmdit_tokenizer *tokenizer
 LLMDIT_CHECKED llmdit_status llmdit_tokenizer_token_to_id(int64_t *id, const llmdit_tokenizer *tokenizer, const char *token);
 /** What the token adds to a text, in bytes that need not be whole UTF-8; LLMDIT_NOT_FOUND for ids without a token. */
 LLMDIT_CHECKED llmdit_status llmdit_tokenizer_id_to_token(llmdit_text **token, const llmdit_tokenizer *tokenizer, int64_t id);
+/** What it came from stays. */
 LLMDIT_API void llmdit_tokenizer_free(llmdit_tokenizer *tokenizer);
 
 /** A turn of a conversation. */
@@ -69,6 +72,7 @@ typedef struct llmdit_template_info {
   llmdit_texts metadata_values;              /**< likewise; lists are joined by ", " */
 } llmdit_template_info;
 
+/** The template at `index`, from 0. */
 LLMDIT_CHECKED llmdit_status llmdit_templates_describe(llmdit_template_info *info, const llmdit_templates *templates,
                                                        size_t index);
 /** LLMDIT_NOT_FOUND, naming the nearest, when there is none of that name. */
@@ -79,6 +83,7 @@ LLMDIT_CHECKED llmdit_status llmdit_templates_search(llmdit_text **names, const 
 LLMDIT_CHECKED llmdit_status llmdit_templates_render(llmdit_text **text, const llmdit_templates *templates, size_t index,
                                                      const char *prompt, size_t prompt_length,
                                                      const llmdit_generate_options *options);
+/** Ends what llmdit_templates_describe pointed to. */
 LLMDIT_API void llmdit_templates_free(llmdit_templates *templates);
 
 #ifdef __cplusplus

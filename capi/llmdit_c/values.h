@@ -11,7 +11,7 @@ extern "C" {
 #endif
 
 /** The type of a tensor's numbers. */
-typedef enum llmdit_dtype {
+typedef enum llmdit_dtype LLMDIT_ENUM_TYPE {
   LLMDIT_FLOAT32 = 0,
   LLMDIT_FLOAT16 = 1,
   LLMDIT_BFLOAT16 = 2,
@@ -41,6 +41,7 @@ LLMDIT_CHECKED llmdit_status llmdit_tensor_dtype(llmdit_dtype *dtype, const llmd
 LLMDIT_API size_t llmdit_tensor_dimensions(const llmdit_tensor *tensor);
 /** The size along one dimension; -1 out of range. */
 LLMDIT_API int64_t llmdit_tensor_size(const llmdit_tensor *tensor, size_t dimension);
+/** What was given out by DLPack stays. */
 LLMDIT_API void llmdit_tensor_free(llmdit_tensor *tensor);
 
 /** A picture: 8-bit RGB, row-major, three bytes a pixel, no padding between rows. */
@@ -71,6 +72,7 @@ LLMDIT_CHECKED llmdit_status llmdit_image_encode(llmdit_text **bytes, const llmd
 LLMDIT_CHECKED llmdit_status llmdit_image_metadata(llmdit_text **text, const llmdit_image *image, const char *keyword);
 /** The same of a picture's file, whose pixels are not read. */
 LLMDIT_CHECKED llmdit_status llmdit_image_read_metadata(llmdit_text **text, const char *path, const char *keyword);
+/** Its pixels end with it, and stay in the result that it came from. */
 LLMDIT_API void llmdit_image_free(llmdit_image *image);
 
 #ifdef __cplusplus

@@ -33,6 +33,7 @@ LLMDIT_CHECKED llmdit_status llmdit_vl_encoder_generate(llmdit_generated_text **
                                                         const char *system_prompt, const llmdit_text_options *options);
 /** Frees the weights for good, in all that share them; calls that need them are LLMDIT_INVALID_ARGUMENT from then on. */
 LLMDIT_CHECKED llmdit_status llmdit_vl_encoder_unload(llmdit_vl_encoder *encoder);
+/** The weights go with the last handle, chat and pipeline that shares them. */
 LLMDIT_API void llmdit_vl_encoder_free(llmdit_vl_encoder *encoder);
 
 /** Embeddings [tokens, hidden_size] float32. */
@@ -60,11 +61,14 @@ typedef struct llmdit_vl_extraction_info {
   bool from_cache;           /**< the hidden states had been computed for an earlier call */
 } llmdit_vl_extraction_info;
 
+/** What was read, and what was done to it. */
 LLMDIT_CHECKED llmdit_status llmdit_vl_extraction_describe(llmdit_vl_extraction_info *info,
                                                            const llmdit_vl_extraction *extraction);
+/** 0 for a bad handle. */
 LLMDIT_API size_t llmdit_vl_extraction_warning_count(const llmdit_vl_extraction *extraction);
 /** NULL out of range. */
 LLMDIT_API const char *llmdit_vl_extraction_warning(const llmdit_vl_extraction *extraction, size_t index);
+/** Ends what llmdit_vl_extraction_describe pointed to. */
 LLMDIT_API void llmdit_vl_extraction_free(llmdit_vl_extraction *extraction);
 
 /** What was read of the vl_image of a generation; LLMDIT_NOT_FOUND where it had none. */

@@ -41,9 +41,39 @@ static void test_fields_stay(void) {
   }
 }
 
+/* Each number that the older header has for a name stands for the same today. */
+static void test_numbers_stay(void) {
+  static const struct {
+    llmdit_status status;
+    const char *name;
+  } statuses[] = {{LLMDIT_OK, "ok"},
+                  {LLMDIT_INVALID_ARGUMENT, "invalid_argument"},
+                  {LLMDIT_NOT_FOUND, "not_found"},
+                  {LLMDIT_UNSUPPORTED, "unsupported"},
+                  {LLMDIT_OUT_OF_MEMORY, "out_of_memory"},
+                  {LLMDIT_CANCELLED, "cancelled"},
+                  {LLMDIT_INTERNAL, "internal"}};
+  for (size_t i = 0; i < sizeof(statuses) / sizeof(statuses[0]); ++i)
+    EXPECT(strcmp(llmdit_status_name(statuses[i].status), statuses[i].name) == 0);
+  static const struct {
+    llmdit_dtype dtype;
+    size_t bytes;
+  } dtypes[] = {{LLMDIT_FLOAT32, 4}, {LLMDIT_FLOAT16, 2}, {LLMDIT_BFLOAT16, 2},
+                {LLMDIT_FLOAT64, 8}, {LLMDIT_INT64, 8},   {LLMDIT_UINT8, 1}};
+  const float three = 3;
+  llmdit_tensor *tensor = NULL;
+  EXPECT_OK(llmdit_tensor_from_buffer(&tensor, &three, LLMDIT_FLOAT32, NULL, 0));
+  for (size_t i = 0; i < sizeof(dtypes) / sizeof(dtypes[0]); ++i) {
+    unsigned char room[8];
+    EXPECT_OK(llmdit_tensor_copy(room, dtypes[i].bytes, tensor, dtypes[i].dtype));
+  }
+  llmdit_tensor_free(tensor);
+}
+
 int main(void) {
   EXPECT(llmdit_abi_version() == LLMDIT_ABI_VERSION);
   test_fields_stay();
+  test_numbers_stay();
 
   /* What lies behind an older, shorter struct is not the library's. */
   struct {

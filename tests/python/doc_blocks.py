@@ -34,13 +34,13 @@ _COMMANDS = (
     "tools/",
     "$ ",
 )
-NOT_CODE = {"", "text", "cmake", "json", "yaml", "rust", "markdown", "mermaid"}
+NOT_CODE = {"", "text", "json", "yaml", "markdown", "mermaid"}
 
 
 @dataclass(frozen=True)
 class Block:
     language: str
-    """bash, console (lines that begin with "$ " are commands), python, c, cpp, toml or what else stands behind ```."""
+    """bash, console (lines that begin with "$ " are commands), python, c, cpp, cmake, toml or what follows ```."""
     code: str
     line: int
     """Of its first line, from 1."""

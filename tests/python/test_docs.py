@@ -1,4 +1,5 @@
-"""Every block of code in README.md and docs/ runs, compiles or is a valid configuration; see doc_blocks.py for how."""
+"""Every block of code in README.md and docs/ runs, compiles or is a valid configuration; see doc_blocks.py for how.
+CMake's are configured by test_installation.py."""
 
 import contextlib
 import os
@@ -127,7 +128,7 @@ def test_page(
 
 
 def test_every_block_is_of_a_known_kind() -> None:
-    known = NOT_CODE | {"bash", "console", "python", "toml", "c", "cpp", "{toctree}"}
+    known = NOT_CODE | {"bash", "console", "python", "toml", "c", "cpp", "cmake", "{toctree}"}
     for page in PAGES:
         for block in blocks_of(page):
             assert block.language in known, f"{page.name}:{block.line}: {block.language}"

@@ -1,9 +1,11 @@
 """The examples run as their headers say, and draw the same pictures in every language."""
 
+import functools
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,7 @@ from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "examples"
+PROMPT = "a red circle left of a blue star"
 NAMES = sorted(path.stem for path in (EXAMPLES / "python").glob("*.py"))
 
 
@@ -54,10 +57,18 @@ def test_example(name: str, tmp_path: Path) -> None:
             assert apart <= (1 if name == "embeddings_out_and_in" else 0), f"{language}: {picture}"
 
 
+@functools.cache
+def drawn_by_python() -> np.ndarray:
+    """What text_to_picture draws of PROMPT, in whatever language."""
+    with tempfile.TemporaryDirectory() as folder:
+        run([sys.executable, EXAMPLES / "python/text_to_picture.py", PROMPT, "picture.png"], Path(folder))
+        return np.asarray(Image.open(Path(folder) / "picture.png"))
+
+
 def test_ctypes(tmp_path: Path) -> None:
     picture = tmp_path / "picture.png"
-    run([sys.executable, EXAMPLES / "ctypes/text_to_picture.py", "a red circle", picture], ROOT)
-    assert np.asarray(Image.open(picture)).std() > 10
+    run([sys.executable, EXAMPLES / "ctypes/text_to_picture.py", PROMPT, picture], ROOT)
+    assert np.array_equal(np.asarray(Image.open(picture)), drawn_by_python())
 
 
 # The files of the other languages, what has to be there to run them, and what asks whether it is.
@@ -83,13 +94,13 @@ def test_other_languages(name: str, tmp_path: Path) -> None:
         (tmp_path / part).symlink_to(ROOT / part)
     (tmp_path / "out").mkdir()
     header = [line for line in (EXAMPLES / name).read_text().splitlines() if line.startswith("//   ")]
-    commands = [line.removeprefix("//   ") for line in header if "npm install" not in line]
-    assert "picture.png" in commands[-1]
+    commands = [line.removeprefix("//   ").removesuffix(" [model]") for line in header if "npm install" not in line]
+    assert commands[-1].endswith(f'"{PROMPT}" picture.png')
     for line in commands:
         subprocess.run(
             ["bash", "-ec", line], cwd=tmp_path, env=environment, check=True, capture_output=True, timeout=120
         )
-    assert np.asarray(Image.open(tmp_path / "picture.png")).std() > 10
+    assert np.array_equal(np.asarray(Image.open(tmp_path / "picture.png")), drawn_by_python())
 
 
 def test_ctypes_rewrites() -> None:

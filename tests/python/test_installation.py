@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from doc_blocks import blocks_of
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -64,6 +65,21 @@ def plain_c(prefix: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     command = f'cc -std=c99 -Wall -Werror "{CONSUMER}/picture.c" {flags.strip()} -Wl,-rpath,"{library}" -o picture'
     run(["sh", "-c", command], folder)
     return folder / "picture"
+
+
+def test_pkg_config_serves_cpp(prefix: Path, tmp_path: Path):
+    """Flags alone: the headers of libtorch, which take the time, are only looked for."""
+    search = {"PKG_CONFIG_PATH": str(prefix / "lib/pkgconfig")}
+    (tmp_path / "app.cpp").write_text(
+        "#include <cstdio>\n#include <llmdit/version.hpp>\n"
+        "#if !__has_include(<ATen/core/Tensor.h>) || !__has_include(<llmdit/llmdit.hpp>)\n#error headers\n#endif\n"
+        "int main() { std::puts(llmdit::version().data()); }\n"
+    )
+    flags = run(["pkg-config", "--cflags", "--libs", "llmdit"], tmp_path, **search).strip()
+    library = run(["pkg-config", "--variable=libdir", "llmdit"], tmp_path, **search).strip().replace("\\ ", " ")
+    run(["sh", "-c", f'c++ -std=c++20 app.cpp {flags} -Wl,-rpath,"{library}" -o app'], tmp_path)
+    version = run(["pkg-config", "--modversion", "llmdit"], tmp_path, **search)
+    assert run([tmp_path / "app"], tmp_path) == version
 
 
 def pixels(path: Path) -> np.ndarray:
@@ -155,6 +171,20 @@ def test_another_libtorch_is_refused(prefix: Path, tmp_path: Path):
 def test_an_unknown_component_is_refused(prefix: Path, tmp_path: Path):
     done = configure(prefix, tmp_path, "-DCOMPONENTS=fortran")
     assert done.returncode != 0 and "expected the components cxx and c, got fortran" in " ".join(done.stderr.split())
+
+
+def test_cmake_blocks_of_the_pages_configure(prefix: Path, tmp_path: Path):
+    """One program for each: what is told of find_package and its targets holds."""
+    pages = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+    blocks = [block.code for page in pages for block in blocks_of(page) if block.language == "cmake"]
+    assert len(blocks) >= 2
+    (tmp_path / "main.cpp").touch()
+    parts = ["cmake_minimum_required(VERSION 3.24)", "project(pages CXX)"]
+    for code in blocks:
+        program = re.search(r"target_link_libraries\((\w+)", code)[1]
+        parts += [f"add_executable({program} main.cpp)", code]
+    (tmp_path / "CMakeLists.txt").write_text("\n".join(parts))
+    run([CMAKE, "-S", tmp_path, "-B", tmp_path / "build", f"-DCMAKE_PREFIX_PATH={prefix}"], tmp_path)
 
 
 def wheel_components() -> list[str]:
