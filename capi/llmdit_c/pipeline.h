@@ -21,15 +21,19 @@ typedef struct llmdit_encoding llmdit_encoding;
 typedef struct llmdit_lora_report llmdit_lora_report;
 
 /** `path`: a diffusers folder, a folder or file of single files, or a hub id in the local cache; "" when the options name every
- * part; NULL is the tiny demo model that comes with the library. Weights are mapped, not read. */
+ * part; NULL is the tiny demo model that comes with the library. Weights are mapped, not read. LLMDIT_UNSUPPORTED for parts that do
+ * not fit each other, too. */
 LLMDIT_CHECKED llmdit_status llmdit_pipeline_load(llmdit_pipeline **pipeline, const char *path, const llmdit_load_options *options);
-/** With options->prompt_embeds, `prompt` is NULL. */
+/** With options->prompt_embeds, `prompt` is NULL. LLMDIT_NOT_FOUND for an unknown template, LLMDIT_UNSUPPORTED to start from a
+ * picture where the autoencoder has no encoder, LLMDIT_INTERNAL for an encoder's server that fails; the pipeline works on after all
+ * of them. */
 LLMDIT_CHECKED llmdit_status llmdit_pipeline_generate(llmdit_result **result, const llmdit_pipeline *pipeline, const char *prompt,
                                                       size_t prompt_length, const llmdit_generate_options *options);
-/** Several prompts, NUL-terminated, in one batch; NULL with options->prompt_embeds. */
+/** Several prompts, NUL-terminated, in one batch; NULL with options->prompt_embeds. It fails as the one before. */
 LLMDIT_CHECKED llmdit_status llmdit_pipeline_generate_batch(llmdit_result **result, const llmdit_pipeline *pipeline,
                                                             const llmdit_texts *prompts, const llmdit_generate_options *options);
-/** The text side alone; of the options those of the chat text and the encoder play a role. */
+/** The text side alone; of the options those of the chat text and the encoder play a role. LLMDIT_NOT_FOUND for an unknown template,
+ * LLMDIT_INTERNAL for an encoder's server that fails. */
 LLMDIT_CHECKED llmdit_status llmdit_pipeline_encode(llmdit_encoding **encoding, const llmdit_pipeline *pipeline,
                                                     const llmdit_texts *prompts, const llmdit_generate_options *options);
 /** The autoencoder alone: latents of a result, [batch, channels, h, w], to pixels [batch, 3, 8h, 8w] in 0..1. */
@@ -46,7 +50,9 @@ LLMDIT_API int64_t llmdit_pipeline_max_text_tokens(const llmdit_pipeline *pipeli
 /** A rough picture of latents in no time, `scale` pixels a latent and side, for a step callback. */
 LLMDIT_CHECKED llmdit_status llmdit_pipeline_preview(llmdit_image **image, const llmdit_pipeline *pipeline,
                                                      const llmdit_tensor *latents, int64_t scale);
-/** Fuses an adapter into the weights on top of those that are there. `report` may be NULL. `strict`: a key without use is an error. */
+/** Fuses an adapter into the weights on top of those that are there. `report` may be NULL. `strict`: a key without use is
+ * LLMDIT_UNSUPPORTED, as is a file that matches nothing; then nothing has changed. Calls that run end with the weights they began
+ * with. */
 LLMDIT_CHECKED llmdit_status llmdit_pipeline_load_lora(llmdit_lora_report **report, llmdit_pipeline *pipeline, const char *path,
                                                        double scale, bool strict);
 /** Several at once, each "path" or "path:scale", with ":te" behind it for the text encoder's keys too; all of them or none. */
@@ -54,7 +60,7 @@ LLMDIT_CHECKED llmdit_status llmdit_pipeline_load_loras(llmdit_lora_report **rep
                                                         const llmdit_texts *loras, bool strict);
 /** The adapters that are loaded, as llmdit_pipeline_load_loras takes them, one a line. */
 LLMDIT_CHECKED llmdit_status llmdit_pipeline_loras(llmdit_text **loras, const llmdit_pipeline *pipeline);
-/** Takes all adapters off: the weights are again those of the files, bit for bit. */
+/** Takes all adapters off: the weights are again those of the files, bit for bit. Calls that run end with those they began with. */
 LLMDIT_CHECKED llmdit_status llmdit_pipeline_unload_loras(llmdit_pipeline *pipeline);
 /** The text encoder's tokenizer, which outlives the pipeline; LLMDIT_UNSUPPORTED for an encoder that is not here. */
 LLMDIT_CHECKED llmdit_status llmdit_pipeline_tokenizer(llmdit_tokenizer **tokenizer, const llmdit_pipeline *pipeline);

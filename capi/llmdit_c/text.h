@@ -13,7 +13,8 @@ extern "C" {
 /** Text to token ids and back. */
 typedef struct llmdit_tokenizer llmdit_tokenizer;
 
-/** The chat text of one prompt, as the encoder reads it; of the options those of the chat text play a role. */
+/** The chat text of one prompt, as the encoder reads it; of the options those of the chat text play a role. LLMDIT_NOT_FOUND for
+ * an unknown template. */
 LLMDIT_CHECKED llmdit_status llmdit_format_prompt(llmdit_text **text, const char *prompt, size_t prompt_length,
                                                   const llmdit_generate_options *options);
 

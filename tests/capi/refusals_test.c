@@ -226,6 +226,28 @@ static void test_options(void) {
   EXPECT_ERROR(llmdit_pipeline_generate(&result, pipeline, "x", 1, &options), LLMDIT_INVALID_ARGUMENT, "layer_spans");
 }
 
+/* Names that are none, where they are looked up; the pipeline works on. */
+static void test_names(void) {
+  const char *prompt[] = {"a red circle"}, *lora[] = {"/no/such.safetensors:0.5"};
+  const llmdit_texts prompts = {prompt, 1}, loras = {lora, 1};
+  llmdit_result *result = NULL;
+  llmdit_encoding *encoding = NULL;
+  llmdit_text *text = NULL;
+  llmdit_generate_options options;
+  EXPECT_OK(llmdit_generate_options_init(&options));
+  options.num_inference_steps = 1;
+  options.template_name = "no-such-template";
+  EXPECT_ERROR(llmdit_pipeline_generate(&result, pipeline, "x", 1, &options), LLMDIT_NOT_FOUND, "no-such-template");
+  EXPECT_ERROR(llmdit_pipeline_generate_batch(&result, pipeline, &prompts, &options), LLMDIT_NOT_FOUND, "no-such-template");
+  EXPECT_ERROR(llmdit_pipeline_encode(&encoding, pipeline, &prompts, &options), LLMDIT_NOT_FOUND, "no-such-template");
+  EXPECT_ERROR(llmdit_format_prompt(&text, "x", 1, &options), LLMDIT_NOT_FOUND, "no-such-template");
+  EXPECT_ERROR(llmdit_pipeline_load_loras(NULL, pipeline, &loras, true), LLMDIT_NOT_FOUND, "/no/such");
+  EXPECT(result == NULL && encoding == NULL && text == NULL);
+  options.template_name = NULL;
+  EXPECT_OK(llmdit_pipeline_generate(&result, pipeline, "x", 1, &options));
+  llmdit_result_free(result);
+}
+
 static void test_out_of_memory(void) {
   const int64_t shape[] = {(int64_t)1 << 50};
   llmdit_tensor *tensor = NULL;
@@ -244,6 +266,7 @@ int main(int argc, char **argv) {
   test_enumerations();
   test_files(argv[1]);
   test_options();
+  test_names();
   test_out_of_memory();
   llmdit_pipeline_free(pipeline);
   return 0;
