@@ -38,7 +38,8 @@ llmdit_status llmdit_templates_read(llmdit_templates** templates, const char* pa
     llmdit_templates*& place = output(templates, "templates_read");
     const std::filesystem::path source = read_path(path, "templates_read");
     TemplateRegistry registry;
-    std::filesystem::is_directory(source) ? void(registry.load_directory(source)) : registry.load_file(source);
+    std::error_code ignored;
+    std::filesystem::is_directory(source, ignored) ? void(registry.load_directory(source)) : registry.load_file(source);
     place = make_templates(std::move(registry));
   });
 }

@@ -114,7 +114,8 @@ void check_finite(const at::Tensor& states, int64_t layer, const fs::path& path)
 /// Text models have no such file; a pipeline's folder has its Qwen3-VL inside.
 void check_folder(const fs::path& path) {
   constexpr const char* needed = "preprocessor_config.json";
-  if (!fs::exists(path)) return;  // told when it is opened
+  std::error_code ignored;
+  if (!fs::exists(path, ignored)) return;  // told when it is opened
   if (io::is_file(path / needed)) return;
   const fs::path inside = path / "vl_encoder";
   fail(ErrorCode::not_found, operation, "expected a folder of Qwen3-VL as published, found no {} in {}{}", needed,

@@ -111,6 +111,20 @@ static llmdit_status load_text_encoder(const char *path) {
   return status;
 }
 
+static llmdit_status load_vl_encoder(const char *path) {
+  llmdit_vl_encoder *encoder = NULL;
+  const llmdit_status status = llmdit_vl_encoder_load(&encoder, path, NULL, 0);
+  EXPECT(encoder == NULL);
+  return status;
+}
+
+static llmdit_status read_templates(const char *path) {
+  llmdit_templates *templates = NULL;
+  const llmdit_status status = llmdit_templates_read(&templates, path);
+  EXPECT(templates == NULL);
+  return status;
+}
+
 static llmdit_status load_lora(const char *path) {
   llmdit_lora_report *report = NULL;
   const llmdit_status status = llmdit_pipeline_load_lora(&report, pipeline, path, 1, false);
@@ -190,6 +204,26 @@ static void test_files(const char *folder) {
   }
 }
 
+/* Paths that no system takes. */
+static void test_long_paths(void) {
+  static llmdit_status (*const readers[])(const char *path) = {
+      read_picture,   read_metadata,  load_pipeline,   load_text_encoder, load_vl_encoder, load_lora,
+      load_tokenizer, read_templates, load_statistics, load_encoding,     inspect,         convert,
+  };
+  static const size_t lengths[] = {300, 5000};
+  for (size_t r = 0; r < sizeof(readers) / sizeof(readers[0]); ++r) {
+    for (size_t i = 0; i < 2; ++i) {
+      char path[5032] = "/";
+      memset(path + 1, 'a', lengths[i]);
+      strcpy(path + lengths[i], r == 8 ? ".npz" : r == 3 || r == 9 ? ".safetensors" : "");
+      const llmdit_status status = readers[r](path);
+      if (status != LLMDIT_NOT_FOUND)
+        fprintf(stderr, "reader %zu: %s: %s\n", r, llmdit_status_name(status), llmdit_last_error());
+      EXPECT(status == LLMDIT_NOT_FOUND);
+    }
+  }
+}
+
 #define EXPECT_SIZED(type)                                                                             \
   do {                                                                                                 \
     type##_options options;                                                                            \
@@ -265,6 +299,7 @@ int main(int argc, char **argv) {
   EXPECT_OK(llmdit_pipeline_load(&pipeline, NULL, NULL));
   test_enumerations();
   test_files(argv[1]);
+  test_long_paths();
   test_options();
   test_names();
   test_out_of_memory();
