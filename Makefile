@@ -16,7 +16,7 @@ demo: build
 
 test: build
 	ctest --test-dir $(BUILD) --output-on-failure --no-tests=error -j 2
-	$(PYTHON) -m pytest tests/python -n auto --maxprocesses 8 --dist loadfile
+	$(PYTHON) -m pytest tests/python -n auto --maxprocesses 8 --dist worksteal
 
 # The site, into build/docs/html; a warning is an error.
 docs: build

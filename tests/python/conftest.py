@@ -28,6 +28,12 @@ def _no_grad() -> Any:
         yield
 
 
+@pytest.fixture
+def with_gradients() -> Any:
+    with torch.enable_grad():
+        yield
+
+
 @pytest.fixture(scope="session")
 def references() -> Callable[[str], Any]:
     """The reference pipeline of a tiny model, in float32 and in memory."""
@@ -174,6 +180,34 @@ def server(local: llmdit.ZImageTextEncoder) -> Any:
     """Our own encoder server, whose key is "secret"."""
     with llmdit.EncoderServer(local, port=0, api_key="secret") as running:
         yield running
+
+
+@pytest.fixture
+def chat() -> Any:
+    """A server of OpenAI's chat API."""
+    from chat_server import ChatServer
+
+    with ChatServer() as running:
+        yield running
+
+
+@pytest.fixture
+def no_settings_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """None but what a test sets; the model is the demo's."""
+    from command import DEMO_MODEL
+
+    for name in [name for name in os.environ if name.startswith("LLMDIT_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("LLMDIT_CONFIG", "")
+    monkeypatch.setenv("LLMDIT_DEMO_MODEL", str(DEMO_MODEL))
+
+
+@pytest.fixture
+def refiners(folders: Callable[..., Path]) -> Callable[..., llmdit.ContextRefiner]:
+    """A new context refiner of a tiny model."""
+    from context_refiners import load
+
+    return lambda name, **options: load(folders(name), **options)
 
 
 @pytest.fixture(scope="session")

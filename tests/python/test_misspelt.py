@@ -1,7 +1,6 @@
 """A name that is misspelt, wherever it stands, is refused with the one that is meant."""
 
 import json
-import os
 import re
 from typing import Any
 
@@ -12,16 +11,10 @@ from command import DEMO_MODEL, GENERATE_SETTINGS, NOT_FOUND, USAGE
 from command import llmdit as run
 from llmdit import Config, OptionKind, RuntimeConfig
 
+pytestmark = pytest.mark.usefixtures("no_settings_of_the_machine")
+
 SETTINGS = llmdit.settings()
 CHOICES = [setting for setting in SETTINGS if setting.field.choices]
-
-
-@pytest.fixture(autouse=True)
-def _no_settings_of_the_machine(monkeypatch):
-    for name in [name for name in os.environ if name.startswith("LLMDIT_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("LLMDIT_CONFIG", "")
-    monkeypatch.setenv("LLMDIT_DEMO_MODEL", str(DEMO_MODEL))
 
 
 def slip(word: str) -> str:

@@ -8,18 +8,11 @@ import time
 
 import llmdit
 import pytest
-from chat_server import ChatServer
 from command import DEMO_MODEL, USAGE
 from command import llmdit as run
 from PIL import Image
 
 LONG = "A lone red circle on a white canvas, painted in thick oil, lit from the left."
-
-
-@pytest.fixture
-def server():
-    with ChatServer() as chat:
-        yield chat
 
 
 @pytest.fixture
@@ -36,8 +29,8 @@ def templates(tmp_path):
     return registry
 
 
-def remote(server, templates=None, **options):
-    backend = llmdit.RemoteChatBackend(server.url, **{"retries": 0, **options})
+def remote(chat, templates=None, **options):
+    backend = llmdit.RemoteChatBackend(chat.url, **{"retries": 0, **options})
     return llmdit.PromptRewriter(backend, templates)
 
 
@@ -100,16 +93,16 @@ def test_braces_without_end():
 
 @pytest.mark.parametrize("streams", [True, False])
 @pytest.mark.parametrize("listens", [True, False])
-def test_a_server(server, templates, streams, listens):
-    server.streams = streams
-    server.message = {"content": "<think>\nhm: ü\n</think>\n\nein Kätzchen 🐈"}
+def test_a_server(chat, templates, streams, listens):
+    chat.streams = streams
+    chat.message = {"content": "<think>\nhm: ü\n</think>\n\nein Kätzchen 🐈"}
     pieces = []
-    result = remote(server, templates).rewrite("a cat", rewriter="richer", on_token=pieces.append if listens else None)
-    assert (result.prompt, result.thinking, result.text) == ("ein Kätzchen 🐈", "hm: ü", server.message["content"])
+    result = remote(chat, templates).rewrite("a cat", rewriter="richer", on_token=pieces.append if listens else None)
+    assert (result.prompt, result.thinking, result.text) == ("ein Kätzchen 🐈", "hm: ü", chat.message["content"])
     assert (result.rewriter, result.system_prompt, result.model) == ("richer", "Add detail.", "qwen-8b")
     assert (result.finish_reason, result.prompt_tokens, result.new_tokens) == ("stop", 12, 5)
     assert result.seed is None and result.warnings == []
-    request = server.requests[-1]
+    request = chat.requests[-1]
     assert request["messages"] == [
         {"role": "system", "content": "Add detail."},
         {"role": "user", "content": "a cat"},
@@ -123,13 +116,13 @@ def test_a_server(server, templates, streams, listens):
 
 @pytest.mark.parametrize("name", ["reasoning_content", "reasoning"])
 @pytest.mark.parametrize("listens", [True, False])
-def test_reasoning_that_a_server_keeps_apart(server, templates, name, listens):
-    server.message = {"content": "a cat", name: "hm"}
-    result = remote(server, templates).rewrite("x", rewriter="richer", on_token=(lambda t: None) if listens else None)
+def test_reasoning_that_a_server_keeps_apart(chat, templates, name, listens):
+    chat.message = {"content": "a cat", name: "hm"}
+    result = remote(chat, templates).rewrite("x", rewriter="richer", on_token=(lambda t: None) if listens else None)
     assert (result.prompt, result.thinking) == ("a cat", "hm")
 
 
-def test_zero_is_a_value(server, templates):
+def test_zero_is_a_value(chat, templates):
     given = {
         "temperature": 0.0,
         "top_p": 0.0,
@@ -139,19 +132,19 @@ def test_zero_is_a_value(server, templates):
         "repetition_penalty": 1.0,
         "seed": 0,
     }
-    result = remote(server, templates, model="mine", api_key="secret").rewrite(
+    result = remote(chat, templates, model="mine", api_key="secret").rewrite(
         "x", system_prompt="Do.", enable_thinking=False, max_new_tokens=7, **given
     )
-    request = server.requests[-1]
+    request = chat.requests[-1]
     assert {name: request[name] for name in given} == given
     assert request["max_tokens"] == 7 and request["model"] == "mine"
     assert request["chat_template_kwargs"] == {"enable_thinking": False}
-    assert server.headers[-1]["Authorization"] == "Bearer secret"
+    assert chat.headers[-1]["Authorization"] == "Bearer secret"
     assert result.seed == 0
 
 
-def test_own_instructions_win_unless_blank(server, templates):
-    rewriter = remote(server, templates)
+def test_own_instructions_win_unless_blank(chat, templates):
+    rewriter = remote(chat, templates)
     assert rewriter.rewriters == ["richer"]
     own = rewriter.rewrite("x", rewriter="richer", system_prompt="  Do this.\n")
     assert (own.system_prompt, own.rewriter) == ("Do this.", "")
@@ -159,23 +152,23 @@ def test_own_instructions_win_unless_blank(server, templates):
     assert (blank.system_prompt, blank.rewriter) == ("Add detail.", "richer")
 
 
-def test_a_picture_goes_as_a_data_url(server, templates):
+def test_a_picture_goes_as_a_data_url(chat, templates):
     picture = Image.new("RGB", (5, 3), (200, 10, 20))
-    result = remote(server, templates).rewrite(image=picture)
-    content = server.requests[-1]["messages"][1]["content"]
+    result = remote(chat, templates).rewrite(image=picture)
+    content = chat.requests[-1]["messages"][1]["content"]
     assert [part["type"] for part in content] == ["image_url"]
     head, data = content[0]["image_url"]["url"].split(",")
     assert head == "data:image/png;base64"
     sent = Image.open(io.BytesIO(base64.b64decode(data, validate=True)))
     assert sent.size == (5, 3) and sent.tobytes() == picture.tobytes()
     assert "Describe" in result.system_prompt
-    remote(server, templates).rewrite("more blue", image=picture, rewriter="richer")
-    system, user = server.requests[-1]["messages"]
+    remote(chat, templates).rewrite("more blue", image=picture, rewriter="richer")
+    system, user = chat.requests[-1]["messages"]
     assert system["content"] == "Add detail." and user["content"][1] == {"type": "text", "text": "more blue"}
 
 
-def test_the_url_may_name_the_version(server, templates):
-    rewriter = llmdit.PromptRewriter(llmdit.RemoteChatBackend(server.url + "/v1", retries=0), templates)
+def test_the_url_may_name_the_version(chat, templates):
+    rewriter = llmdit.PromptRewriter(llmdit.RemoteChatBackend(chat.url + "/v1", retries=0), templates)
     assert rewriter.rewrite("x", rewriter="richer").prompt
 
 
@@ -195,60 +188,60 @@ def test_the_url_may_name_the_version(server, templates):
     ],
 )
 @pytest.mark.parametrize("listens", [True, False])
-def test_answers_that_are_none(server, templates, body, status, match, listens):
-    server.body, server.status = body, status
+def test_answers_that_are_none(chat, templates, body, status, match, listens):
+    chat.body, chat.status = body, status
     with pytest.raises(llmdit.Error, match=match):
-        remote(server, templates).rewrite("x", rewriter="richer", on_token=(lambda t: None) if listens else None)
+        remote(chat, templates).rewrite("x", rewriter="richer", on_token=(lambda t: None) if listens else None)
 
 
-def test_a_stream_that_breaks_off_with_an_error(server, templates):
-    server.pieces = lambda: ['data: {"choices": [{"delta": {"content": "a"}}]}', 'data: {"error": {"message": "gone"}}']
+def test_a_stream_that_breaks_off_with_an_error(chat, templates):
+    chat.pieces = lambda: ['data: {"choices": [{"delta": {"content": "a"}}]}', 'data: {"error": {"message": "gone"}}']
     with pytest.raises(llmdit.RemoteError, match="gone"):
-        remote(server, templates).rewrite("x", rewriter="richer", on_token=lambda token: None)
+        remote(chat, templates).rewrite("x", rewriter="richer", on_token=lambda token: None)
 
 
-def test_servers_of_many_models_and_of_none(server, templates):
-    server.models = ["a", "b"]
+def test_servers_of_many_models_and_of_none(chat, templates):
+    chat.models = ["a", "b"]
     with pytest.raises(llmdit.RemoteError, match="2: a, b"):
-        remote(server, templates).rewrite("x", rewriter="richer")
-    server.models = []
+        remote(chat, templates).rewrite("x", rewriter="richer")
+    chat.models = []
     with pytest.raises(llmdit.RemoteError, match="name the model"):
-        remote(server, templates).rewrite("x", rewriter="richer")
+        remote(chat, templates).rewrite("x", rewriter="richer")
 
 
-def test_patience(server, templates):
-    server.pause = 1.0
+def test_patience(chat, templates):
+    chat.pause = 1.0
     for backend in ({"timeout": 0.3}, {"read_timeout": 0.3}):
         with pytest.raises(llmdit.RemoteError) as raised:
-            remote(server, templates, **backend).rewrite("x", rewriter="richer")
+            remote(chat, templates, **backend).rewrite("x", rewriter="richer")
         assert raised.value.status == 504
 
 
-def test_a_stream_that_breaks_off(server, templates):
-    server.pieces = lambda: ['data: {"choices": [{"delta": {"content": "half a pro"}}]}']
+def test_a_stream_that_breaks_off(chat, templates):
+    chat.pieces = lambda: ['data: {"choices": [{"delta": {"content": "half a pro"}}]}']
     with pytest.raises(llmdit.RemoteError, match="before its answer was whole"):
-        remote(server, templates).rewrite("x", rewriter="richer")
+        remote(chat, templates).rewrite("x", rewriter="richer")
 
 
-def test_a_callback_ends_a_stream(server, templates):
-    server.message = {"content": "one two three four five"}
-    result = remote(server, templates).rewrite("x", rewriter="richer", on_token=lambda token: token.step == 1)
+def test_a_callback_ends_a_stream(chat, templates):
+    chat.message = {"content": "one two three four five"}
+    result = remote(chat, templates).rewrite("x", rewriter="richer", on_token=lambda token: token.step == 1)
     assert (result.prompt, result.finish_reason) == ("one tw", "request")
 
     def fails(token):
         raise KeyError(token.text)
 
     with pytest.raises(KeyError, match="one"):
-        remote(server, templates).rewrite("x", rewriter="richer", on_token=fails)
+        remote(chat, templates).rewrite("x", rewriter="richer", on_token=fails)
 
 
-def test_texts_that_end_too_early(server, templates):
-    server.finish_reason = "length"
-    result = remote(server, templates).rewrite("x", rewriter="richer", max_new_tokens=9)
+def test_texts_that_end_too_early(chat, templates):
+    chat.finish_reason = "length"
+    result = remote(chat, templates).rewrite("x", rewriter="richer", max_new_tokens=9)
     assert result.prompt and "9 tokens" in result.warnings[0]
-    server.message = {"content": "<think>\nwell, the user"}
+    chat.message = {"content": "<think>\nwell, the user"}
     with pytest.raises(llmdit.InvalidArgument, match="raise max_new_tokens or turn thinking off"):
-        remote(server, templates).rewrite("x", rewriter="richer")
+        remote(chat, templates).rewrite("x", rewriter="richer")
 
 
 @pytest.mark.parametrize(
@@ -267,10 +260,10 @@ def test_texts_that_end_too_early(server, templates):
         ({"prompt": 5}, TypeError, None),
     ],
 )
-def test_requests_that_make_no_sense(server, templates, arguments, error, match):
+def test_requests_that_make_no_sense(chat, templates, arguments, error, match):
     with pytest.raises(error, match=match):
-        remote(server, templates).rewrite(**{"rewriter": "richer", **arguments})
-    assert server.requests == []
+        remote(chat, templates).rewrite(**{"rewriter": "richer", **arguments})
+    assert chat.requests == []
 
 
 def test_the_text_encoder_s_own_model(pipe, templates):
@@ -310,8 +303,8 @@ def test_a_thinking_model_s_text_begins_inside_its_think_block(model_copy, templ
         assert ids == want.token_ids
 
 
-def test_many_at_once(server, templates):
-    rewriter = remote(server, templates)
+def test_many_at_once(chat, templates):
+    rewriter = remote(chat, templates)
     results = [None] * 6
 
     def work(i):
@@ -325,18 +318,18 @@ def test_many_at_once(server, templates):
     assert len({result.prompt for result in results}) == 1
 
 
-def test_the_command_with_a_server(server, tmp_path):
-    server.message = {"content": "<think>hm</think>a red circle"}
-    done = run("rewrite", "circle", "--system-prompt", "Do.", "--url", server.url, env={"LLMDIT_API_KEY": "k"})
+def test_the_command_with_a_server(chat, tmp_path):
+    chat.message = {"content": "<think>hm</think>a red circle"}
+    done = run("rewrite", "circle", "--system-prompt", "Do.", "--url", chat.url, env={"LLMDIT_API_KEY": "k"})
     assert (done.returncode, done.stdout, done.stderr) == (0, "a red circle\n", "")
-    assert server.headers[-1]["Authorization"] == "Bearer k"
+    assert chat.headers[-1]["Authorization"] == "Bearer k"
     Image.new("RGB", (4, 4)).save(tmp_path / "in.png")
-    done = run("rewrite", "--image", "in.png", "--url", server.url, "--json", "--temperature", "0", cwd=tmp_path)
+    done = run("rewrite", "--image", "in.png", "--url", chat.url, "--json", "--temperature", "0", cwd=tmp_path)
     document = json.loads(done.stdout)
     assert document["rewritten_prompt"] == "a red circle" and document["thinking"] == "hm"
     assert document["settings"]["temperature"] == 0 and document["settings"]["top_p"] is None
-    assert server.requests[-1]["temperature"] == 0
-    assert "top_p" not in server.requests[-1]
+    assert chat.requests[-1]["temperature"] == 0
+    assert "top_p" not in chat.requests[-1]
 
 
 def test_the_command_with_the_demo_model():

@@ -9,11 +9,12 @@ import subprocess
 
 import llmdit
 import pytest
-from chat_server import ChatServer
 from command import DEMO_MODEL, LLMDIT, NOT_FOUND, REMOTE, USAGE, environment
 from command import llmdit as run
 from llmdit import Config, PromptRewriter, RuntimeConfig
 from PIL import Image
+
+pytestmark = pytest.mark.usefixtures("no_settings_of_the_machine")
 
 SETTINGS = {s.key: s for s in llmdit.settings() if s.key.startswith(("rewriter.", "server."))}
 
@@ -44,20 +45,6 @@ ELSEWHERE = {
     "server.port": "test_the_encoder_server_listens_where_settings_say",
 }
 FRONT_ENDS = ["profile", "environment", "flags", "flags of the section"]
-
-
-@pytest.fixture(autouse=True)
-def _no_settings_of_the_machine(monkeypatch):
-    for name in [name for name in os.environ if name.startswith("LLMDIT_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("LLMDIT_CONFIG", "")
-    monkeypatch.setenv("LLMDIT_DEMO_MODEL", str(DEMO_MODEL))
-
-
-@pytest.fixture
-def server():
-    with ChatServer() as chat:
-        yield chat
 
 
 @pytest.fixture
@@ -95,58 +82,58 @@ def test_every_setting_has_a_test_here():
 
 
 @pytest.mark.parametrize("front_end", FRONT_ENDS)
-def test_a_server_is_sent_every_setting(server, tmp_path, front_end):
-    values = {"rewriter.api_url": server.url, **{key: value for key, (value, _) in SENT.items()}}
+def test_a_server_is_sent_every_setting(chat, tmp_path, front_end):
+    values = {"rewriter.api_url": chat.url, **{key: value for key, (value, _) in SENT.items()}}
     arguments, variables = given(front_end, values, tmp_path)
     done = run("rewrite", "a cat", "--json", *arguments, cwd=tmp_path, env=variables)
     assert done.returncode == 0, done.stderr
-    assert {key: see(server.requests[-1]) for key, (_, see) in SENT.items()} == {k: v for k, (v, _) in SENT.items()}
+    assert {key: see(chat.requests[-1]) for key, (_, see) in SENT.items()} == {k: v for k, (v, _) in SENT.items()}
     document = json.loads(done.stdout)
     for key in values:
         assert document["settings"][SETTINGS[key].field.name] == values[key], key
 
 
-def test_python_sends_every_setting(server):
-    values = {"rewriter.api_url": server.url, **{key: value for key, (value, _) in SENT.items()}}
+def test_python_sends_every_setting(chat):
+    values = {"rewriter.api_url": chat.url, **{key: value for key, (value, _) in SENT.items()}}
     for config in (
         RuntimeConfig(Config.parse(toml(values))),
         RuntimeConfig(Config(), **values),
         RuntimeConfig(Config(), **{key.replace(".", "_"): value for key, value in values.items()}),
     ):
         PromptRewriter.from_config(config).rewrite("a cat", **config.rewrite)
-        assert {key: see(server.requests[-1]) for key, (_, see) in SENT.items()} == {k: v for k, (v, _) in SENT.items()}
+        assert {key: see(chat.requests[-1]) for key, (_, see) in SENT.items()} == {k: v for k, (v, _) in SENT.items()}
     assert RuntimeConfig(Config()).rewrite == {"rewriter": "", "enable_thinking": True, "max_new_tokens": 512}
 
 
-def test_python_takes_the_settings_in_force(server, monkeypatch):
-    monkeypatch.setenv("LLMDIT_REWRITER_API_URL", server.url)
+def test_python_takes_the_settings_in_force(chat, monkeypatch):
+    monkeypatch.setenv("LLMDIT_REWRITER_API_URL", chat.url)
     monkeypatch.setenv("LLMDIT_API_KEY", "secret")
-    assert PromptRewriter.from_config().rewrite("a cat", system_prompt="Do.").prompt == server.message["content"]
-    assert server.headers[-1]["Authorization"] == "Bearer secret"
+    assert PromptRewriter.from_config().rewrite("a cat", system_prompt="Do.").prompt == chat.message["content"]
+    assert chat.headers[-1]["Authorization"] == "Bearer secret"
 
 
-def test_who_answers(server, tmp_path):
+def test_who_answers(chat, tmp_path):
     ask = ["rewrite", "red circle", "--system-prompt", "Do.", "--no-thinking", "--max-new-tokens", "4"]
     other = "http://127.0.0.1:9"
 
     def is_asked(*arguments, **values):
-        before = len(server.requests)
+        before = len(chat.requests)
         (tmp_path / "c.toml").write_text(toml({key.replace("__", "."): value for key, value in values.items()}))
         done = run(*ask, "--config", "c.toml", *arguments, cwd=tmp_path)
         assert done.returncode == 0, done.stderr
-        return len(server.requests) > before
+        return len(chat.requests) > before
 
-    assert is_asked(rewriter__api_url=server.url)
-    assert is_asked(rewriter__use_api=True, rewriter__api_url=server.url)
-    assert is_asked(rewriter__use_api=True, api__url=server.url), "the encoder's, where the rewriter has none"
-    assert is_asked(rewriter__use_api=True, api__url=other, rewriter__api_url=server.url)
-    assert not is_asked(api__url=server.url)
-    assert not is_asked(rewriter__use_api=False, rewriter__api_url=server.url)
+    assert is_asked(rewriter__api_url=chat.url)
+    assert is_asked(rewriter__use_api=True, rewriter__api_url=chat.url)
+    assert is_asked(rewriter__use_api=True, api__url=chat.url), "the encoder's, where the rewriter has none"
+    assert is_asked(rewriter__use_api=True, api__url=other, rewriter__api_url=chat.url)
+    assert not is_asked(api__url=chat.url)
+    assert not is_asked(rewriter__use_api=False, rewriter__api_url=chat.url)
     # Flags win.
-    assert is_asked("--url", server.url, rewriter__use_api=False, rewriter__api_url=other)
-    assert is_asked("--use-api", rewriter__use_api=False, rewriter__api_url=server.url)
-    assert not is_asked("--no-use-api", rewriter__api_url=server.url)
-    assert not is_asked("--url=", rewriter__api_url=server.url)
+    assert is_asked("--url", chat.url, rewriter__use_api=False, rewriter__api_url=other)
+    assert is_asked("--use-api", rewriter__use_api=False, rewriter__api_url=chat.url)
+    assert not is_asked("--no-use-api", rewriter__api_url=chat.url)
+    assert not is_asked("--url=", rewriter__api_url=chat.url)
 
 
 @pytest.mark.parametrize("front_end", FRONT_ENDS)
@@ -160,45 +147,45 @@ def test_a_server_without_a_url_is_refused(tmp_path, front_end):
 
 
 @pytest.mark.parametrize("front_end", FRONT_ENDS)
-def test_patience_with_a_server(server, tmp_path, front_end):
-    server.pause = 3
-    arguments, variables = given(front_end, {"rewriter.api_url": server.url, "rewriter.timeout": 0.2}, tmp_path)
+def test_patience_with_a_server(chat, tmp_path, front_end):
+    chat.pause = 3
+    arguments, variables = given(front_end, {"rewriter.api_url": chat.url, "rewriter.timeout": 0.2}, tmp_path)
     done = run("rewrite", "a", "--system-prompt", "Do.", *arguments, cwd=tmp_path, env=variables)
     assert done.returncode == REMOTE and "0.2" in done.stderr
 
 
 @pytest.mark.parametrize("front_end", FRONT_ENDS)
-def test_pictures_have_a_model_of_their_own(server, tmp_path, picture, front_end):
-    values = {"rewriter.api_url": server.url, "rewriter.api_model": "text", "rewriter.vl_api_model": "eyes"}
+def test_pictures_have_a_model_of_their_own(chat, tmp_path, picture, front_end):
+    values = {"rewriter.api_url": chat.url, "rewriter.api_model": "text", "rewriter.vl_api_model": "eyes"}
     arguments, variables = given(front_end, values, tmp_path)
     assert run("rewrite", "--image", picture, *arguments, cwd=tmp_path, env=variables).returncode == 0
-    assert server.requests[-1]["model"] == "eyes"
+    assert chat.requests[-1]["model"] == "eyes"
     del values["rewriter.vl_api_model"]
     arguments, variables = given(front_end, values, tmp_path)
     assert run("rewrite", "--image", picture, *arguments, cwd=tmp_path, env=variables).returncode == 0
-    assert server.requests[-1]["model"] == "text"
+    assert chat.requests[-1]["model"] == "text"
 
 
-def test_pictures_may_go_to_a_server_while_texts_stay_here(server, tmp_path, picture):
-    values = {"rewriter.use_api": False, "rewriter.api_url": server.url, "rewriter.vl_api_model": "eyes"}
+def test_pictures_may_go_to_a_server_while_texts_stay_here(chat, tmp_path, picture):
+    values = {"rewriter.use_api": False, "rewriter.api_url": chat.url, "rewriter.vl_api_model": "eyes"}
     (tmp_path / "c.toml").write_text(toml(values))
     config = ["--config", "c.toml"]
     assert run("rewrite", "--image", picture, *config, cwd=tmp_path).returncode == 0
-    assert server.requests[-1]["model"] == "eyes"
+    assert chat.requests[-1]["model"] == "eyes"
     run("rewrite", "a", "--system-prompt", "Do.", "--no-thinking", "--max-new-tokens", "3", *config, cwd=tmp_path)
-    assert len(server.requests) == 1
+    assert len(chat.requests) == 1
     # A model that a flag names is asked, also about a picture.
-    assert run("rewrite", "--image", picture, *config, "--url", server.url, "--api-model", "mine", cwd=tmp_path)
-    assert server.requests[-1]["model"] == "mine"
+    assert run("rewrite", "--image", picture, *config, "--url", chat.url, "--api-model", "mine", cwd=tmp_path)
+    assert chat.requests[-1]["model"] == "mine"
 
 
 @pytest.mark.parametrize("front_end", FRONT_ENDS)
-def test_pictures_are_refused_where_they_are_switched_off(server, tmp_path, picture, front_end):
-    for values in ({}, {"rewriter.api_url": server.url}):
+def test_pictures_are_refused_where_they_are_switched_off(chat, tmp_path, picture, front_end):
+    for values in ({}, {"rewriter.api_url": chat.url}):
         arguments, variables = given(front_end, {"rewriter.vl_enabled": False, **values}, tmp_path)
         done = run("rewrite", "--image", picture, *arguments, cwd=tmp_path, env=variables)
         assert done.returncode == USAGE and "[rewriter.vl_enabled] expected no picture" in done.stderr
-    assert server.requests == []
+    assert chat.requests == []
     assert "vl_enabled" in run("rewrite", "--image", picture, "--rewriter-no-vl", cwd=tmp_path).stderr
     rewriter = PromptRewriter.from_config(RuntimeConfig(Config(), rewriter_vl_enabled=False))
     with pytest.raises(llmdit.InvalidArgument, match="vl_enabled"):
@@ -235,9 +222,9 @@ def test_a_vision_model_that_nothing_asks_is_not_loaded(values):
 
 
 @pytest.mark.parametrize("front_end", FRONT_ENDS)
-def test_a_rewriter_of_an_own_folder(server, tmp_path, front_end):
+def test_a_rewriter_of_an_own_folder(chat, tmp_path, front_end):
     (tmp_path / "richer.md").write_text("---\nname: richer\ndescription: a\ncategory: rewriter\n---\nAdd much.\n")
-    values = {"rewriter.api_url": server.url}
+    values = {"rewriter.api_url": chat.url}
     if front_end != "flags of the section":  # the flag is called as its section
         values["rewriter.rewriter"] = "richer"
     arguments, variables = given(front_end, values, tmp_path)
@@ -245,10 +232,10 @@ def test_a_rewriter_of_an_own_folder(server, tmp_path, front_end):
     folder = {"LLMDIT_TEMPLATES_DIR": str(tmp_path)}
     done = run("rewrite", "a cat", *arguments, *named, cwd=tmp_path, env={**variables, **folder})
     assert done.returncode == 0, done.stderr
-    assert server.requests[-1]["messages"][0]["content"] == "Add much."
+    assert chat.requests[-1]["messages"][0]["content"] == "Add much."
     done = run("rewrite", "a cat", *arguments, *named, "--templates-dir", tmp_path, cwd=tmp_path, env=variables)
     assert done.returncode == 0, done.stderr
-    config = RuntimeConfig(Config.parse(toml({"templates_dir": str(tmp_path), "rewriter.api_url": server.url})))
+    config = RuntimeConfig(Config.parse(toml({"templates_dir": str(tmp_path), "rewriter.api_url": chat.url})))
     assert "richer" in PromptRewriter.from_config(config).rewriters
 
 

@@ -5,13 +5,14 @@ accepts, the test says so.
 """
 
 import json
-import os
 
 import llmdit
 import pytest
 from command import DEMO_MODEL, GENERATE_SETTINGS, LOAD_SETTINGS, REFUSED_SETTINGS, REMOTE
 from command import llmdit as run
 from llmdit import Config, OptionKind, RuntimeConfig
+
+pytestmark = pytest.mark.usefixtures("no_settings_of_the_machine")
 
 SETTINGS = llmdit.settings()
 # What a run of `generate` takes that asks no server.
@@ -79,14 +80,6 @@ FRONT_ENDS = {
     "environment": lambda folder, settings: ([], environment(settings)),
     "flags": lambda folder, settings: (flags(settings), {}),
 }
-
-
-@pytest.fixture(autouse=True)
-def _no_settings_of_the_machine(monkeypatch):
-    for name in [name for name in os.environ if name.startswith("LLMDIT_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("LLMDIT_CONFIG", "")
-    monkeypatch.setenv("LLMDIT_DEMO_MODEL", str(DEMO_MODEL))
 
 
 def by_field(document):
