@@ -2,6 +2,7 @@
 .PHONY: demo test docs fuzz asan sanitized tsan leaks overhead wheel-check setup build format lint clean
 
 BUILD := build
+PRESET ?= dev
 PYTHON := .venv/bin/python
 
 # Threads that wait should sleep: beside other work, the default of spinning makes small models many times slower.
@@ -69,7 +70,7 @@ setup:
 	tools/setup.sh
 
 build: setup
-	@test -f $(BUILD)/build.ninja || cmake --preset dev
+	@test -f $(BUILD)/build.ninja || cmake --preset $(PRESET)
 	cmake --build $(BUILD)
 	@# The module is found from .venv without an installation.
 	@$(PYTHON) -c "import pathlib, sysconfig; pathlib.Path(sysconfig.get_path('purelib'), 'llmdit-build.pth').write_text(str(pathlib.Path('$(BUILD)/python').resolve()) + '\n')"

@@ -6,7 +6,7 @@ using namespace llmdit::capi;
 
 namespace {
 
-llmdit_blend_options default_options() {
+llmdit_blend_options default_blend_options() {
   const BlendOptions defaults;
   return {.struct_size = sizeof(llmdit_blend_options),
           .mode = blend_mode_name(defaults.mode).data(),  // a literal, which ends with NUL
@@ -17,7 +17,7 @@ llmdit_blend_options default_options() {
 
 BlendOptions read_options(const llmdit_blend_options* given, std::string_view operation) {
   if (!given) return {};
-  const llmdit_blend_options current = current_struct(*given, default_options(), operation);
+  const llmdit_blend_options current = current_struct(*given, default_blend_options(), operation);
   BlendOptions options{.mode = parse_blend_mode(read_text(current.mode, LLMDIT_NUL_TERMINATED, "mode")),
                        .alpha = current.alpha};
   if (current.neutral) options.neutral = read_tensor(current.neutral, "neutral");
@@ -36,7 +36,7 @@ LongPromptMode read_long_prompt_mode(const char* name, std::string_view operatio
 }  // namespace
 
 llmdit_status llmdit_blend_options_init_sized(llmdit_blend_options* options, size_t struct_size) {
-  return init_struct(options, struct_size, default_options(), "blend_options_init");
+  return init_struct(options, struct_size, default_blend_options(), "blend_options_init");
 }
 
 llmdit_status llmdit_blend(llmdit_tensor** blended, llmdit_text** warnings, const llmdit_tensor* vl,

@@ -6,7 +6,7 @@ using namespace llmdit::capi;
 
 namespace {
 
-llmdit_server_options default_options() {
+llmdit_server_options default_server_options() {
   const EncoderServerOptions defaults;
   return {.struct_size = sizeof(llmdit_server_options),
           .host = keep_text(defaults.host),
@@ -18,7 +18,7 @@ llmdit_server_options default_options() {
 
 EncoderServerOptions read_options(const llmdit_server_options* given, std::string_view operation) {
   if (!given) return {};
-  const llmdit_server_options current = current_struct(*given, default_options(), operation);
+  const llmdit_server_options current = current_struct(*given, default_server_options(), operation);
   return {.host = std::string(read_text(current.host, LLMDIT_NUL_TERMINATED, "host")),
           .port = current.port,
           .api_key = current.api_key ? current.api_key : "",
@@ -30,7 +30,7 @@ EncoderServerOptions read_options(const llmdit_server_options* given, std::strin
 
 llmdit_status llmdit_server_options_init_sized(llmdit_server_options* options, size_t struct_size) {
   llmdit_server_options defaults{};
-  const llmdit_status status = guarded([&] { defaults = default_options(); });
+  const llmdit_status status = guarded([&] { defaults = default_server_options(); });
   return status == LLMDIT_OK ? init_struct(options, struct_size, defaults, "server_options_init") : status;
 }
 

@@ -7,7 +7,7 @@ using namespace llmdit::capi;
 namespace {
 
 const auto metadata = [](const llmdit_encoding& held) -> const auto& { return held.value.metadata; };
-const auto warnings = [](const llmdit_encoding& held) -> const auto& { return held.value.warnings; };
+const auto encoding_warnings = [](const llmdit_encoding& held) -> const auto& { return held.value.warnings; };
 
 }  // namespace
 
@@ -59,11 +59,11 @@ const char* llmdit_encoding_metadata_value(const llmdit_encoding* encoding, size
 }
 
 size_t llmdit_encoding_warning_count(const llmdit_encoding* encoding) {
-  return count_of(encoding, "encoding_warning_count", warnings);
+  return count_of(encoding, "encoding_warning_count", encoding_warnings);
 }
 
 const char* llmdit_encoding_warning(const llmdit_encoding* encoding, size_t index) {
-  return text_at(encoding, index, "encoding_warning", warnings);
+  return text_at(encoding, index, "encoding_warning", encoding_warnings);
 }
 
 llmdit_status llmdit_encoding_load(llmdit_encoding** encoding, const char* path) {

@@ -8,7 +8,7 @@ using namespace llmdit::capi;
 
 namespace {
 
-const auto warnings = [](const llmdit_memory_plan& held) -> const auto& { return held.value.warnings; };
+const auto plan_warnings = [](const llmdit_memory_plan& held) -> const auto& { return held.value.warnings; };
 
 }  // namespace
 
@@ -84,11 +84,11 @@ llmdit_status llmdit_memory_plan_stage(llmdit_stage_plan_info* info, const llmdi
 }
 
 size_t llmdit_memory_plan_warning_count(const llmdit_memory_plan* plan) {
-  return count_of(plan, "memory_plan_warning_count", warnings);
+  return count_of(plan, "memory_plan_warning_count", plan_warnings);
 }
 
 const char* llmdit_memory_plan_warning(const llmdit_memory_plan* plan, size_t index) {
-  return text_at(plan, index, "memory_plan_warning", warnings);
+  return text_at(plan, index, "memory_plan_warning", plan_warnings);
 }
 
 void llmdit_memory_plan_free(llmdit_memory_plan* plan) { free_handle(plan); }

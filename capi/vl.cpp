@@ -15,7 +15,7 @@ VLEmbeddingExtractor load(const char* path, LoadOptions options, int64_t cache_s
   return VLEmbeddingExtractor::load(path, options, settings);
 }
 
-const auto warnings = [](const llmdit_vl_extraction& held) -> const auto& { return held.value->warnings; };
+const auto extraction_warnings = [](const llmdit_vl_extraction& held) -> const auto& { return held.value->warnings; };
 
 }  // namespace
 
@@ -111,11 +111,11 @@ llmdit_status llmdit_vl_extraction_describe(llmdit_vl_extraction_info* info, con
 }
 
 size_t llmdit_vl_extraction_warning_count(const llmdit_vl_extraction* extraction) {
-  return count_of(extraction, "vl_extraction_warning_count", warnings);
+  return count_of(extraction, "vl_extraction_warning_count", extraction_warnings);
 }
 
 const char* llmdit_vl_extraction_warning(const llmdit_vl_extraction* extraction, size_t index) {
-  return text_at(extraction, index, "vl_extraction_warning", warnings);
+  return text_at(extraction, index, "vl_extraction_warning", extraction_warnings);
 }
 
 void llmdit_vl_extraction_free(llmdit_vl_extraction* extraction) { free_handle(extraction); }

@@ -13,7 +13,7 @@
 namespace llmdit::cli {
 namespace {
 
-constexpr const char* kExamples = R"(Examples:
+constexpr const char* kCompletionExamples = R"(Examples:
   source <(llmdit completion bash)
   llmdit completion zsh > ~/.zfunc/_llmdit
   llmdit completion fish > ~/.config/fish/completions/llmdit.fish
@@ -39,7 +39,7 @@ std::string script(const CLI::App& app, const std::string& shell) {
 Action add_completion(CLI::App& app) {
   const auto shell = std::make_shared<std::string>();
   app.add_option("SHELL", *shell, "bash, zsh or fish; man for the manual's page")->group("What to do");
-  app.footer(kExamples);
+  app.footer(kCompletionExamples);
   return [&app, shell] {
     write_stdout(script(app, *shell));
     return 0;

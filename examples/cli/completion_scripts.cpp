@@ -6,14 +6,10 @@
 #include <algorithm>
 #include <vector>
 
+#include "replaced.hpp"
+
 namespace llmdit::cli {
 namespace {
-
-std::string replaced(std::string text, std::string_view what, std::string_view with) {
-  for (size_t at = text.find(what); at != text.npos; at = text.find(what, at + with.size()))
-    text.replace(at, what.size(), with);
-  return text;
-}
 
 /// In single quotes, for every shell.
 std::string shell_quoted(const std::string& text) { return "'" + replaced(text, "'", "'\\''") + "'"; }

@@ -17,7 +17,7 @@
 namespace llmdit::cli {
 namespace {
 
-constexpr const char* kExamples = R"(Examples:
+constexpr const char* kConfigExamples = R"(Examples:
   llmdit config --print
   llmdit config --print --profile low_vram --steps 4      # flags of generate count as there
   llmdit config --check config.toml
@@ -95,7 +95,7 @@ class ConfigCommand {
     app.add_flag("--print", print_, "every setting, its value, and what gave it that value")->group(group);
     add_text_flag(app, "--check", checked_, "FILE", "tell every mistake of a file, with line and column")->group(group);
     app.add_flag("--example", example_, "write a file with every setting and its help")->group(group);
-    app.footer(kExamples);
+    app.footer(kConfigExamples);
   }
 
   int run() const {

@@ -14,7 +14,7 @@
 namespace llmdit::cli {
 namespace {
 
-constexpr const char* kExamples = R"(Examples:
+constexpr const char* kConvertExamples = R"(Examples:
   llmdit convert model/transformer z-image.safetensors --layout original
   llmdit convert model/transformer z-image-q8_0.gguf --quantization q8_0
   llmdit convert qwen_3_4b.safetensors encoder-int4.safetensors --quantization int4)";
@@ -26,7 +26,7 @@ class ConvertCommand {
     app.add_option("INPUT", input_, "weights of one component: a file, folder, or hub id")->group("Files");
     app.add_option("OUTPUT", output_, "file to write: .safetensors or .gguf")->group("Files");
     app.add_flag("--force", force_, "replace a file that is there")->group("Output");
-    app.footer(kExamples);
+    app.footer(kConvertExamples);
   }
 
   void run() {

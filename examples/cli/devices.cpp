@@ -15,7 +15,7 @@
 namespace llmdit::cli {
 namespace {
 
-constexpr const char* kExamples = R"(Examples:
+constexpr const char* kDevicesExamples = R"(Examples:
   llmdit devices
   llmdit devices --json)";
 
@@ -64,7 +64,7 @@ Json document(const std::vector<DeviceInfo>& devices) {
 }  // namespace
 
 Action add_devices(CLI::App& app) {
-  app.footer(kExamples);
+  app.footer(kDevicesExamples);
   return [json = std::make_shared<JsonFlag>(app)] {
     const std::vector<DeviceInfo> devices = available_devices();
     json->given() ? print_json(document(devices)) : write_stdout(listing(devices));

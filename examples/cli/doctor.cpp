@@ -37,7 +37,7 @@ extern char** environ;
 namespace llmdit::cli {
 namespace {
 
-constexpr const char* kExamples = R"(Examples:
+constexpr const char* kDoctorExamples = R"(Examples:
   llmdit doctor
   llmdit doctor --profile low_vram --json > report.json)";
 
@@ -176,7 +176,7 @@ std::string demo_text() {
 
 class DoctorCommand {
  public:
-  explicit DoctorCommand(CLI::App& app) : json_(app), console_(app), model_(app) { app.footer(kExamples); }
+  explicit DoctorCommand(CLI::App& app) : json_(app), console_(app), model_(app) { app.footer(kDoctorExamples); }
 
   int run() {
     look("version", [] { return version_line().substr(0, version_line().size() - 1); });

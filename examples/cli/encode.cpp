@@ -32,7 +32,7 @@
 namespace llmdit::cli {
 namespace {
 
-constexpr const char* kExamples = R"(Examples:
+constexpr const char* kEncodeExamples = R"(Examples:
   llmdit encode "a red circle"
   llmdit encode "a red circle" --layer-weights "-2:0.7,-5:0.3" --json
   llmdit encode "a red circle" --layer-statistics
@@ -112,7 +112,7 @@ class EncodeCommand {
     app.add_flag("--sidecar", sidecar_, "beside them a JSON file that tells what they are")->group("Output");
     add_text_flag(app, "--check-remote", check_url_, "URL", "compare the encoder there with the one here")
         ->group("Encoding");
-    app.footer(kExamples);
+    app.footer(kEncodeExamples);
   }
 
   int run() {

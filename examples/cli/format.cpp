@@ -21,7 +21,7 @@
 namespace llmdit::cli {
 namespace {
 
-constexpr const char* kExamples = R"(Examples:
+constexpr const char* kFormatExamples = R"(Examples:
   llmdit format "a red circle"
   llmdit format "a red circle" --system-prompt "Paint in oil." --json)";
 
@@ -74,7 +74,7 @@ class FormatCommand {
         model_(app),
         load_flags_(OptionFlags::of<LoadOptions>(app, "Model", is_token_load_field)),
         chat_flags_(OptionFlags::of<GenerateOptions>(app, "Chat text", is_chat_field)) {
-    app.footer(kExamples);
+    app.footer(kFormatExamples);
   }
 
   void run() const {

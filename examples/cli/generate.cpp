@@ -33,7 +33,7 @@
 namespace llmdit::cli {
 namespace {
 
-constexpr const char* kExamples = R"(Examples:
+constexpr const char* kGenerateExamples = R"(Examples:
   llmdit generate "a red circle on a white background" --seed 7 -o out/circle.png
   llmdit generate --prompts prompts.txt --seeds 1-4 -o 'out/{prompt}-{seed}.png'
   llmdit generate "a dog" --seed 7 --image cat.png --mask mask.png --mask-feather 16
@@ -58,7 +58,7 @@ class GenerateCommand {
     add_choice_flag(app, "--progress", progress_, {"auto", "json", "none"},
                     "auto: a bar on a terminal; json: events as lines on stderr; none")
         ->group(kFinePoints);
-    app.footer(kExamples);
+    app.footer(kGenerateExamples);
   }
 
   void run() {

@@ -21,7 +21,7 @@
 namespace llmdit::cli {
 namespace {
 
-constexpr const char* kExamples = R"(Examples:
+constexpr const char* kInspectExamples = R"(Examples:
   llmdit inspect path/to/model
   llmdit inspect lora.safetensors --tensors
   llmdit inspect path/to/text_encoder --transformer path/to/model
@@ -119,7 +119,7 @@ class InspectCommand {
     add_text_flag(app, "--transformer", transformer_, "PATH",
                   "say whether each path can be this transformer's text encoder")
         ->group("Output");
-    app.footer(kExamples);
+    app.footer(kInspectExamples);
   }
 
   /// Goes on after a path that fails; the exit code is that of the first one.

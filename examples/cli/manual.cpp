@@ -9,6 +9,7 @@
 
 #include "environment.hpp"
 #include "exit_codes.hpp"
+#include "replaced.hpp"
 
 namespace llmdit::cli {
 namespace {
@@ -18,12 +19,6 @@ constexpr std::pair<const char*, const char*> kFiles[] = {
     {"~/.config/llmdit/templates/", "prompt templates of your own, Markdown files"},
     {"~/.cache/huggingface/hub/", "where models are found that are named by their hub id"},
 };
-
-std::string replaced(std::string text, std::string_view what, std::string_view with) {
-  for (size_t at = text.find(what); at != text.npos; at = text.find(what, at + with.size()))
-    text.replace(at, what.size(), with);
-  return text;
-}
 
 /// Text of the manual: nothing in it is a request of roff.
 std::string roff(const std::string& text) {

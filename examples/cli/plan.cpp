@@ -18,7 +18,7 @@
 namespace llmdit::cli {
 namespace {
 
-constexpr const char* kExamples = R"(Examples:
+constexpr const char* kPlanExamples = R"(Examples:
   llmdit plan "a cat" --model-path ~/Z-Image-Turbo --width 1024 --height 1024
   llmdit plan --profile low_vram --json
   llmdit plan --max-memory 8GB --speed)";
@@ -33,7 +33,7 @@ class PlanCommand {
         flags_(OptionFlags::of<GenerateOptions>(app, "Picture", is_picture_field)) {
     app.add_option("prompts", prompts_, "prompts of the run; without any, one of 64 tokens")->type_name("PROMPT");
     app.add_flag("--speed", speed_, "measure a product here, a second or so, and tell the time it would take");
-    app.footer(kExamples);
+    app.footer(kPlanExamples);
   }
 
   int run() {

@@ -18,7 +18,7 @@ namespace {
 
 constexpr size_t kExitCodeColumns = 78;
 
-constexpr const char* kExamples = R"(Examples:
+constexpr const char* kProgramExamples = R"(Examples:
   llmdit generate "a red circle on a white background" -o circle.png
   llmdit generate "a cat" --model-path ~/Z-Image-Turbo --seeds 1-4
   llmdit plan --model-path ~/Z-Image-Turbo --width 1024 --height 1024
@@ -31,7 +31,7 @@ std::string footer() {
   std::string text = fmt::format(
       "{}\n\n'llmdit COMMAND --help' tells a command's options. Without a model that is named, a small one that\n"
       "comes with the program draws.\n\nExit codes:\n",
-      kExamples);
+      kProgramExamples);
   for (const std::string& line : wrap(fmt::format("{}", fmt::join(codes, ", ")), kExitCodeColumns))
     text += fmt::format("  {}\n", line);
   text.pop_back();

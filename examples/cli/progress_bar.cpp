@@ -10,8 +10,8 @@ namespace {
 
 constexpr std::string_view kGreen = "\x1b[32m";
 constexpr std::string_view kReset = "\x1b[0m";
-constexpr int64_t kWidest = 40;    // columns; more says no more
-constexpr int64_t kNarrowest = 5;  // below this the numbers stand alone
+constexpr int64_t kWidestBar = 40;    // columns; more says no more
+constexpr int64_t kNarrowestBar = 5;  // below this the numbers stand alone
 
 std::string duration(double seconds) {
   if (seconds < 60) return fmt::format("{:.1f} s", seconds);
@@ -35,8 +35,8 @@ std::string progress_line(const Terminal& terminal, const std::string& of_runs, 
   if (seconds_left >= 0) numbers += fmt::format(", {} left", duration(seconds_left));
 
   const int64_t room = terminal.width - 1;
-  const int64_t bar = std::min(kWidest, room - static_cast<int64_t>(numbers.size()) - 3);
-  if (bar < kNarrowest) return numbers.substr(0, static_cast<size_t>(std::max<int64_t>(room, 0)));
+  const int64_t bar = std::min(kWidestBar, room - static_cast<int64_t>(numbers.size()) - 3);
+  if (bar < kNarrowestBar) return numbers.substr(0, static_cast<size_t>(std::max<int64_t>(room, 0)));
 
   const auto filled = static_cast<size_t>(bar * done / total);
   const std::string full(filled, '#');

@@ -20,7 +20,7 @@
 namespace llmdit::cli {
 namespace {
 
-constexpr const char* kExamples = R"(Examples:
+constexpr const char* kRewriteExamples = R"(Examples:
   llmdit rewrite "a cat" --rewriter NAME
   llmdit rewrite "a cat" --system-prompt "Describe the picture in one sentence." --no-thinking
   llmdit rewrite --image cat.png --vl-model Qwen/Qwen3-VL-4B-Instruct
@@ -65,7 +65,7 @@ class RewriteCommand {
         template_flags_(OptionFlags::of<GenerateOptions>(app, "Rewriting", is_templates_field)),
         server_flags_(OptionFlags::of<RewriterModelOptions>(app, "Server")) {
     add_text_flag(app, "--image", image_, "FILE", "picture the prompt is about, or to be described")->group("Prompt");
-    app.footer(kExamples);
+    app.footer(kRewriteExamples);
   }
 
   void run() {

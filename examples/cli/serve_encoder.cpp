@@ -18,7 +18,7 @@
 namespace llmdit::cli {
 namespace {
 
-constexpr const char* kExamples = R"(Examples:
+constexpr const char* kServeEncoderExamples = R"(Examples:
   llmdit serve-encoder --port 8765
   llmdit generate "a red circle" --encoder-url http://127.0.0.1:8765)";
 
@@ -31,7 +31,7 @@ class ServeEncoderCommand {
         server_flags_(OptionFlags::of<EncoderServerOptions>(app, "Server")) {
     add_text_flag(app, "--api-key", key_, "KEY", "that clients have to send; default LLMDIT_ENCODER_API_KEY")
         ->group("Server");
-    app.footer(kExamples);
+    app.footer(kServeEncoderExamples);
   }
 
   void run() {

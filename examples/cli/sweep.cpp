@@ -26,7 +26,7 @@
 namespace llmdit::cli {
 namespace {
 
-constexpr const char* kExamples = R"(Examples:
+constexpr const char* kSweepExamples = R"(Examples:
   llmdit sweep "a red circle" --over hidden-layer=0,1,2,3,-1 --seed 7 -o layers.png
   llmdit sweep --prompt-file long.txt --over long-prompt-mode=truncate,interpolate,pool,attention_pool
   llmdit sweep "a red circle" --over "layer-weights=-2:1;-2:0.5,-3:0.5" --num-images-per-prompt 3
@@ -121,7 +121,7 @@ class SweepCommand {
         generate_flags_(OptionFlags::of<GenerateOptions>(app, "Picture", is_picture_field)) {
     over_flag_ = app.add_option("--over", over_, "the setting and its values; semicolons part values that have commas");
     over_flag_->type_name("NAME=VALUE,...")->multi_option_policy(CLI::MultiOptionPolicy::TakeLast)->group("Prompt");
-    app.footer(kExamples);
+    app.footer(kSweepExamples);
   }
 
   int run() {

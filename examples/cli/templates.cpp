@@ -19,7 +19,7 @@
 namespace llmdit::cli {
 namespace {
 
-constexpr const char* kExamples = R"(Examples:
+constexpr const char* kTemplatesExamples = R"(Examples:
   llmdit templates
   llmdit templates film grain --category photography
   llmdit templates show charcoal
@@ -95,7 +95,7 @@ class TemplatesCommand {
     add_text_flag(app, "--category", category_, "NAME", "of this category only")->group("Choice");
     add_text_flag(app, "--templates-dir", folder_, "DIR", "folder of own templates, over the built-in ones")
         ->group("Choice");
-    app.footer(kExamples);
+    app.footer(kTemplatesExamples);
   }
 
   void run() const {

@@ -9,9 +9,9 @@
 namespace llmdit::python {
 namespace {
 
-at::Tensor forward(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value,
-                   const std::optional<at::Tensor>& attn_mask, bool is_causal, std::optional<double> scale,
-                   const std::string& backend) {
+at::Tensor attend(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value,
+                  const std::optional<at::Tensor>& attn_mask, bool is_causal, std::optional<double> scale,
+                  const std::string& backend) {
   return ordinary(attention_forward(query, key, value,
                                     {.backend = parse_attention_backend(backend),
                                      .mask = attn_mask.value_or(at::Tensor()),
@@ -45,7 +45,7 @@ void bind_attention(py::module_& m) {
       "Raises InvalidArgument, a ValueError, listing what is available, for one that is not.");
   m.def("load_operator_library", &load_operator_library, py::arg("path"),
         "Loads a shared library that registers operators of backends, as torch.ops.load_library does.");
-  m.def("attention_forward", &forward, py::arg("query"), py::arg("key"), py::arg("value"),
+  m.def("attention_forward", &attend, py::arg("query"), py::arg("key"), py::arg("value"),
         py::arg("attn_mask") = py::none(), py::kw_only(), py::arg("is_causal") = false, py::arg("scale") = py::none(),
         py::arg("backend") = "auto", NoGil(),
         "softmax(query key^T * scale) value of [batch, heads, rows, head_dim]; key and value may have fewer heads and\n"

@@ -14,8 +14,8 @@ namespace {
 
 using TensorOrList = std::variant<at::Tensor, std::vector<at::Tensor>>;
 
-TensorOrList forward(const ContextRefiner& self, const TensorOrList& x, const std::optional<at::Tensor>& attention_mask,
-                     const std::optional<TensorOrList>& position_ids) {
+TensorOrList refine(const ContextRefiner& self, const TensorOrList& x, const std::optional<at::Tensor>& attention_mask,
+                    const std::optional<TensorOrList>& position_ids) {
   if (const auto* rows = std::get_if<at::Tensor>(&x)) {
     if (position_ids && !std::holds_alternative<at::Tensor>(*position_ids))
       throw py::type_error("position_ids of a tensor x is a tensor, not a list");
@@ -31,7 +31,7 @@ TensorOrList forward(const ContextRefiner& self, const TensorOrList& x, const st
   return self.forward(std::get<std::vector<at::Tensor>>(x), positions);
 }
 
-std::string repr(const ContextRefiner& self) {
+std::string refiner_repr(const ContextRefiner& self) {
   const ContextRefinerConfig& c = self.config();
   const std::string rope = c.legacy_rope ? "legacy rope" : fmt::format("rope {}", fmt::join(c.axes_dims.value(), "/"));
   const std::string groups = *c.n_kv_heads == c.n_heads ? "" : fmt::format(" ({} of keys and values)", *c.n_kv_heads);
@@ -130,7 +130,7 @@ void bind_context_refiner(py::module_& m) {
   def_making(cls);
   def_parameters(cls);
   cls.def(
-         "__call__", &forward, py::arg("x"), py::arg("attention_mask") = py::none(),
+         "__call__", &refine, py::arg("x"), py::arg("attention_mask") = py::none(),
          py::arg("position_ids") = py::none(),
          "The refined rows, of x's shape; float32 on a CPU.\n"
          "x: [tokens, dim], [batch, tokens, dim], or a list of [tokens, dim], which gives a list.\n"
@@ -138,7 +138,7 @@ void bind_context_refiner(py::module_& m) {
          "position_ids: integers [tokens] or [tokens, 3], the same for every sequence of a batch, or a list of them "
          "for a\n"
          "list; None: a row's number from 1, and from 0 with legacy_rope.")
-      .def("__repr__", &repr);
+      .def("__repr__", &refiner_repr);
 }
 
 }  // namespace llmdit::python

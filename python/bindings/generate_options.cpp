@@ -185,7 +185,7 @@ py::dict keywords_of(const GenerateOptions& options) {
   return keywords;
 }
 
-std::string repr(const GenerateOptions& options) {
+std::string options_repr(const GenerateOptions& options) {
   std::string text;
   for (auto [name, value] : keywords_of(options))
     text += (text.empty() ? "" : ", ") + py::cast<std::string>(name) + "=" + short_repr(value);
@@ -244,7 +244,7 @@ void bind_generate_options(py::module_& m) {
   cls.def(py::pickle(&keywords_of, [](const py::dict& keywords) {
     return from_keywords(py::reinterpret_borrow<py::kwargs>(keywords));
   }));
-  cls.def("__repr__", &repr);
+  cls.def("__repr__", &options_repr);
 }
 
 }  // namespace llmdit::python

@@ -16,7 +16,7 @@ namespace llmdit::python {
 namespace {
 
 /// What has 8 bits of what the package takes for a picture.
-Image to_image(const py::object& value) {
+Image to_prompt_image(const py::object& value) {
   const py::object picture = py::module_::import("llmdit._pictures").attr("as_picture")(value);
   if (!py::isinstance<Image>(picture))
     throw py::type_error("image is a path, a picture of Pillow or an array of uint8, not " + short_repr(value));
@@ -28,7 +28,7 @@ using AnyBackend = std::variant<std::shared_ptr<ChatBackend>, ZImageTextEncoder>
 /// RewriteOptions of keywords, with what stands in no table. `tokens` runs the callback.
 RewriteOptions read_options(const py::kwargs& keywords, const py::object& image, RunningTokens& tokens) {
   auto options = options_from<RewriteOptions>(keywords);
-  if (!image.is_none()) options.image = to_image(image);
+  if (!image.is_none()) options.image = to_prompt_image(image);
   options.on_token = tokens.callback();
   return options;
 }

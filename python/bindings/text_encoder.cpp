@@ -38,7 +38,7 @@ std::vector<int64_t> to_ids(const std::variant<at::Tensor, std::vector<int64_t>>
 
 using LayerArgument = std::variant<int64_t, std::string, std::vector<int64_t>>;
 
-py::object hidden_states(const ZImageTextEncoder& self, const std::variant<at::Tensor, std::vector<int64_t>>& input_ids,
+py::object layer_of_text(const ZImageTextEncoder& self, const std::variant<at::Tensor, std::vector<int64_t>>& input_ids,
                          const LayerArgument& layer) {
   const std::vector<int64_t> ids = to_ids(input_ids);
   const auto without_lock = [](auto work) {
@@ -159,7 +159,7 @@ void bind_text_encoder(py::module_& m) {
           py::arg("texts"), py::arg("layer_weights"),
           "encode(texts, layer_weights=...): the mix of layers {layer: weight}, weights divided by their sum.")
       .def(
-          "hidden_states", &hidden_states, py::arg("input_ids"), py::arg("layer"),
+          "hidden_states", &layer_of_text, py::arg("input_ids"), py::arg("layer"),
           "One entry of transformers' hidden_states for one sequence, [tokens, hidden_size]: 0 the embeddings,\n"
           "k after block k, -1 after the final norm. A list of layers gives a list of them from one pass, 'all' every\n"
           "entry. Raises InvalidArgument for an id outside the vocabulary, no ids, too many, or a layer out of range.")

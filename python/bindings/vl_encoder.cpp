@@ -118,8 +118,9 @@ VLExtraction extract(const VLEmbeddingExtractor& self, const py::object& image, 
   return result;
 }
 
-std::vector<at::Tensor> hidden_states(const VLEmbeddingExtractor& self, const std::vector<int64_t>& input_ids,
-                                      const std::optional<PixelArrays>& pixels, const std::vector<int64_t>& layers) {
+std::vector<at::Tensor> layers_of_picture(const VLEmbeddingExtractor& self, const std::vector<int64_t>& input_ids,
+                                          const std::optional<PixelArrays>& pixels,
+                                          const std::vector<int64_t>& layers) {
   const auto values = pixels_from(pixels);
   py::gil_scoped_release released;
   return ordinary_copy(self.hidden_states(input_ids, values ? &*values : nullptr, layers));
@@ -131,9 +132,9 @@ at::Tensor position_ids(const VLEmbeddingExtractor& self, const std::vector<int6
   return ordinary_copy(self.position_ids(input_ids, values ? &*values : nullptr));
 }
 
-GeneratedText generate(const VLEmbeddingExtractor& self, const py::object& image,
-                       const std::optional<std::string>& text, const std::string& system_prompt, py::object on_token,
-                       const std::vector<int64_t>& stop_ids, const py::kwargs& keywords) {
+GeneratedText generate_text(const VLEmbeddingExtractor& self, const py::object& image,
+                            const std::optional<std::string>& text, const std::string& system_prompt,
+                            py::object on_token, const std::vector<int64_t>& stop_ids, const py::kwargs& keywords) {
   auto options = options_from<TextGenerationOptions>(keywords);
   const std::optional<Image> picture = image.is_none() ? std::nullopt : std::optional(any_image_from(image));
   RunningTokens tokens(std::move(on_token));
@@ -181,7 +182,7 @@ void bind_vl_encoder(py::module_& m) {
             "encoder, for masking and scaling by column. Other keywords:" +
             options_doc<VLExtractOptions>() + old_selections_doc())
                .c_str())
-      .def("generate", &generate, py::arg("image") = py::none(), py::arg("text") = py::none(), py::kw_only(),
+      .def("generate", &generate_text, py::arg("image") = py::none(), py::arg("text") = py::none(), py::kw_only(),
            py::arg("system_prompt") = "", py::arg("on_token") = py::none(),
            py::arg("stop_ids") = std::vector<int64_t>{},
            ("Writes about a picture, or from text alone, as a GeneratedText; a Thinking model begins inside its think\n"
@@ -203,7 +204,7 @@ void bind_vl_encoder(py::module_& m) {
            "What preprocess gives to (embeddings [image tokens, hidden_size], list of deepstack additions).")
       .def("position_ids", &position_ids, py::arg("input_ids"), py::arg("pixels") = py::none(),
            "Positions int64 [3, tokens] of time, height and width.")
-      .def("hidden_states", &hidden_states, py::arg("input_ids"), py::arg("pixels"), py::arg("layers"),
+      .def("hidden_states", &layers_of_picture, py::arg("input_ids"), py::arg("pixels"), py::arg("layers"),
            "Entries of transformers' hidden_states, each [tokens, hidden_size]; pixels None: text alone.")
       .def(
           "format",

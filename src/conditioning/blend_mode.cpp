@@ -11,10 +11,10 @@
 namespace llmdit {
 namespace {
 
-constexpr std::string_view op = "blend";
+constexpr std::string_view blend_op = "blend";
 
 at::Tensor blend_style_delta(const at::Tensor& vl, const at::Tensor& text, const BlendOptions& options) {
-  check(options.neutral.defined(), op,
+  check(options.neutral.defined(), blend_op,
         "expected the rows of a neutral picture for mode style_delta, got none; give BlendOptions::neutral");
   return blend_with_style_delta(text, compute_style_delta(vl, options.neutral), options.alpha);
 }
@@ -39,7 +39,7 @@ at::Tensor blend_by_mode(const at::Tensor& vl, const at::Tensor& text, const Ble
     case BlendMode::style_delta:
       return blend_style_delta(vl, text, options);
   }
-  fail(ErrorCode::invalid_argument, op, "expected a BlendMode, got {}", static_cast<int>(options.mode));
+  fail(ErrorCode::invalid_argument, blend_op, "expected a BlendMode, got {}", static_cast<int>(options.mode));
 }
 
 bool pairs_rows(BlendMode mode) { return mode != BlendMode::interpolate && mode != BlendMode::style_delta; }
@@ -80,9 +80,9 @@ BlendMode parse_blend_mode(std::string_view name) { return parse_choice<BlendMod
 std::string_view blend_mode_name(BlendMode mode) noexcept { return enum_name(mode); }
 
 BlendResult blend(const at::Tensor& vl, const at::Tensor& text, const BlendOptions& options) {
-  conditioning::compute(op, [&] {  // before anything asks for their sizes
-    conditioning::check_alpha(options.alpha, op);
-    conditioning::to_sides(vl, text, op);
+  conditioning::compute(blend_op, [&] {  // before anything asks for their sizes
+    conditioning::check_alpha(options.alpha, blend_op);
+    conditioning::to_sides(vl, text, blend_op);
   });
   at::Tensor mixed = blend_by_mode(vl, text, options);
   return {.embeddings = std::move(mixed), .warnings = warnings_of(vl, text, options)};

@@ -16,11 +16,11 @@
 namespace llmdit {
 namespace {
 
-constexpr std::string_view op = "reference_statistics";
+constexpr std::string_view file_op = "reference_statistics";
 
 bool is_npz(const std::filesystem::path& path) {
   const std::filesystem::path suffix = path.extension();
-  check(suffix == ".npz" || suffix == ".json", op, "expected a file name that ends in .npz or .json, got {}",
+  check(suffix == ".npz" || suffix == ".json", file_op, "expected a file name that ends in .npz or .json, got {}",
         io::printable_path(path));
   return suffix == ".npz";
 }
@@ -67,7 +67,7 @@ class Arrays {
 
  private:
   [[noreturn]] void wrong(const std::string& name, std::string_view expected) const {
-    fail(ErrorCode::unsupported, op, "{}: expected {} under \"{}\"", io::printable_path(path_), expected, name);
+    fail(ErrorCode::unsupported, file_op, "{}: expected {} under \"{}\"", io::printable_path(path_), expected, name);
   }
 
   const io::NpyArray& get(const std::string& name) const {
@@ -147,19 +147,19 @@ void save_json(const ReferenceStatistics& statistics, const std::filesystem::pat
 }  // namespace
 
 ReferenceStatistics ReferenceStatistics::load(const std::filesystem::path& path) {
-  return translate_errors(op, [&] {
+  return translate_errors(file_op, [&] {
     ReferenceStatistics statistics = is_npz(path) ? load_npz(path) : load_json(path);
     try {
       statistics.check();
     } catch (const Error& error) {
-      fail(ErrorCode::unsupported, op, "{} holds no statistics: {}", io::printable_path(path), error.what());
+      fail(ErrorCode::unsupported, file_op, "{} holds no statistics: {}", io::printable_path(path), error.what());
     }
     return statistics;
   });
 }
 
 void ReferenceStatistics::save(const std::filesystem::path& path) const {
-  translate_errors(op, [&] {
+  translate_errors(file_op, [&] {
     check();
     is_npz(path) ? save_npz(*this, path) : save_json(*this, path);
   });

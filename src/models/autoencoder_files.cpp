@@ -8,11 +8,6 @@
 namespace llmdit::models {
 namespace {
 
-struct Rename {
-  std::string_view from;
-  std::string_view to;
-};
-
 constexpr std::string_view prefix_list[] = {"", "vae.", "first_stage_model."};
 
 // Modules of single files, applied one after another to what stands behind "encoder." or "decoder.".

@@ -13,7 +13,7 @@
 namespace llmdit::models {
 namespace {
 
-constexpr double qk_norm_eps = 1e-5;  // fixed in the reference, unlike norm_eps
+constexpr double refiner_qk_norm_eps = 1e-5;  // fixed in the reference, unlike norm_eps
 constexpr int64_t most = int64_t{1} << 24;
 
 void check_size(const char* name, int64_t value) {
@@ -157,8 +157,8 @@ at::Tensor RefinerBlock::attention(const at::Tensor& x, const PackedRows& rows) 
   const auto split_heads = [&](const at::Tensor& y) { return y.view({y.size(0), -1, head_dim_}); };
   at::Tensor q = split_heads(linear(x, to_q_));
   at::Tensor k = split_heads(linear(x, to_k_));
-  if (norm_q_.defined()) q = norm(q, norm_q_, qk_norm_eps);
-  if (norm_k_.defined()) k = norm(k, norm_k_, qk_norm_eps);
+  if (norm_q_.defined()) q = norm(q, norm_q_, refiner_qk_norm_eps);
+  if (norm_k_.defined()) k = norm(k, norm_k_, refiner_qk_norm_eps);
   q = nn::rotate_pairs(q, rows.freqs_cis);
   k = nn::rotate_pairs(k, rows.freqs_cis);
   return linear(nn::packed_attention(computation_.attention, q, k, split_heads(linear(x, to_v_)), rows.lengths),

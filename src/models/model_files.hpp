@@ -23,6 +23,12 @@ io::TensorTable qwen3_table_of(io::Checkpoint checkpoint, std::string_view compo
 /// Diffusers' names and those of single files such as ae.safetensors.
 io::TensorTable autoencoder_table(io::Checkpoint checkpoint);
 
+/// A part of a name in files of others, and what it is called here.
+struct Rename {
+  std::string_view from;
+  std::string_view to;
+};
+
 // A published name as other files have it; the inverse of what the tables read.
 std::string original_transformer_name(std::string name);
 std::string llama_cpp_name(std::string name);

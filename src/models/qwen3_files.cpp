@@ -8,11 +8,6 @@
 namespace llmdit::models {
 namespace {
 
-struct Rename {
-  std::string_view from;
-  std::string_view to;
-};
-
 // What may stand before the language model's own names, the longest first.
 constexpr std::string_view inner_prefixes[] = {"model.language_model.", "language_model.model.", "language_model.",
                                                "model."};
@@ -44,7 +39,7 @@ std::string from_gguf_block(std::string_view rest) {
   return "";
 }
 
-std::vector<io::TensorPart> published(std::string_view name) {
+std::vector<io::TensorPart> published_qwen3(std::string_view name) {
   if (name.starts_with("blk.")) {
     const std::string renamed = from_gguf_block(name.substr(4));
     return renamed.empty() ? std::vector<io::TensorPart>{} : std::vector<io::TensorPart>{{renamed}};
@@ -104,7 +99,7 @@ io::TensorTable qwen3_table_of(io::Checkpoint checkpoint, std::string_view compo
           {.component = component,
            .prefixes = {"", "text_encoders.qwen3_4b.transformer.", "text_encoders.qwen3_4b.", "text_encoder."},
            .strays = {"logit_scale", "rope_freqs.weight"},
-           .published = published}};
+           .published = published_qwen3}};
 }
 
 Qwen3Config tell_qwen3_config(const io::TensorTable& table, const std::optional<Qwen3Config>& known) {

@@ -8,11 +8,6 @@
 namespace llmdit::models {
 namespace {
 
-struct Rename {
-  std::string_view from;
-  std::string_view to;
-};
-
 // Starts of names: the original's, and diffusers'. Every tensor of the model starts with one of the latter.
 constexpr Rename starts[] = {
     {"x_embedder.", "all_x_embedder.2-1."},
@@ -43,7 +38,7 @@ std::string replaced(std::string_view name, size_t at, const Rename& rename) {
   return std::string(name.substr(0, at)).append(rename.to).append(name.substr(at + rename.from.size()));
 }
 
-std::vector<io::TensorPart> published(std::string_view file_name) {
+std::vector<io::TensorPart> published_z_image(std::string_view file_name) {
   const auto start = std::ranges::find_if(starts, [&](const Rename& r) { return file_name.starts_with(r.from); });
   if (start == std::end(starts)) return {};
   const bool is_block = start->from == "layers." || start->from.ends_with("refiner.");
@@ -83,7 +78,7 @@ io::TensorTable z_image_table(io::Checkpoint checkpoint) {
           {.component = "transformer",
            .prefixes = {"", "model.diffusion_model.", "diffusion_model.", "transformer."},
            .strays = {"norm_final.weight"},  // never used; some files hold junk there
-           .published = published}};
+           .published = published_z_image}};
 }
 
 ZImageTransformerConfig tell_z_image_config(const io::TensorTable& table,

@@ -11,8 +11,8 @@
 namespace llmdit::nn {
 namespace {
 
-constexpr int64_t piece = 2048;          // of a row of the weight, widened into the first cache
-constexpr int64_t least_work = 1 << 16;  // weights for which another thread pays
+constexpr int64_t piece = 2048;             // of a row of the weight, widened into the first cache
+constexpr int64_t least_weights = 1 << 16;  // weights for which another thread pays
 
 const uint16_t* bfloat16_numbers(const StoredTensor& weight) {
   const bool is_plain = weight.is_plain() && weight.data.scalar_type() == at::kBFloat16;
@@ -63,7 +63,7 @@ void multiply_few_rows(const at::Tensor& x, const StoredTensor& weight, const at
   const RowProducts products(x, weight);
   const int64_t rows = out.size(0), outputs = out.size(1), columns = x.size(1);
   auto* to = out.mutable_data_ptr<float>();
-  at::parallel_for(0, outputs, std::max<int64_t>(1, least_work / std::max<int64_t>(1, columns)),
+  at::parallel_for(0, outputs, std::max<int64_t>(1, least_weights / std::max<int64_t>(1, columns)),
                    [&](int64_t begin, int64_t end) {
                      for (int64_t output = begin; output < end; ++output) {
                        const auto sums = products(output);

@@ -12,8 +12,8 @@
 namespace llmdit::nn {
 namespace {
 
-constexpr int64_t least_rows = 32;       // of x: with fewer, reading the weights is most of the time
-constexpr int64_t least_work = 1 << 15;  // numbers for which another thread pays
+constexpr int64_t least_rows = 32;          // of x: with fewer, reading the weights is most of the time
+constexpr int64_t least_numbers = 1 << 15;  // numbers for which another thread pays
 
 bool is_bfloat16(const StoredTensor& weight) { return weight.is_plain() && weight.data.scalar_type() == at::kBFloat16; }
 
@@ -66,7 +66,7 @@ class Int8MatMul final : public NativeMatMul {
     const auto* from = rows.const_data_ptr<float>();
     auto* to = rounded.mutable_data_ptr<int8_t>();
     auto* factors = row_scales.mutable_data_ptr<float>();
-    at::parallel_for(0, rows.size(0), std::max<int64_t>(1, least_work / columns), [=](int64_t begin, int64_t end) {
+    at::parallel_for(0, rows.size(0), std::max<int64_t>(1, least_numbers / columns), [=](int64_t begin, int64_t end) {
       for (int64_t row = begin; row < end; ++row)
         factors[row] = kernels::round_to_int8(from + row * columns, to + row * columns, columns);
     });

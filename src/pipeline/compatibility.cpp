@@ -31,7 +31,7 @@ struct Setting {
   double reference;
 };
 
-constexpr Setting settings[] = {
+constexpr Setting compared_settings[] = {
     {"intermediate_size", [](const Qwen3Config& c) { return static_cast<double>(c.intermediate_size); }, 9728},
     {"num_attention_heads", [](const Qwen3Config& c) { return static_cast<double>(c.num_attention_heads); }, 32},
     {"num_key_value_heads", [](const Qwen3Config& c) { return static_cast<double>(c.num_key_value_heads); }, 8},
@@ -63,7 +63,7 @@ void compare_with_reference(const Qwen3Config& c, CompatibilityReport& report) {
                     "trained with are others",
                     reference_layers, c.num_hidden_layers));
   }
-  for (const Setting& setting : settings) {
+  for (const Setting& setting : compared_settings) {
     if (!differs(setting.name, setting.reference, setting.of(c))) continue;
     report.warnings.push_back(
         fmt::format("{} is {}, that of Qwen3-4B {}: pictures are not those of the original encoder", setting.name,

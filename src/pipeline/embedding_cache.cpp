@@ -22,7 +22,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kOperation = "embedding_cache";
+constexpr const char* kCacheOperation = "embedding_cache";
 constexpr const char* kSuffix = ".safetensors";
 constexpr size_t kFolderDigits = 32;  // of a fingerprint: one folder an encoder
 
@@ -42,7 +42,7 @@ EncodingOutput copy_of(const EncodingOutput& entry) {
 
 void check_key(const std::string& key) {
   const auto is_plain = [](unsigned char c) { return std::isalnum(c) || c == '-' || c == '_' || c == '/'; };
-  check(!key.empty() && key.size() <= 200 && key.front() != '/' && std::ranges::all_of(key, is_plain), kOperation,
+  check(!key.empty() && key.size() <= 200 && key.front() != '/' && std::ranges::all_of(key, is_plain), kCacheOperation,
         "expected a key of up to 200 letters, digits, '-', '_' and '/', got \"{}\"", io::printable(key));
 }
 
@@ -101,7 +101,7 @@ struct EmbeddingCache::Impl {
 
   void check_open() const {
     const std::lock_guard lock(mutex);
-    check(!is_closed, kOperation, "expected a cache, but it was closed; make another one");
+    check(!is_closed, kCacheOperation, "expected a cache, but it was closed; make another one");
   }
 
   std::optional<EncodingOutput> in_memory(const std::string& key) {
@@ -175,13 +175,13 @@ struct EmbeddingCache::Impl {
 };
 
 EmbeddingCache::EmbeddingCache(const EmbeddingCacheOptions& options) : impl_(std::make_unique<Impl>(options)) {
-  check(options.max_entries >= 0, kOperation, "expected max_entries of at least 0, got {}", options.max_entries);
+  check(options.max_entries >= 0, kCacheOperation, "expected max_entries of at least 0, got {}", options.max_entries);
 }
 
 EmbeddingCache::~EmbeddingCache() = default;
 
 std::optional<EncodingOutput> EmbeddingCache::get(const std::string& key) {
-  return translate_errors(kOperation, [&] {
+  return translate_errors(kCacheOperation, [&] {
     std::string damage;
     auto found = impl_->get(key, damage);
     return found ? std::optional(copy_of(*found)) : std::nullopt;
@@ -189,7 +189,7 @@ std::optional<EncodingOutput> EmbeddingCache::get(const std::string& key) {
 }
 
 void EmbeddingCache::put(const std::string& key, const EncodingOutput& entry) {
-  translate_errors(kOperation, [&] {
+  translate_errors(kCacheOperation, [&] {
     check_key(key);
     impl_->check_open();
     if (!impl_->is_enabled()) return;
@@ -203,8 +203,8 @@ void EmbeddingCache::put(const std::string& key, const EncodingOutput& entry) {
       std::error_code error;
       fs::create_directories(file.parent_path(), error);
       if (error) {
-        fail(ErrorCode::not_found, kOperation, "cannot make the folder {}: {}", io::printable_path(file.parent_path()),
-             error.message());
+        fail(ErrorCode::not_found, kCacheOperation, "cannot make the folder {}: {}",
+             io::printable_path(file.parent_path()), error.message());
       }
       save_embeddings(file, entry);
     }
@@ -214,7 +214,7 @@ void EmbeddingCache::put(const std::string& key, const EncodingOutput& entry) {
 EncodingOutput EmbeddingCache::encode(std::string_view fingerprint, std::span<const std::string> texts,
                                       const EncodeOptions& options,
                                       const std::function<EncodingOutput(const std::string& text)>& encode) {
-  return translate_errors(kOperation, [&] {
+  return translate_errors(kCacheOperation, [&] {
     // What has been encoded is given out, whatever becomes of the cache.
     const auto try_put = [&](const std::string& key, const EncodingOutput& entry) -> std::string {
       try {
@@ -226,7 +226,7 @@ EncodingOutput EmbeddingCache::encode(std::string_view fingerprint, std::span<co
     };
     EncodingOutput output;
     for (const std::string& text : texts) {
-      check_stop(options.stop, kOperation);
+      check_stop(options.stop, kCacheOperation);
       if (fingerprint.empty()) {
         append(output, encode(text));
         continue;
@@ -298,7 +298,7 @@ std::shared_ptr<EmbeddingCache> make_embedding_cache(const LoadOptions& options)
 
 CachedTextEncoder::CachedTextEncoder(std::shared_ptr<const TextEncoder> encoder, std::shared_ptr<EmbeddingCache> cache)
     : encoder_(std::move(encoder)), cache_(std::move(cache)) {
-  check(cache_ != nullptr, kOperation, "expected a cache, got none");
+  check(cache_ != nullptr, kCacheOperation, "expected a cache, got none");
   if (encoder_) {
     fingerprint_ = encoder_->fingerprint();
     return;
@@ -306,7 +306,7 @@ CachedTextEncoder::CachedTextEncoder(std::shared_ptr<const TextEncoder> encoder,
   const fs::path& root = cache_->options().folder;
   const std::vector<fs::path> found = root.empty() ? std::vector<fs::path>() : folders_with_entries(root);
   if (found.empty()) {
-    fail(ErrorCode::not_found, kOperation,
+    fail(ErrorCode::not_found, kCacheOperation,
          "expected a folder with cached embeddings, as there is no text encoder, found none in {}; fill one on a "
          "machine "
          "with the encoder by --cache-folder (cache_folder)",
@@ -315,7 +315,7 @@ CachedTextEncoder::CachedTextEncoder(std::shared_ptr<const TextEncoder> encoder,
   std::vector<std::string> names;
   for (const fs::path& folder : found) names.push_back(io::printable_path(folder));
   check(
-      found.size() == 1, kOperation,
+      found.size() == 1, kCacheOperation,
       "expected cached embeddings of one encoder, as there is none here, found those of {}; name one of the folders {}",
       found.size(), fmt::join(names, ", "));
   EmbeddingCacheOptions inside = cache_->options();
@@ -329,7 +329,7 @@ CachedTextEncoder::CachedTextEncoder(std::shared_ptr<const TextEncoder> encoder,
 EncodingOutput CachedTextEncoder::encode(std::span<const std::string> texts, const EncodeOptions& options) const {
   return cache_->encode(fingerprint_, texts, options, [&](const std::string& text) -> EncodingOutput {
     if (encoder_) return encoder_->encode(std::span(&text, 1), options);
-    fail(ErrorCode::not_found, kOperation,
+    fail(ErrorCode::not_found, kCacheOperation,
          "expected the embeddings of this text and these layers in {}, as there is no text encoder, found none; encode "
          "it "
          "on a machine with one: \"{}\"",

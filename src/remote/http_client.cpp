@@ -30,11 +30,6 @@ double backoff(int64_t attempt) {
   return full * std::uniform_real_distribution(0.5, 1.0)(random);
 }
 
-std::string text_at(const nlohmann::json& object, const char* key) {
-  const auto found = object.is_object() ? object.find(key) : object.end();
-  return found != object.end() && found->is_string() ? found->get<std::string>() : std::string();
-}
-
 /// What a server says of a failure: the texts that OpenAI's and FastAPI's error bodies carry, else the body itself.
 std::string failure_text(const std::string& body) {
   const auto json = io::parse_foreign_json(body);
@@ -55,6 +50,11 @@ void wait_for(double seconds, const std::stop_token& stop) {
 }
 
 }  // namespace
+
+std::string text_at(const nlohmann::json& object, const char* key) {
+  const auto found = object.is_object() ? object.find(key) : object.end();
+  return found != object.end() && found->is_string() ? found->get<std::string>() : std::string();
+}
 
 HttpClient::HttpClient(RemoteOptions options, std::string operation)
     : server_{.options = std::move(options), .operation = std::move(operation)} {

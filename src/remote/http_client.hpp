@@ -12,6 +12,9 @@
 
 namespace llmdit::remote {
 
+/// A text of a JSON object; "" where there is none.
+std::string text_at(const nlohmann::json& object, const char* key);
+
 /// Speaks HTTP/1.1 to one server. Calls are const and thread-safe, each on a connection of its own. A stop token ends a
 /// call at any moment, with cancelled. Redirects are not followed: the error names the new place.
 class HttpClient {

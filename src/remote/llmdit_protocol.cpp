@@ -19,18 +19,13 @@ class LlmditProtocol final : public EncoderProtocol {
                               {"encoding_format", "base64"}};
     const HttpClient& client = *parts_.client;
     const nlohmann::json answer = client.post_json("/v1/hidden_states", message, stop, parts_.max_body(request, 6));
-    const auto text_at = [&](const char* key) {
-      const auto found = answer.is_object() ? answer.find(key) : answer.end();
-      return answer.is_object() && found != answer.end() && found->is_string() ? found->get<std::string>()
-                                                                               : std::string();
-    };
     if (!answer.is_object() || answer.value("layer", nlohmann::json()) != request.asked_layer ||
-        text_at("layer_convention") != "hf")
+        text_at(answer, "layer_convention") != "hf")
       client.fail(0, fmt::format("expected layer {} as transformers counts, got {}", request.asked_layer,
                                  answer.is_object() ? answer.value("layer", nlohmann::json()).dump() : "no object"));
-    if (text_at("fingerprint") != fingerprint_)
+    if (text_at(answer, "fingerprint") != fingerprint_)
       client.fail(0, "runs another encoder than it said before; connect to it again");
-    return {.rows = rows_of_base64(client, text_at("hidden_states"), integers_at(client, answer, "shape")),
+    return {.rows = rows_of_base64(client, text_at(answer, "hidden_states"), integers_at(client, answer, "shape")),
             .ids = integers_at(client, answer, "input_ids"),
             .why_short = "it cut the text"};
   }

@@ -11,6 +11,7 @@ namespace llmdit {
 namespace {
 
 using Json = nlohmann::json;
+using remote::text_at;
 
 constexpr uint64_t longest_answer = 1 << 24;  // bytes
 
@@ -47,12 +48,6 @@ Json body_of(const ChatRequest& request, const std::string& model) {
   set_given(body, "seed", request.seed);
   if (!request.enable_thinking) body["chat_template_kwargs"] = {{"enable_thinking", false}};
   return body;
-}
-
-/// A text of a JSON object; "" where there is none.
-std::string text_at(const Json& object, const char* name) {
-  const auto found = object.is_object() ? object.find(name) : object.end();
-  return found != object.end() && found->is_string() ? found->get<std::string>() : std::string();
 }
 
 int64_t count_at(const Json& object, const char* name) {

@@ -14,7 +14,7 @@ namespace {
 
 constexpr std::string_view kSpaceMark = "\xE2\x96\x81";  // U+2581
 
-using Kind = SentencePieceEngine::Kind;
+using PieceKind = SentencePieceEngine::Kind;
 
 /// Opens the plugin once; it stays open, as a processor's code must outlive it.
 MakeSentencePieceEngine open_plugin() {
@@ -76,10 +76,10 @@ std::string SentencePieceTokenizer::decode(std::span<const int64_t> ids, bool sk
   for (const int64_t wide_id : ids) {
     if (wide_id >= vocab_size()) continue;
     const int id = static_cast<int>(wide_id);
-    const Kind kind = engine_->kind(id);
-    const bool is_special = kind == Kind::control || kind == Kind::unknown;
+    const PieceKind kind = engine_->kind(id);
+    const bool is_special = kind == PieceKind::control || kind == PieceKind::unknown;
     if (is_special && skip_special_tokens) continue;
-    if (kind == Kind::control) {
+    if (kind == PieceKind::control) {
       flush();
       text += engine_->piece(id);
     } else {
@@ -93,7 +93,7 @@ std::string SentencePieceTokenizer::decode(std::span<const int64_t> ids, bool sk
 std::optional<int64_t> SentencePieceTokenizer::token_to_id(std::string_view token) const {
   const int id = engine_->id_of(token);
   // Every text that is no piece has the unknown piece's id.
-  if (engine_->kind(id) == Kind::unknown && engine_->piece(id) != token) return std::nullopt;
+  if (engine_->kind(id) == PieceKind::unknown && engine_->piece(id) != token) return std::nullopt;
   return id;
 }
 
@@ -102,7 +102,7 @@ std::optional<std::string> SentencePieceTokenizer::id_to_token(int64_t wide_id) 
   const int id = static_cast<int>(wide_id);
   const std::string piece = engine_->piece(id);
   std::string token;
-  if (engine_->kind(id) == Kind::byte) {  // "<0x41>"
+  if (engine_->kind(id) == PieceKind::byte) {  // "<0x41>"
     unsigned byte = 0;
     std::from_chars(piece.data() + 3, piece.data() + 5, byte, 16);
     token = static_cast<char>(byte);
