@@ -2,7 +2,7 @@
 
 import re
 
-_HEADS = re.compile("Other keywords")  # what begins something new
+_HEADS = re.compile("Other keywords|Keywords|Raises ")  # what begins something new
 # "name: meaning", "name=default: meaning" or "a, b: meaning", at any depth.
 _ITEM = re.compile(r"^\s*([a-z_]\w*(?:, [a-z_]\w*)*(?:=.*?)?): (.*)$")
 

@@ -22,22 +22,32 @@ TilingOptions tiling_from(std::optional<bool> tiled, int64_t tile_size, int64_t 
 
 void bind_autoencoder_kl(py::module_& m) {
   Record<AutoencoderKLConfig> config(m, "AutoencoderKLConfig", "config.json of an AutoencoderKL.");
-  config.read_only("in_channels", &AutoencoderKLConfig::in_channels)
-      .read_only("out_channels", &AutoencoderKLConfig::out_channels)
-      .read_only("latent_channels", &AutoencoderKLConfig::latent_channels)
-      .read_only("layers_per_block", &AutoencoderKLConfig::layers_per_block)
-      .read_only("norm_num_groups", &AutoencoderKLConfig::norm_num_groups)
-      .read_only("sample_size", &AutoencoderKLConfig::sample_size)
-      .read_only("block_out_channels", &AutoencoderKLConfig::block_out_channels)
-      .read_only("scaling_factor", &AutoencoderKLConfig::scaling_factor)
-      .read_only("shift_factor", &AutoencoderKLConfig::shift_factor)
-      .read_only("mid_block_add_attention", &AutoencoderKLConfig::mid_block_add_attention);
-  config.cls().def_property_readonly("vae_scale_factor", &AutoencoderKLConfig::vae_scale_factor, "Pixels per latent.");
+  config.read_only("in_channels", &AutoencoderKLConfig::in_channels, "Of the pixels that are encoded; 3, RGB.")
+      .read_only("out_channels", &AutoencoderKLConfig::out_channels, "Of the pixels that are decoded; 3, RGB.")
+      .read_only("latent_channels", &AutoencoderKLConfig::latent_channels, "Of latents; 16 for Z-Image.")
+      .read_only("layers_per_block", &AutoencoderKLConfig::layers_per_block,
+                 "Residual blocks of an encoder's stage; a decoder's has one more.")
+      .read_only("norm_num_groups", &AutoencoderKLConfig::norm_num_groups,
+                 "Groups of each group norm; they divide the channels of every stage.")
+      .read_only("sample_size", &AutoencoderKLConfig::sample_size,
+                 "Pixels, side of the pictures that are made where no size is given.")
+      .read_only("block_out_channels", &AutoencoderKLConfig::block_out_channels,
+                 "Channels of each stage, from the pixels on; each but the last halves the picture's sides.")
+      .read_only("scaling_factor", &AutoencoderKLConfig::scaling_factor,
+                 "The denoiser's latents are (latents - shift_factor) * scaling_factor.")
+      .read_only("shift_factor", &AutoencoderKLConfig::shift_factor,
+                 "What is taken from latents before they are scaled.")
+      .read_only("mid_block_add_attention", &AutoencoderKLConfig::mid_block_add_attention,
+                 "Whether the stage in the middle has attention.");
+  config.cls().def_property_readonly("vae_scale_factor", &AutoencoderKLConfig::vae_scale_factor,
+                                     "Pixels per latent and side: 2^(stages - 1); sides of pictures are multiples.");
 
   Record<LatentDistribution> distribution(m, "LatentDistribution",
                                           "The normal distribution an encoded picture stands for.");
-  distribution.read_only("mean", &LatentDistribution::mean, "[batch, latent_channels, h, w]")
-      .read_only("logvar", &LatentDistribution::logvar, "[batch, latent_channels, h, w], clamped to -30..20");
+  distribution
+      .read_only("mean", &LatentDistribution::mean, "[batch, latent_channels, h, w], in the autoencoder's own scale.")
+      .read_only("logvar", &LatentDistribution::logvar,
+                 "[batch, latent_channels, h, w], logarithm of the variance, clamped to -30..20.");
 
   py::class_<AutoencoderKL> cls(m, "AutoencoderKL",
                                 "The variational autoencoder between pixels and latents.\n"
@@ -63,7 +73,9 @@ void bind_autoencoder_kl(py::module_& m) {
           py::arg("tile_overlap") = tiling.tile_overlap, NoGil(),
           (std::string("Latents [batch, latent_channels, h, w] in the autoencoder's own scale (see unscale) to pixels\n"
                        "[batch, 3, height, width], about -1..1.") +
-           tiles)
+           tiles +
+           "\nRaises InvalidArgument for another shape, tiles that do not reach beyond their overlap or a closed "
+           "autoencoder,\nOutOfMemory.")
               .c_str())
       .def(
           "encode",
@@ -76,14 +88,17 @@ void bind_autoencoder_kl(py::module_& m) {
           py::arg("tile_overlap") = tiling.tile_overlap, NoGil(),
           (std::string("Pixels [batch, 3, height, width] in -1..1 to a distribution over latents in the autoencoder's "
                        "own scale.") +
-           tiles)
+           tiles +
+           "\nRaises InvalidArgument for another shape, sides that are no multiple of config.vae_scale_factor, tiles "
+           "that do not\nreach beyond their overlap or a closed autoencoder, Unsupported where the weights hold no "
+           "encoder, OutOfMemory.")
               .c_str())
       .def("preview", &AutoencoderKL::preview, py::arg("latents"), py::arg("scale") = 1, NoGil(),
            "A rough picture of latents [batch, latent_channels, h, w] in the denoiser's scale, such as those of "
            "on_step,\n"
            "in no time: their best linear map to colors. `scale` pixels a latent and side; the pictures of a batch "
            "stand\n"
-           "side by side.")
+           "side by side. Raises InvalidArgument for another shape, or a scale that is not 1 to 64.")
       .def(
           "is_tiled",
           [](const AutoencoderKL& self, int64_t height, int64_t width, std::optional<bool> tiled, int64_t tile_size,
@@ -92,15 +107,17 @@ void bind_autoencoder_kl(py::module_& m) {
           },
           py::arg("height"), py::arg("width"), py::kw_only(), py::arg("tiled") = py::none(),
           py::arg("tile_size") = tiling.tile_size, py::arg("tile_overlap") = tiling.tile_overlap, NoGil(),
-          "Whether a picture of so many pixels would now go tile by tile.")
-      .def_property_readonly("has_encoder", &AutoencoderKL::has_encoder)
+          "Whether a picture of so many pixels would now go tile by tile.\n"
+          "Raises InvalidArgument for a size below 1, or tiles that do not reach beyond their overlap.")
+      .def_property_readonly("has_encoder", &AutoencoderKL::has_encoder,
+                             "Whether the weights hold an encoder; without one, encode raises Unsupported.")
       .def("unscale", &AutoencoderKL::unscale, py::arg("latents"), NoGil(),
            "Latents [batch, channels, h, w] from the denoiser's scale to the autoencoder's: latents / scaling_factor "
            "+\nshift_factor.")
       .def("scale", &AutoencoderKL::scale, py::arg("latents"), NoGil(),
            "Latents [batch, channels, h, w] from the autoencoder's scale to the denoiser's: (latents - shift_factor) "
            "*\nscaling_factor.")
-      .def_property_readonly("config", &AutoencoderKL::config)
+      .def_property_readonly("config", &AutoencoderKL::config, "Sizes and scales, as config.json has them.")
       .def_property_readonly("unused_weights", &AutoencoderKL::unused_weights,
                              "Tensors of the checkpoint that no part of the model asked for.")
       .def("__repr__", [](const AutoencoderKL& self) {

@@ -48,8 +48,8 @@ void bind_chat(py::module_& m) {
       .finalize();
 
   Record<Message> message(m, "Message", "One turn of a conversation.");
-  message.read_write("role", &Message::role)
-      .read_write("content", &Message::content)
+  message.read_write("role", &Message::role, "A Role; assigning takes no name.")
+      .read_write("content", &Message::content, "The text of the turn.")
       .read_write("thinking", &Message::thinking,
                   "Rendered only in assistant turns of a conversation with enable_thinking.")
       .comparable();
@@ -57,7 +57,7 @@ void bind_chat(py::module_& m) {
                       return Message{to_role(role), std::move(content), std::move(thinking)};
                     }),
                     py::arg("role"), py::arg("content") = "", py::kw_only(), py::arg("thinking") = "",
-                    "The role is a Role or its name.");
+                    "role: a Role or its name. Raises ValueError for a name that is none.");
 
   Record<Conversation> conversation(m, "Conversation",
                                     "The turns that are rendered into the text the language model reads.");
@@ -67,11 +67,12 @@ void bind_chat(py::module_& m) {
       .read_write("is_final", &Conversation::is_final, "Leaves the last turn open when its content is empty.")
       .constructible()
       .comparable();
-  conversation.cls().def("render", &render, "The exact chat text of Qwen3's template.");
+  conversation.cls().def("render", &render, "The exact chat text of Qwen3's template; '' without messages.");
 
   Record<ChatOptions>(m, "ChatOptions", "The parts of a one-prompt conversation besides the prompt.")
       .read_write("system_prompt", &ChatOptions::system_prompt, "No system turn when empty.")
-      .read_write("thinking_content", &ChatOptions::thinking_content, "Text inside the assistant's think block.")
+      .read_write("thinking_content", &ChatOptions::thinking_content,
+                  "Text inside the assistant's think block; '' for none.")
       .read_write("assistant_content", &ChatOptions::assistant_content,
                   "Start of the assistant's answer; closes its turn.")
       .read_write("force_think_block", &ChatOptions::force_think_block,
@@ -90,19 +91,22 @@ void bind_chat(py::module_& m) {
       .cls()
       .def(py::init(&chat_options_from));
 
-  m.def("render", &render, py::arg("conversation"), "The exact chat text of Qwen3's template.");
+  m.def("render", &render, py::arg("conversation"), "The exact chat text of Qwen3's template; '' without messages.");
   m.def(
       "make_conversation",
       [](std::string_view prompt, const py::kwargs& chat) {
         return make_conversation(prompt, chat_options_from(chat));
       },
-      py::arg("prompt"), "The conversation of one prompt; keywords are the attributes of ChatOptions.");
+      py::arg("prompt"),
+      "The conversation of one prompt; keywords are the attributes of ChatOptions.\n"
+      "Raises NotFound for a template that is not there, Unsupported for a file that is none.");
   m.def(
       "format_prompt",
       [](std::string_view prompt, const py::kwargs& chat) { return format_prompt(prompt, chat_options_from(chat)); },
       py::arg("prompt"),
       "The exact text that is encoded for a prompt; keywords are the attributes of ChatOptions.\n"
-      "Without any it is what diffusers' Z-Image pipeline encodes.");
+      "Without any it is what diffusers' Z-Image pipeline encodes.\n"
+      "Raises NotFound for a template that is not there, Unsupported for a file that is none.");
   m.def(
       "resolve_template",
       [](const ChatOptions& options) {
@@ -110,7 +114,8 @@ void bind_chat(py::module_& m) {
         return resolve_template(options);
       },
       py::arg("options"),
-      "The options with the template's parts in their places, and without a template; what the options give wins.");
+      "The options with the template's parts in their places, and without a template; what the options give wins.\n"
+      "Raises NotFound for a template that is not there, Unsupported for a file that is none.");
   m.def("clean_content", &clean_content, py::arg("text"),
         "Trims both ends, turns three or more newlines into two and each run of other whitespace into one space.");
   m.def("strip_quotes", &strip_quotes, py::arg("text"), "Deletes every ASCII double quote.");

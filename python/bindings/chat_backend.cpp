@@ -1,5 +1,7 @@
 #include "llmdit/chat_backend.hpp"
 
+#include <fmt/format.h>
+
 #include <memory>
 
 #include "bindings.hpp"
@@ -17,14 +19,15 @@ void bind_chat_backend(py::module_& m) {
   using Local = BackendHandle<LocalChatBackend>;
   py::class_<Local, ChatBackend, std::shared_ptr<Local>> local(m, "LocalChatBackend",
                                                                "The text encoder's own model. Takes no images.");
+  def_not_copied(local, "make one in each process, of a text encoder that is loaded there");
   def_close(local, &Local::close, close_doc)
       .def(py::init([](const ZImageTextEncoder& encoder) {
-             return std::make_shared<Local>("LocalChatBackend", std::make_shared<const LocalChatBackend>(encoder));
+             const Qwen3Config& c = encoder.config();
+             return std::make_shared<Local>("LocalChatBackend", std::make_shared<const LocalChatBackend>(encoder),
+                                            fmt::format("of {} layers, {} wide", c.num_hidden_layers, c.hidden_size));
            }),
-           py::arg("text_encoder"))
-      .def("__repr__", [](const Local& self) {
-        return self.is_closed() ? "<llmdit.LocalChatBackend closed>" : "<llmdit.LocalChatBackend of a text encoder>";
-      });
+           py::arg("text_encoder"), "text_encoder: a ZImageTextEncoder, whose model is asked.")
+      .def("__repr__", [](const Local& self) { return "<llmdit." + self.repr() + ">"; });
 
   const RemoteOptions defaults;
   using Remote = BackendHandle<RemoteChatBackend>;
@@ -33,6 +36,7 @@ void bind_chat_backend(py::module_& m) {
       "A server that speaks OpenAI's /v1/chat/completions. It is sent the choices of tokens that were given and no\n"
       "others; the model's own defaults are its own matter. Pictures go as PNG data URLs.\n"
       "It holds no connection between calls.");
+  def_not_copied(remote, "make one in each process, of the same url");
   def_close(remote, &Remote::close, close_doc)
       .def(py::init([](const std::string& url, const std::string& model, const std::string& api_key,
                        double connect_timeout, double read_timeout, double timeout, int64_t retries) {
@@ -42,17 +46,19 @@ void bind_chat_backend(py::module_& m) {
                                          .read_timeout = read_timeout,
                                          .timeout = timeout,
                                          .retries = retries};
+             const std::string asked = "at " + url + (model.empty() ? "" : ", model " + model);
              return std::make_shared<Remote>("RemoteChatBackend",
-                                             std::make_shared<const RemoteChatBackend>(options, model));
+                                             std::make_shared<const RemoteChatBackend>(options, model), asked);
            }),
            py::arg("url"), py::arg("model") = "", py::kw_only(), py::arg("api_key") = "",
            py::arg("connect_timeout") = defaults.connect_timeout, py::arg("read_timeout") = defaults.read_timeout,
            py::arg("timeout") = defaults.timeout, py::arg("retries") = defaults.retries,
            "model: may be left out where the server has one. api_key: sent as a bearer token to that host only.\n"
-           "Timeouts in seconds: to connect, without a single byte of a stream, and for a whole answer.")
-      .def("__repr__", [](const Remote& self) {
-        return self.is_closed() ? "<llmdit.RemoteChatBackend closed>" : "<llmdit.RemoteChatBackend of a server>";
-      });
+           "Timeouts in seconds: to connect, without a single byte of a stream, and for a whole answer. retries: after "
+           "a failed\n"
+           "connection and the statuses 429 and 503. Raises InvalidArgument for a URL that is none, or a limit that "
+           "cannot be.")
+      .def("__repr__", [](const Remote& self) { return "<llmdit." + self.repr() + ">"; });
 }
 
 }  // namespace llmdit::python

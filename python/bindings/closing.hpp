@@ -63,10 +63,16 @@ std::shared_ptr<EncoderHandle<CachedTextEncoder>> cached_encoder(std::shared_ptr
 template <class Backend>
 class BackendHandle final : public ChatBackend, public Closeable<Backend> {
  public:
-  using Closeable<Backend>::Closeable;
+  /// `asked` says in its repr what it asks.
+  BackendHandle(std::string name, std::shared_ptr<const Backend> value, std::string asked)
+      : Closeable<Backend>(std::move(name), std::move(value)), asked_(std::move(asked)) {}
 
   ChatReply chat(const ChatRequest& request) const override { return this->get()->chat(request); }
   bool takes_images() const override { return this->get()->takes_images(); }
+  std::string repr() const { return this->name() + (this->is_closed() ? " closed" : " " + asked_); }
+
+ private:
+  std::string asked_;
 };
 
 /// A with-block that ends with `close()`.
@@ -84,9 +90,32 @@ Class& def_close(Class& cls, Close close, const char* doc) {
   return cls;
 }
 
-/// The same for a model.
+/// For what holds weights, threads or the way to a server: copying and pickling raise TypeError, which says what to do
+/// instead.
+template <class Class>
+Class& def_not_copied(Class& cls, std::string instead) {
+  cls.def(
+      "__reduce_ex__",
+      [instead = std::move(instead)](const py::object& self, const py::object&) -> py::object {
+        const py::type type = py::type::of(self);
+        throw py::type_error(py::cast<std::string>(type.attr("__module__")) + "." +
+                             py::cast<std::string>(type.attr("__name__")) + " is not copied or pickled; " + instead);
+      },
+      py::arg("protocol"));
+  return cls;
+}
+
+/// The same for what is read from files.
+template <class Class>
+Class& def_loaded_anew(Class& cls) {
+  return def_not_copied(cls, "it serves many threads as it is, and each process loads its own by " +
+                                 py::cast<std::string>(cls.attr("__name__")) + ".from_pretrained");
+}
+
+/// close() for a model.
 template <class Class>
 Class& def_unload(Class& cls) {
+  def_loaded_anew(cls);
   return def_close(cls, &Class::type::unload,
                    "Frees the weights at once and for good, wherever else they are used; a call that is running keeps "
                    "them to\nits end. Calls that need them raise InvalidArgument from then on. A second time does "

@@ -41,14 +41,17 @@ void bind_compress(py::module_& m) {
       },
       py::arg("embeds"), py::arg("max_len") = max_text_seq_len, py::arg("mode") = "truncate",
       "Embeddings [tokens, width] as at most max_len rows of the same type; the tensor itself when it has no more.\n"
-      "mode: a LongPromptMode or its name. Computed in float32 at least, and differentiable.");
+      "mode: a LongPromptMode or its name. Computed in float32 at least, and differentiable.\n"
+      "Raises InvalidArgument for another shape, type or mode, numbers that are not finite, or a max_len below 1.");
   m.def(
       "estimate_quality_loss",
       [](int64_t tokens, int64_t max_len, const Mode& mode) {
         return std::string(estimate_quality_loss(tokens, max_len, to_mode(mode)));
       },
       py::arg("tokens"), py::arg("max_len"), py::arg("mode"),
-      "A rule of thumb for what is lost when `tokens` become `max_len`, in words.");
+      "A rule of thumb for what is lost when `tokens` become `max_len`, in words: 'Low', 'Medium', 'HIGH', ...\n"
+      "mode: a LongPromptMode or its name. Raises InvalidArgument for another, fewer than 0 tokens or a max_len below "
+      "1.");
 }
 
 }  // namespace llmdit::python

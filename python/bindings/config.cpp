@@ -74,13 +74,17 @@ py::tuple entry_state(const ConfigEntry& entry) {
   return py::make_tuple(entry.key, to_python(entry.value), entry.origin);
 }
 
-ConfigEntry entry_from_state(const py::tuple& state) {
-  const auto key = py::cast<std::string>(state[0]);
+const Setting& setting_from_key(const std::string& key) {
   for (const Setting& setting : settings()) {
-    if (setting.key != key) continue;
-    return {key, check_value(*setting.field, from_python(*setting.field, state[1])), py::cast<std::string>(state[2])};
+    if (setting.key == key) return setting;
   }
   throw py::value_error("this version has no setting '" + key + "'");
+}
+
+ConfigEntry entry_from_state(const py::tuple& state) {
+  const Setting& setting = setting_from_key(py::cast<std::string>(state[0]));
+  return {setting.key, check_value(*setting.field, from_python(*setting.field, state[1])),
+          py::cast<std::string>(state[2])};
 }
 
 py::list config_state(const Config& config) {
@@ -144,29 +148,36 @@ void bind_settings(py::module_& m) {
       .def_readonly("key", &Setting::key, "Below a profile, e.g. 'generation.width'.")
       .def_readonly("environment", &Setting::environment, "The variable, e.g. 'LLMDIT_WIDTH'.")
       .def_property_readonly(
-          "field", [](const Setting& self) { return *self.field; }, "The option that it sets.")
+          "field", [](const Setting& self) { return *self.field; }, "The OptionField that it sets.")
       .def_property_readonly(
-          "default", [](const Setting& self) { return to_python(self.get(RuntimeConfig{})); }, "None: not given.")
-      .def("__repr__", [](const Setting& self) { return "<Setting " + self.key + ">"; });
+          "default", [](const Setting& self) { return to_python(self.get(RuntimeConfig{})); },
+          "The built-in value; None: not given.")
+      .def(py::pickle([](const Setting& self) { return py::make_tuple(self.key); },
+                      [](const py::tuple& state) { return setting_from_key(py::cast<std::string>(state[0])); }))
+      .def("__repr__", [](const Setting& self) {
+        const std::string value = short_repr(to_python(self.get(RuntimeConfig{})));
+        return "<Setting " + self.key + ", " + self.environment + ", default " + value + ">";
+      });
   py::class_<ConfigEntry>(m, "ConfigEntry", "A value that was given, under its setting's key.")
-      .def_readonly("key", &ConfigEntry::key)
-      .def_property_readonly("value", [](const ConfigEntry& self) { return to_python(self.value); })
+      .def_readonly("key", &ConfigEntry::key, "Of its Setting, e.g. 'generation.width'.")
+      .def_property_readonly(
+          "value", [](const ConfigEntry& self) { return to_python(self.value); }, "Of the setting's type.")
       .def_readonly("origin", &ConfigEntry::origin, "File and place, or what else gave the value.")
       .def(py::pickle(&entry_state, &entry_from_state))
       .def("__repr__", [](const ConfigEntry& self) {
-        return "<ConfigEntry " + self.key + " = " + to_toml(self.value) + " by " + self.origin + ">";
+        return "<ConfigEntry " + self.key + " = " + short_repr(to_python(self.value)) + " by " + self.origin + ">";
       });
   Record<ConfigRemark>(m, "ConfigRemark", "A place in a configuration file and what is to be said of it.")
-      .read_only("file", &ConfigRemark::file)
-      .read_only("line", &ConfigRemark::line, "From 1.")
-      .read_only("column", &ConfigRemark::column, "From 1.")
-      .read_only("text", &ConfigRemark::text)
+      .read_only("file", &ConfigRemark::file, "As it was named.")
+      .read_only("line", &ConfigRemark::line, "Of the file, from 1.")
+      .read_only("column", &ConfigRemark::column, "Of the line, from 1.")
+      .read_only("text", &ConfigRemark::text, "What is to be said; str(remark) has the place before it.")
       .cls()
       .def("__str__", [](const ConfigRemark& self) { return to_string(self); });
   Record<ConfigReport>(m, "ConfigReport", "What a look at a whole configuration file finds.")
-      .read_only("profiles", &ConfigReport::profiles)
-      .read_only("errors", &ConfigReport::errors)
-      .read_only("notes", &ConfigReport::notes, "Of keys that work under an older name.");
+      .read_only("profiles", &ConfigReport::profiles, "The names of the file's own.")
+      .read_only("errors", &ConfigReport::errors, "A ConfigRemark for each mistake.")
+      .read_only("notes", &ConfigReport::notes, "A ConfigRemark for each key that works under an older name.");
 }
 
 }  // namespace
@@ -177,15 +188,21 @@ void bind_config(py::module_& m) {
   bind_settings(m);
   py::class_<Config>(m, "Config", "Settings that were given: a profile of a TOML file, a dict, or the environment.")
       .def(py::init<>())
-      .def_static("from_toml", &Config::from_toml, py::arg("path"), py::arg("profile") = "default",
-                  "One profile of a file, with those it extends. ValueError lists every mistake of the file, each with "
-                  "line and column.")
+      .def_static(
+          "from_toml", &Config::from_toml, py::arg("path"), py::arg("profile") = "default",
+          "One profile of a file, with those it extends.\n"
+          "Raises NotFound when it cannot be read, InvalidArgument for a profile that is not there, and with every\n"
+          "mistake of the file, each with line and column.")
       .def_static("parse", &Config::parse, py::arg("text"), py::arg("profile") = "default",
-                  py::arg("name") = "config.toml", "The same from text; `name` stands for the file in messages.")
+                  py::arg("name") = "config.toml",
+                  "The same from text; `name` stands for the file in messages.\n"
+                  "Raises InvalidArgument as from_toml does.")
       .def_static("from_dict", &config_from_dict, py::arg("values"),
-                  "From a profile as a dict: sections are dicts in it. None is 'not given'.")
+                  "From a profile as a dict: sections are dicts in it. None is 'not given'.\n"
+                  "Raises InvalidArgument for an unknown key, naming the nearest one, and a value that cannot be.")
       .def("to_dict", &config_to_dict, "What is given, as from_dict takes it.")
-      .def_property_readonly("entries", &Config::entries, "What is given, and by what.")
+      .def_property_readonly("entries", &Config::entries,
+                             "What is given, and by what: a ConfigEntry for each, in the order of settings().")
       .def("overlay", &Config::overlay, py::arg("other"), "Takes in what `other` gives, which wins.")
       .def("__contains__", [](const Config& self, const std::string& key) { return self.find(key) != nullptr; })
       .def("__getitem__",
@@ -196,24 +213,30 @@ void bind_config(py::module_& m) {
            })
       .def("__len__", [](const Config& self) { return self.entries().size(); })
       .def(py::pickle(&config_state, &config_from_state))
-      .def("__repr__",
-           [](const Config& self) { return "<Config " + py::cast<std::string>(py::repr(config_to_dict(self))) + ">"; });
+      .def("__repr__", [](const Config& self) { return "<Config " + short_repr(config_to_dict(self)) + ">"; });
 
   py::class_<ResolvedConfig>(m, "RuntimeConfig",
                              "The settings in force, each also an attribute by its option's name, e.g. `width`.")
-      .def(py::init(&resolve), py::arg("config") = std::nullopt, py::arg("environment") = true,
-           "config: default load_config(). environment: LLMDIT_* variables win over it. Keywords, which win over both, "
-           "are the names of options.")
+      .def(
+          py::init(&resolve), py::arg("config") = std::nullopt, py::arg("environment") = true,
+          "config: default load_config(). environment: LLMDIT_* variables win over it. Keywords, which win over both,\n"
+          "are the names of options.\n"
+          "Raises InvalidArgument for a value that cannot be, naming what gave it, and what load_config raises.")
       .def_property_readonly(
-          "model_path", [](const ResolvedConfig& self) { return self.runtime.model; }, "'' is the demo model.")
+          "model_path", [](const ResolvedConfig& self) { return self.runtime.model; },
+          "Folder, file or cached hub id of the model; '' is the demo model.")
       .def_property_readonly(
-          "load", [](const ResolvedConfig& self) { return self.runtime.load; }, "For ZImagePipeline.from_pretrained.")
+          "load", [](const ResolvedConfig& self) { return self.runtime.load; },
+          "The LoadOptions, for ZImagePipeline.from_pretrained.")
       .def_property_readonly(
-          "generate", [](const ResolvedConfig& self) { return self.runtime.generate; }, "For calls of a pipeline.")
+          "generate", [](const ResolvedConfig& self) { return self.runtime.generate; },
+          "The GenerateOptions, for calls of a pipeline: pipe(prompt, options=config.generate).")
       .def_property_readonly("rewrite", &rewrite_keywords, "For PromptRewriter: rewrite(prompt, **config.rewrite).")
       .def_property_readonly(
-          "config", [](const ResolvedConfig& self) { return self.config; }, "What was given.")
-      .def_property_readonly("origins", &origins, "What gave each setting its value, by key.")
+          "config", [](const ResolvedConfig& self) { return self.config; }, "The Config of what was given.")
+      .def_property_readonly(
+          "origins", &origins,
+          "What gave each setting its value, by key: a file and its line, a variable, ... or 'built-in'.")
       .def("__getattr__",
            [](const ResolvedConfig& self, const std::string& name) {
              const Setting* setting = setting_of_field(name);
@@ -227,20 +250,27 @@ void bind_config(py::module_& m) {
                         return resolved;
                       }))
       .def("__repr__", [](const ResolvedConfig& self) {
-        return "<RuntimeConfig " + py::cast<std::string>(py::repr(config_to_dict(self.config))) + ">";
+        return "<RuntimeConfig " + short_repr(config_to_dict(self.config)) + ">";
       });
 
   m.def(
       "settings", [] { return std::vector<Setting>(settings().begin(), settings().end()); },
-      "Every setting, in the order of the tables.");
+      "Every Setting, in the order of the tables.");
   m.def("load_config", &load_config, py::arg("path") = std::nullopt, py::arg("profile") = std::nullopt,
-        "A profile of a file; by default of find_config(), and the one that LLMDIT_PROFILE names, else 'default'.");
+        "A profile of a file; by default of find_config(), and the one that LLMDIT_PROFILE names, else 'default'.\n"
+        "Raises NotFound for a file that cannot be read, InvalidArgument for a profile that is not there and for "
+        "mistakes\n"
+        "of the file.");
   m.def(
       "find_config", &find_config,
       "The file that LLMDIT_CONFIG names, else llmdit/config.toml in XDG_CONFIG_HOME or XDG_CONFIG_DIRS; None without "
       "one.");
-  m.def("environment_config", &environment_config, "The variables LLMDIT_* as a Config.");
-  m.def("check_config", &check_config, py::arg("path"), "Checks every profile of a file.");
+  m.def("environment_config", &environment_config,
+        "The variables LLMDIT_* as a Config.\n"
+        "Raises InvalidArgument for a value that cannot be, and for a variable that is likely to be one of ours "
+        "misspelt.");
+  m.def("check_config", &check_config, py::arg("path"),
+        "Checks every profile of a file. Raises NotFound when it cannot be read.");
   m.def("config_example", &config_example, "A configuration file with every setting and its help, commented out.");
 }
 

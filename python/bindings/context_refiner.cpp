@@ -6,6 +6,7 @@
 #include <variant>
 
 #include "bindings.hpp"
+#include "closing.hpp"
 #include "models.hpp"
 #include "record.hpp"
 
@@ -68,7 +69,8 @@ void def_making(py::class_<ContextRefiner>& cls) {
           py::arg("legacy_rope") = d.legacy_rope, py::arg("seed") = 0,
           ("With fresh weights, drawn from `seed`, in float32 unless dtype says otherwise.\n"
            "axes_dims: columns of a head that each axis rotates; None is 1/4, 3/8 and 3/8 of it.\n"
-           "legacy_rope: rotates all columns by the row's number from 0, as llm-dit-experiments does." +
+           "legacy_rope: rotates all columns by the row's number from 0, as llm-dit-experiments does.\n"
+           "Raises InvalidArgument for sizes that do not fit each other." +
            options)
               .c_str());
   cls.def_static(
@@ -85,7 +87,8 @@ void def_making(py::class_<ContextRefiner>& cls) {
       ("From a transformer's folder or weight file, or a file with the state_dict of a refiner. Every parameter must "
        "be "
        "there.\nsubfolder: the transformer's folder inside `path`, as in diffusers.\n"
-       "config_path: the transformer's folder or config.json, for what a bare weight file does not tell." +
+       "config_path: the transformer's folder or config.json, for what a bare weight file does not tell.\n"
+       "Raises NotFound for a missing file, Unsupported for one that is damaged or lacks a parameter." +
        options)
           .c_str());
 }
@@ -100,33 +103,39 @@ void def_parameters(py::class_<ContextRefiner>& cls) {
       .def("state_dict", &ContextRefiner::state_dict,
            "The parameters by name, [out, in] or [out], without gradients; they share the parameters' memory.")
       .def("load_state_dict", &ContextRefiner::load_state_dict, py::arg("state"), NoGil(),
-           "Overwrites the parameters. Names and shapes [out, in] or [out] must be exactly those of state_dict().")
+           "Overwrites the parameters. Names and shapes [out, in] or [out] must be exactly those of state_dict().\n"
+           "Raises InvalidArgument where they are not; then nothing has changed.")
       .def("enable_gradient_checkpointing", &ContextRefiner::enable_gradient_checkpointing, py::arg("enable") = true,
            "Keeps of each block its input alone and computes the rest again in backward: less memory, equal results.")
-      .def_property_readonly("is_gradient_checkpointing", &ContextRefiner::is_gradient_checkpointing)
-      .def_property_readonly("config", &ContextRefiner::config, "Every value filled in.");
+      .def_property_readonly("is_gradient_checkpointing", &ContextRefiner::is_gradient_checkpointing,
+                             "Whether backward computes the blocks again.")
+      .def_property_readonly("config", &ContextRefiner::config, "Its sizes, every value filled in.");
 }
 
 }  // namespace
 
 void bind_context_refiner(py::module_& m) {
   Record<ContextRefinerConfig>(m, "ContextRefinerConfig", "Sizes of a ContextRefiner.")
-      .read_only("dim", &ContextRefinerConfig::dim)
-      .read_only("n_layers", &ContextRefinerConfig::n_layers)
-      .read_only("n_heads", &ContextRefinerConfig::n_heads)
-      .read_only("n_kv_heads", &ContextRefinerConfig::n_kv_heads)
-      .read_only("norm_eps", &ContextRefinerConfig::norm_eps)
-      .read_only("qk_norm", &ContextRefinerConfig::qk_norm)
-      .read_only("ffn_hidden", &ContextRefinerConfig::ffn_hidden)
-      .read_only("rope_theta", &ContextRefinerConfig::rope_theta)
-      .read_only("max_seq_len", &ContextRefinerConfig::max_seq_len)
-      .read_only("axes_dims", &ContextRefinerConfig::axes_dims, "None with legacy_rope.")
-      .read_only("legacy_rope", &ContextRefinerConfig::legacy_rope);
+      .read_only("dim", &ContextRefinerConfig::dim, "Width of a row.")
+      .read_only("n_layers", &ContextRefinerConfig::n_layers, "Blocks.")
+      .read_only("n_heads", &ContextRefinerConfig::n_heads, "Heads of queries; they divide dim.")
+      .read_only("n_kv_heads", &ContextRefinerConfig::n_kv_heads, "Heads of keys and values; they divide n_heads.")
+      .read_only("norm_eps", &ContextRefinerConfig::norm_eps, "Added to the mean square in each norm.")
+      .read_only("qk_norm", &ContextRefinerConfig::qk_norm, "Whether queries and keys are normed.")
+      .read_only("ffn_hidden", &ContextRefinerConfig::ffn_hidden, "Width of the feed-forward layers.")
+      .read_only("rope_theta", &ContextRefinerConfig::rope_theta, "Base of the rotation.")
+      .read_only("max_seq_len", &ContextRefinerConfig::max_seq_len,
+                 "Most rows of a sequence, and the largest position.")
+      .read_only("axes_dims", &ContextRefinerConfig::axes_dims,
+                 "Columns of a head that each of the three axes rotates; None with legacy_rope.")
+      .read_only("legacy_rope", &ContextRefinerConfig::legacy_rope,
+                 "Whether all columns of a head are rotated by the row's number from 0.");
 
   py::class_<ContextRefiner> cls(m, "ContextRefiner",
                                  "The context_refiner of a ZImageTransformer by itself, differentiable and trainable: "
                                  "refines caption rows that have "
                                  "passed the caption embedder.");
+  def_not_copied(cls, "one of the same config takes what state_dict() gives by load_state_dict");
   def_making(cls);
   def_parameters(cls);
   cls.def(
@@ -137,7 +146,8 @@ void bind_context_refiner(py::module_& m) {
          "attention_mask: of x's shape without dim, bool or 0 and 1; rows with 0 take no part and come back as zeros.\n"
          "position_ids: integers [tokens] or [tokens, 3], the same for every sequence of a batch, or a list of them "
          "for a\n"
-         "list; None: a row's number from 1, and from 0 with legacy_rope.")
+         "list; None: a row's number from 1, and from 0 with legacy_rope.\n"
+         "Raises InvalidArgument for other shapes or types, more rows than config.max_seq_len, or a position past it.")
       .def("__repr__", &refiner_repr);
 }
 

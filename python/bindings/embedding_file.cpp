@@ -32,7 +32,9 @@ void bind_embedding_file(py::module_& m) {
       "Writes the embeddings with what made them as a safetensors file and returns its path; a missing suffix is "
       "added.\n"
       "output: an EncodingOutput, or rows of your own making: a tensor [tokens, hidden_size] or a list of them.\n"
-      "sidecar: also a JSON file of the same stem, as llm-dit-experiments reads.");
+      "sidecar: also a JSON file of the same stem, as llm-dit-experiments reads; for one text only.\n"
+      "Raises InvalidArgument for embeddings that are empty, not finite or of several widths, and for another suffix;\n"
+      "NotFound when the file cannot be written.");
   m.def(
       "load_embeddings",
       [](const std::filesystem::path& path) {
@@ -42,7 +44,9 @@ void bind_embedding_file(py::module_& m) {
       },
       py::arg("path"), NoGil(),
       "Reads a file of save_embeddings, or of llm-dit-experiments. The embeddings keep the file's type; what the file\n"
-      "does not tell stays empty.");
+      "does not tell stays empty.\n"
+      "Raises NotFound when it cannot be read, Unsupported for another kind of file and embeddings that are not "
+      "finite.");
 }
 
 }  // namespace llmdit::python

@@ -218,13 +218,14 @@ void bind_generate_options(py::module_& m) {
   Record<StepInfo>(m, "StepInfo", "Where a denoising loop stands, after a step.")
       .read_only("step", &StepInfo::step, "From 0.")
       .read_only("total", &StepInfo::total, "Number of steps.")
-      .read_only("sigma", &StepInfo::sigma, "Noise level of `latents`.")
+      .read_only("sigma", &StepInfo::sigma, "Noise level of `latents`, 1 noise to 0 picture.")
       .read_only("latents", &StepInfo::latents, "[batch, channels, h, w] float32, after the step; a copy.");
 
-  std::string doc = options_doc<GenerateOptions>();
+  std::string doc = "Keywords, of which None is \"not given\":" + options_doc<GenerateOptions>();
   for (const auto& [name, field] : runtime_fields()) doc += "\n    " + name + "=None: " + field.help;
-  py::class_<GenerateOptions> cls(m, "GenerateOptions",
-                                  "The options of one generation, e.g. to keep and use several times.");
+  py::class_<GenerateOptions> cls(
+      m, "GenerateOptions",
+      (std::string("The options of one generation, e.g. to keep and use several times.\n") + table_doc).c_str());
   cls.def(py::init(&from_keywords), doc.c_str());
   add_table(cls);
   for (const auto& [name, field] : runtime_fields()) {

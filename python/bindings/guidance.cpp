@@ -17,11 +17,12 @@ void bind_guidance(py::module_& m) {
                   "No guidance once the model time (0 noise, 1 picture) is above this; 1 is never.")
       .constructible();
   m.def("guidance_scale_at", &guidance_scale_at, py::arg("options"), py::kw_only(), py::arg("t"),
-        "The scale in force at model time t.");
+        "The scale in force at model time t, 0 noise to 1 picture.");
   m.def("apply_guidance", &apply_guidance, py::arg("positive"), py::kw_only(), py::arg("negative"), py::arg("scale"),
         py::arg("normalization"), NoGil(),
         "Guided prediction [batch, ...] float32, positive + scale * (positive - negative); the norm is taken over each "
-        "item\nas a whole. normalization: 0 is off.");
+        "item\nas a whole. normalization: 0 is off.\n"
+        "Raises InvalidArgument for shapes that differ, a scale that is not finite, or a normalization below 0.");
 }
 
 }  // namespace llmdit::python

@@ -82,30 +82,36 @@ void bind_reading(py::module_& m) {
       },
       py::arg("data"), py::kw_only(), py::arg("background") = defaults.background,
       py::arg("max_pixels") = defaults.max_pixels,
-      "The picture in the bytes of a PNG, JPEG or WebP file, told by content: every color type brought to 8-bit RGB, "
-      "alpha laid over the background, the orientation of its EXIF applied. Color profiles are not applied; animated "
-      "WebP is refused.");
+      "The picture in the bytes of a PNG, JPEG or WebP file, told by content: every color type brought to 8-bit RGB,\n"
+      "alpha laid over the background, the orientation of its EXIF applied. Color profiles are not applied; animated\n"
+      "WebP is refused.\n"
+      "background: RGB behind what is transparent. max_pixels: more are refused before memory is taken for them.\n"
+      "Raises Unsupported for bytes that are damaged, cut off, too large or of another kind, InvalidArgument for a\n"
+      "max_pixels that cannot be.");
   m.def(
       "read_image",
       [](const std::filesystem::path& path, std::array<uint8_t, 3> background, int64_t max_pixels) {
         return read_image(path, {background, max_pixels});
       },
       py::arg("path"), py::kw_only(), py::arg("background") = defaults.background,
-      py::arg("max_pixels") = defaults.max_pixels, NoGil(), "decode_image of a file, whatever its name.");
+      py::arg("max_pixels") = defaults.max_pixels, NoGil(),
+      "decode_image of a file, whatever its name.\n"
+      "Raises NotFound when it cannot be read, Unsupported when it is damaged, cut off, too large or of another kind.");
 
   Record<ImageInfo>(m, "ImageInfo", "What is in a picture file, without its pixels.")
-      .read_only("format", &ImageInfo::format)
+      .read_only("format", &ImageInfo::format, "An ImageFormat.")
       .read_only("width", &ImageInfo::width, "Pixels, as read_image gives the picture.")
       .read_only("height", &ImageInfo::height, "Pixels, as read_image gives the picture.")
       .read_only("color", &ImageInfo::color, "'gray', 'RGB', 'palette' or 'CMYK'.")
       .read_only("bit_depth", &ImageInfo::bit_depth, "Of a sample, or of a palette's index.")
-      .read_only("has_alpha", &ImageInfo::has_alpha)
+      .read_only("has_alpha", &ImageInfo::has_alpha, "Whether anything of it may be transparent.")
       .read_only("orientation", &ImageInfo::orientation, "Of EXIF, 1 to 8; 1 is upright.")
       .read_only("text", &ImageInfo::text,
                  "(keyword, text) pairs in file order. PNG: all its text chunks; JPEG, WebP: 'parameters' of the "
                  "UserComment, and 'llmdit'.");
   m.def("read_image_info", &read_image_info, py::arg("path"), NoGil(),
-        "What is in a picture file, without its pixels.");
+        "What is in a picture file, without its pixels. EXIF that cannot be read counts as none.\n"
+        "Raises NotFound when it cannot be read, Unsupported when it is damaged or of another kind.");
 }
 
 void bind_resizing(py::module_& m) {
@@ -117,7 +123,9 @@ void bind_resizing(py::module_& m) {
         return resize_image(picture, width, height);
       },
       py::arg("image"), py::arg("width"), py::arg("height"),
-      "The picture in another size: the numbers of Pillow's Lanczos filter, which averages where it makes smaller.");
+      "The picture in another size: the numbers of Pillow's Lanczos filter, which averages where it makes smaller.\n"
+      "image: an Image, an array [height, width, 3] of uint8 or an RGB picture of Pillow. Raises InvalidArgument for a "
+      "side below 1.");
 }
 
 void bind_writing(py::module_& m) {
@@ -135,9 +143,10 @@ void bind_writing(py::module_& m) {
         return to_bytes(bytes);
       },
       py::arg("image"), py::arg("format"), py::kw_only(), py::arg("text") = py::none(), py::arg("quality") = py::none(),
-      "The bytes of a picture file of format 'png', 'jpeg' or 'webp'. `text` is a mapping, or (keyword, text) pairs; "
+      "The bytes of a picture file of format 'png', 'jpeg' or 'webp'. `text` is a mapping, or (keyword, text) pairs;\n"
       "JPEG and WebP take 'parameters' and 'llmdit'. `quality`, 1 to 100, is for JPEG and WebP; WebP of 100 is "
-      "lossless.");
+      "lossless.\n"
+      "Raises InvalidArgument for a size, text or quality that the format cannot have.");
   m.def(
       "write_image",
       [](const std::filesystem::path& path, const py::object& image, const py::object& text,
@@ -148,7 +157,8 @@ void bind_writing(py::module_& m) {
         write_image(path, picture, texts, quality);
       },
       py::arg("path"), py::arg("image"), py::kw_only(), py::arg("text") = py::none(), py::arg("quality") = py::none(),
-      "Writes a picture file of the format that the suffix names, whole or not at all; see encode_image.");
+      "Writes a picture file of the format that the suffix names, whole or not at all; see encode_image.\n"
+      "Raises InvalidArgument for another suffix and as encode_image, NotFound when the file cannot be written.");
   m.def(
       "encode_png",
       [](const py::object& image, const py::object& text) {
@@ -161,7 +171,8 @@ void bind_writing(py::module_& m) {
         }
         return to_bytes(bytes);
       },
-      py::arg("image"), py::kw_only(), py::arg("text") = py::none(), "encode_image as PNG.");
+      py::arg("image"), py::kw_only(), py::arg("text") = py::none(),
+      "encode_image as PNG. Raises InvalidArgument for a keyword that is not 1 to 79 characters of Latin-1.");
   m.def(
       "write_png",
       [](const std::filesystem::path& path, const py::object& image, const py::object& text) {
@@ -171,7 +182,8 @@ void bind_writing(py::module_& m) {
         write_png(path, picture, texts);
       },
       py::arg("path"), py::arg("image"), py::kw_only(), py::arg("text") = py::none(),
-      "write_image as PNG, whatever the path's suffix.");
+      "write_image as PNG, whatever the path's suffix.\n"
+      "Raises NotFound when the file cannot be written, InvalidArgument as encode_png.");
 }
 
 }  // namespace
@@ -180,9 +192,9 @@ void bind_image(py::module_& m) {
   py::class_<Image>(m, "Image", py::buffer_protocol(),
                     "An 8-bit RGB picture. numpy.asarray(image) is a view of its pixels, [height, width, 3] uint8.")
       .def(py::init(&image_from), py::arg("array"),
-           "From an array [height, width, 3] of uint8, or an RGB picture of Pillow.")
-      .def_readonly("width", &Image::width)
-      .def_readonly("height", &Image::height)
+           "From an array [height, width, 3] of uint8, or an RGB picture of Pillow. Raises ValueError for another.")
+      .def_readonly("width", &Image::width, "Pixels.")
+      .def_readonly("height", &Image::height, "Pixels.")
       .def(
           "__eq__", [](const Image& self, const Image& other) { return self == other; }, py::is_operator())
       .def("__repr__", [](const Image& self) { return fmt::format("<llmdit.Image {}x{}>", self.width, self.height); })

@@ -6,9 +6,10 @@
 namespace llmdit::python {
 
 void bind_load_options(py::module_& m) {
-  py::class_<LoadOptions> cls(m, "LoadOptions", "Where and how the weights of a model are kept.");
+  py::class_<LoadOptions> cls(m, "LoadOptions",
+                              (std::string("Where and how the weights of a model are kept.\n") + table_doc).c_str());
   cls.def(py::init([](const py::kwargs& keywords) { return options_from<LoadOptions>(keywords); }),
-          options_doc<LoadOptions>().c_str());
+          ("Keywords, of which None is \"not given\":" + options_doc<LoadOptions>()).c_str());
   add_table(cls);
   cls.def(py::pickle(&changed_values<LoadOptions>, [](const py::dict& values) {
     return options_from<LoadOptions>(py::reinterpret_borrow<py::kwargs>(values));

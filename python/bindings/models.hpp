@@ -25,10 +25,13 @@ using OptionalPath = std::optional<std::filesystem::path>;
 /// without the GIL.
 template <class Class, class Load, class... Extra>
 void def_loader(Class& cls, const std::string& doc, Load load, const Extra&... extra) {
-  const std::string help = doc +
-                           "\nsubfolder: the model's folder inside `path`, as in diffusers.\nconfig_path: a folder or "
-                           "config.json for what a bare weight file does not tell.\nOther keywords:" +
-                           options_doc<LoadOptions>();
+  const std::string help =
+      doc +
+      "\nsubfolder: the model's folder inside `path`, as in diffusers.\nconfig_path: a folder or "
+      "config.json for what a bare weight file does not tell.\n"
+      "Raises NotFound for a missing file, Unsupported for one that is damaged, lacks a tensor or is "
+      "of another\nmodel, InvalidArgument for an option that cannot be.\nOther keywords:" +
+      options_doc<LoadOptions>();
   const auto inside = [](const std::filesystem::path& path, const OptionalPath& subfolder) {
     return subfolder ? path / *subfolder : path;
   };

@@ -35,6 +35,14 @@ at::Tensor per_dimension(const at::Tensor& embeddings, bool clip_outliers, doubl
                                  {.clip_outliers = clip_outliers, .clip_sigma = clip_sigma});
 }
 
+/// With what every function here refuses, and `more`.
+std::string with_errors(const std::string& doc, const std::string& more) {
+  return doc + "\nRaises InvalidArgument for a tensor that is not [rows, hidden], NaN or infinity in it, " + more + ".";
+}
+
+constexpr const char* wrong_outliers =
+    "fewer than two rows,\na threshold that is not above 0, and stats that are None or of another width";
+
 std::pair<at::Tensor, OutlierInfo> mask(const at::Tensor& embeddings, double threshold, const std::string& mode,
                                         const ReferenceStatistics* stats) {
   MaskedEmbeddings masked =
@@ -46,10 +54,12 @@ std::pair<at::Tensor, OutlierInfo> mask(const at::Tensor& embeddings, double thr
 
 void bind_normalize(py::module_& m) {
   py::class_<OutlierInfo>(m, "OutlierInfo", "What mask_outlier_dimensions found; info['ratios'] is info.ratios.")
-      .def_readonly("masked_dimensions", &OutlierInfo::masked_dimensions, "Ascending.")
+      .def_readonly("masked_dimensions", &OutlierInfo::masked_dimensions, "The outlier columns, from 0, ascending.")
       .def_readonly("ratios", &OutlierInfo::ratios, "Deviation over the reference's, of the masked dimensions.")
-      .def_property_readonly("mode", [](const OutlierInfo& self) { return outlier_mode_name(self.mode); })
-      .def_readonly("threshold", &OutlierInfo::threshold)
+      .def_property_readonly(
+          "mode", [](const OutlierInfo& self) { return outlier_mode_name(self.mode); },
+          "What was done with them: 'none', 'zero', 'clamp' or 'scale'.")
+      .def_readonly("threshold", &OutlierInfo::threshold, "Ratio above which a column is an outlier.")
       .def(
           "__getitem__",
           [](const py::object& self, const std::string& name) {
@@ -81,14 +91,20 @@ void bind_normalize(py::module_& m) {
         return with_warnings([&](auto* warnings) { return scale_embeddings(embeddings, target_std, warnings); });
       },
       py::arg("embeddings"), py::arg("target_std") = text_embedding_std,
-      "Embeddings [tokens, hidden] * target_std / std(embeddings). Those that do not vary come back unchanged, with a "
-      "warning.");
-  m.def("normalize_per_dimension", &per_dimension, py::arg("embeddings"),
-        py::arg("clip_outliers") = PerDimensionOptions{}.clip_outliers,
-        py::arg("clip_sigma") = PerDimensionOptions{}.clip_sigma, py::arg("stats") = py::none(), NoGil(),
-        "Each column of embeddings [tokens, hidden] with the mean and deviation of the reference: (x - mean) / "
-        "max(std, 1e-6), cut at +-clip_sigma,\n"
-        "times max(stats.per_dim_std, 1e-6), plus stats.per_dim_mean. Needs two rows.");
+      with_errors(
+          "Embeddings [tokens, hidden] * target_std / std(embeddings). Those that do not vary come back unchanged, "
+          "with a\nUserWarning.",
+          "and a target_std that is not above 0")
+          .c_str());
+  m.def(
+      "normalize_per_dimension", &per_dimension, py::arg("embeddings"),
+      py::arg("clip_outliers") = PerDimensionOptions{}.clip_outliers,
+      py::arg("clip_sigma") = PerDimensionOptions{}.clip_sigma, py::arg("stats") = py::none(), NoGil(),
+      with_errors("Each column of embeddings [tokens, hidden] with the mean and deviation of the reference: (x - mean) "
+                  "/\nmax(std, 1e-6), cut at +-clip_sigma, times max(stats.per_dim_std, 1e-6), plus "
+                  "stats.per_dim_mean.",
+                  "fewer than two rows, and\nstats that are None or of another width")
+          .c_str());
   m.def(
       "normalize_hybrid",
       [](const at::Tensor& embeddings, double per_dim_weight, const ReferenceStatistics* stats) {
@@ -97,22 +113,28 @@ void bind_normalize(py::module_& m) {
         });
       },
       py::arg("embeddings"), py::arg("per_dim_weight") = 0.5, py::arg("stats") = py::none(),
-      "per_dim_weight * normalize_per_dimension + (1 - per_dim_weight) * scale_embeddings to stats.global_std, of "
-      "embeddings\n[tokens, hidden].");
+      with_errors(
+          "per_dim_weight * normalize_per_dimension + (1 - per_dim_weight) * scale_embeddings to stats.global_std, "
+          "of\nembeddings [tokens, hidden].",
+          "a per_dim_weight outside 0..1, fewer\nthan two rows, and stats that are None or of another width")
+          .c_str());
   m.def("mask_outlier_dimensions", &mask, py::arg("embeddings"), py::arg("threshold") = outlier_threshold,
         py::arg("mode") = outlier_mode_name(OutlierInfo{}.mode), py::arg("stats") = py::none(), NoGil(),
-        "Treats the columns of embeddings [tokens, hidden] whose deviation is more than `threshold` times the "
-        "reference's, and tells which: a pair of\n"
-        "embeddings and OutlierInfo. mode: zero; clamp, to threshold times the reference's deviation; scale, by\n"
-        "threshold / ratio; none, which tells only. Needs two rows.");
+        with_errors("Treats the columns of embeddings [tokens, hidden] whose deviation is more than `threshold` times "
+                    "the reference's,\nand tells which: a pair of embeddings and OutlierInfo. mode: zero; clamp, to "
+                    "threshold times the reference's\ndeviation; scale, by threshold / ratio; none, which tells only.",
+                    wrong_outliers)
+            .c_str());
   m.def(
       "get_outlier_dimensions",
       [](const at::Tensor& embeddings, double threshold, const ReferenceStatistics* stats) {
         return get_outlier_dimensions(embeddings, given(stats, "get_outlier_dimensions"), threshold);
       },
       py::arg("embeddings"), py::arg("threshold") = outlier_threshold, py::arg("stats") = py::none(), NoGil(),
-      "(dimension, ratio) of the columns of embeddings [tokens, hidden] that mask_outlier_dimensions would treat, "
-      "greatest\nratio first.");
+      with_errors("(dimension, ratio) of the columns of embeddings [tokens, hidden] that mask_outlier_dimensions would "
+                  "treat,\ngreatest ratio first.",
+                  wrong_outliers)
+          .c_str());
 }
 
 }  // namespace llmdit::python

@@ -3,7 +3,9 @@
 #include <limits>
 
 #include "layer_weights.hpp"
+#include "llmdit/config.hpp"
 #include "llmdit/error.hpp"
+#include "llmdit/generate_options.hpp"
 
 namespace llmdit::python {
 namespace {
@@ -126,6 +128,30 @@ std::string bounds_text(const OptionField& field) {
   return text;
 }
 
+std::string help_with_bounds(const OptionField& field) {
+  const std::string bounds = bounds_text(field);
+  return std::string(field.help) + (bounds.empty() ? "" : " (" + bounds + ")");
+}
+
+/// The field of a table that Python shows; null where this version has none of these names.
+const OptionField* find_option(std::string_view section, std::string_view name) {
+  const auto is_it = [&](const OptionField& field) { return field.section == section && field.name == name; };
+  for (const Setting& setting : settings()) {
+    if (is_it(*setting.field)) return setting.field;
+  }
+  for (const OptionField& field : option_fields<GenerateOptions>()) {  // one of which is no setting
+    if (is_it(field)) return &field;
+  }
+  return nullptr;
+}
+
+OptionField field_from_state(const py::tuple& state) {
+  const auto section = py::cast<std::string>(state[0]), name = py::cast<std::string>(state[1]);
+  const OptionField* field = find_option(section, name);
+  if (!field) throw py::value_error("this version has no option '" + name + "' of the section '" + section + "'");
+  return *field;
+}
+
 }  // namespace
 
 OptionValue from_python(const OptionField& field, py::handle value) {
@@ -160,11 +186,14 @@ py::object to_python(const OptionValue& value) {
       value);
 }
 
+std::string meaning(const OptionField& field, const OptionValue& default_value) {
+  std::string text = help_with_bounds(field);
+  if (!field.optional) text += "; default " + short_repr(to_python(default_value));
+  return text;
+}
+
 std::string describe(const OptionField& field, const OptionValue& default_value) {
-  std::string text =
-      std::string(field.name) + "=" + short_repr(to_python(default_value)) + ": " + std::string(field.help);
-  const std::string bounds = bounds_text(field);
-  return bounds.empty() ? text : text + " (" + bounds + ")";
+  return std::string(field.name) + "=" + short_repr(to_python(default_value)) + ": " + help_with_bounds(field);
 }
 
 std::vector<std::string> names_of(std::span<const OptionField> fields) {
@@ -190,24 +219,31 @@ void bind_options(py::module_& m) {
       .finalize();
 
   py::class_<OptionField>(m, "OptionField", "One field of an option class: what front ends are made from.")
-      .def_property_readonly("name", [](const OptionField& self) { return std::string(self.name); })
+      .def_property_readonly(
+          "name", [](const OptionField& self) { return std::string(self.name); }, "As an attribute and a keyword.")
       .def_property_readonly(
           "section", [](const OptionField& self) { return std::string(self.section); },
-          "Its table in a configuration file.")
+          "Its table in a configuration file; '' for none.")
       .def_property_readonly(
           "key", [](const OptionField& self) { return std::string(self.key); }, "Its name in that table.")
       .def_property_readonly(
           "flag", [](const OptionField& self) { return std::string(self.flag); },
           "On the command line, without the dashes.")
-      .def_property_readonly("unit", [](const OptionField& self) { return std::string(self.unit); })
-      .def_property_readonly("help", [](const OptionField& self) { return std::string(self.help); })
-      .def_readonly("kind", &OptionField::kind)
+      .def_property_readonly(
+          "unit", [](const OptionField& self) { return std::string(self.unit); }, "E.g. 'pixels'; '' for none.")
+      .def_property_readonly(
+          "help", [](const OptionField& self) { return std::string(self.help); }, "Its meaning, in one line.")
+      .def_readonly("kind", &OptionField::kind, "An OptionKind: the type of its values.")
       .def_readonly("optional", &OptionField::optional, "May be None, which differs from 0 and ''.")
-      .def_readonly("minimum", &OptionField::minimum)
-      .def_readonly("maximum", &OptionField::maximum)
+      .def_readonly("minimum", &OptionField::minimum, "The least number, inclusive; -inf where there is none.")
+      .def_readonly("maximum", &OptionField::maximum, "The greatest number, inclusive; inf where there is none.")
       .def_property_readonly(
           "choices",
-          [](const OptionField& self) { return std::vector<std::string>(self.choices.begin(), self.choices.end()); })
+          [](const OptionField& self) { return std::vector<std::string>(self.choices.begin(), self.choices.end()); },
+          "The names that a choice takes; empty for other kinds.")
+      .def(py::pickle(
+          [](const OptionField& self) { return py::make_tuple(std::string(self.section), std::string(self.name)); },
+          &field_from_state))
       .def("__repr__", [](const OptionField& self) {
         const std::string bounds = bounds_text(self);
         return "<OptionField " + std::string(self.name) + ": " + wanted(self.kind) +

@@ -16,7 +16,10 @@ OptionValue from_python(const OptionField& field, py::handle value);
 
 py::object to_python(const OptionValue& value);
 
-/// "name: help (unit, bounds); default".
+/// "help (unit, bounds); default".
+std::string meaning(const OptionField& field, const OptionValue& default_value);
+
+/// "name=default: help (unit, bounds)".
 std::string describe(const OptionField& field, const OptionValue& default_value);
 
 std::vector<std::string> names_of(std::span<const OptionField> fields);
@@ -51,14 +54,21 @@ std::string options_doc() {
   return text;
 }
 
+/// What holds for the attributes of an option class.
+inline constexpr const char* table_doc =
+    "Attributes take None for their default. Raises TypeError for a value of another type, InvalidArgument for one "
+    "that\n"
+    "is out of bounds.";
+
 /// The attributes that stand in the table, and `fields()` that lists it.
 template <class Options>
 void add_table(py::class_<Options>& cls) {
+  const Options defaults;
   for (const OptionField& field : option_fields<Options>()) {
     cls.def_property(
         std::string(field.name).c_str(), [&field](const Options& self) { return to_python(field.get(&self)); },
         [&field](Options& self, py::object value) { set_from_python(self, field, value); },
-        std::string(field.help).c_str());
+        meaning(field, field.get(&defaults)).c_str());
   }
   cls.def_static(
       "fields",

@@ -58,7 +58,7 @@ std::unique_ptr<Rewriter> from_config(const std::optional<ResolvedConfig>& given
 void bind_prompt_rewriter(py::module_& m) {
   Record<ParsedAnswer>(m, "ParsedAnswer", "What a model's answer holds.")
       .read_only("prompt", &ParsedAnswer::prompt, "Without thinking and its tags; empty where there is nothing else.")
-      .read_only("thinking", &ParsedAnswer::thinking, "None where there is none.")
+      .read_only("thinking", &ParsedAnswer::thinking, "What it thought before; None where there is none.")
       .comparable();
   m.def("parse_answer", &parse_answer, py::arg("text"), py::kw_only(), py::arg("only_tags") = false,
         "Takes the thinking from an answer: a <think> block, one that is not closed to the end of the text, or what\n"
@@ -66,16 +66,17 @@ void bind_prompt_rewriter(py::module_& m) {
         "paragraph that begins as thinking aloud does.");
 
   Record<RewrittenPrompt> rewritten(m, "RewrittenPrompt", "A prompt that a language model wrote.");
-  rewritten.read_only("prompt", &RewrittenPrompt::prompt)
-      .read_only("thinking", &RewrittenPrompt::thinking, "None where there is none.")
+  rewritten.read_only("prompt", &RewrittenPrompt::prompt, "The answer without its thinking.")
+      .read_only("thinking", &RewrittenPrompt::thinking, "What it thought before; None where there is none.")
       .read_only("text", &RewrittenPrompt::text, "The whole answer.")
-      .read_only("rewriter", &RewrittenPrompt::rewriter, "The template's name; empty for own instructions.")
+      .read_only("rewriter", &RewrittenPrompt::rewriter, "The template's name; '' for own instructions.")
       .read_only("system_prompt", &RewrittenPrompt::system_prompt, "What the model was told.")
-      .read_only("prompt_tokens", &RewrittenPrompt::prompt_tokens)
-      .read_only("new_tokens", &RewrittenPrompt::new_tokens)
+      .read_only("prompt_tokens", &RewrittenPrompt::prompt_tokens, "Of the question; 0 where a server does not tell.")
+      .read_only("new_tokens", &RewrittenPrompt::new_tokens,
+                 "Of the answer, its thinking among them; 0 where a server does not tell.")
       .read_only("seed", &RewrittenPrompt::seed, "None where a server chose it.")
-      .read_only("model", &RewrittenPrompt::model, "That answered.")
-      .read_only("warnings", &RewrittenPrompt::warnings);
+      .read_only("model", &RewrittenPrompt::model, "The name of the model that answered.")
+      .read_only("warnings", &RewrittenPrompt::warnings, "What there is to be said of the answer, in words.");
   rewritten.carried("finish_reason", &RewrittenPrompt::finish_reason)
       .cls()
       .def_property_readonly(
@@ -87,6 +88,9 @@ void bind_prompt_rewriter(py::module_& m) {
       "One question as it stands, with system_prompt as its instructions, if any; thinking is taken from the answer.\n"
       "image: stands before the text, which may be empty then.\n"
       "on_token: called with a TokenInfo as the answer is written; returning True ends it there.\n"
+      "Raises InvalidArgument for a question the model does not take, a rewriter or a closed backend, RemoteError for "
+      "a\n"
+      "server that fails, and what on_token raises.\n"
       "Other keywords, of which what is not given is the model's own choice; a rewriter is none of them:" +
       options_doc<RewriteOptions>();
   py::reinterpret_borrow<py::class_<ChatBackend, std::shared_ptr<ChatBackend>>>(m.attr("ChatBackend"))
@@ -105,10 +109,18 @@ void bind_prompt_rewriter(py::module_& m) {
       "The prompt as a language model words it.\n"
       "image: a picture that the prompt is about; without a prompt it is described.\n"
       "on_token: called with a TokenInfo as the answer is written, thinking included; returning True ends it there.\n"
+      "Raises InvalidArgument where there is neither prompt nor image, or neither rewriter nor instructions, for an "
+      "image\n"
+      "that the model does not take, an answer that ends before the prompt, or a closed rewriter; NotFound for an "
+      "unknown\n"
+      "one; Cancelled where on_token ended the answer before the prompt; RemoteError for a server that fails; and "
+      "what\n"
+      "on_token raises.\n"
       "Other keywords, of which what is not given is the model's own choice:" +
       options_doc<RewriteOptions>();
   py::class_<Rewriter> cls(m, "PromptRewriter",
                            "Turns a short idea, a picture or both into a prompt by a language model.");
+  def_not_copied(cls, "make one in each process, of a backend that is made there");
   def_close(cls, &Rewriter::close, close_doc)
       .def(py::init([](const AnyBackend& backend, const std::optional<TemplateRegistry>& templates) {
              return closeable(
@@ -116,12 +128,15 @@ void bind_prompt_rewriter(py::module_& m) {
            }),
            py::arg("backend"), py::arg("templates") = py::none(),
            "backend: a text encoder, or a ChatBackend. templates: where rewriters are looked up; default all that are "
-           "installed.")
+           "installed.\nRaises NotFound where the built-in ones are missing, Unsupported for a template that cannot be "
+           "taken.")
       .def_static(
           "from_config", &from_config, py::arg("config") = py::none(),
           "The rewriter of settings, a RuntimeConfig, by default those in force: by a server where rewriter.use_api\n"
           "says so, whose key is LLMDIT_API_KEY, else by the model that they name, whose Qwen3-VL reads pictures.\n"
-          "Models are loaded at their first question. Calls take the rest: rewrite(prompt, **config.rewrite).")
+          "Models are loaded at their first question. Calls take the rest: rewrite(prompt, **config.rewrite).\n"
+          "Raises InvalidArgument for settings that do not fit each other, NotFound for a folder of templates that is "
+          "missing.")
       .def(
           "rewrite",
           [](const Rewriter& self, const std::string& prompt, const py::object& image, py::object on_token,
@@ -133,7 +148,8 @@ void bind_prompt_rewriter(py::module_& m) {
           py::arg("prompt") = "", py::kw_only(), py::arg("image") = py::none(), py::arg("on_token") = py::none(),
           doc.c_str())
       .def_property_readonly(
-          "rewriters", [](const Rewriter& self) { return self.get()->rewriters(); }, "The names of the rewriters.")
+          "rewriters", [](const Rewriter& self) { return self.get()->rewriters(); },
+          "The names of the rewriters: templates of the category 'rewriter'.")
       .def("__repr__", [](const Rewriter& self) {
         if (self.is_closed()) return std::string("<llmdit.PromptRewriter closed>");
         return "<llmdit.PromptRewriter with " + short_repr(py::cast(self.get()->rewriters())) + ">";

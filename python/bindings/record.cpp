@@ -1,5 +1,6 @@
 #include "record.hpp"
 
+#include <torch/csrc/Generator.h>
 #include <torch/csrc/autograd/python_variable.h>
 
 #include <algorithm>
@@ -10,14 +11,44 @@
 namespace llmdit::python {
 namespace {
 
-constexpr py::ssize_t longest_list = 8;
+constexpr size_t longest_list = 8;
 constexpr size_t longest_text = 80;
+constexpr size_t longest_line = 600;  // after which a list shows no further items
 
 std::string tensor_repr(const at::Tensor& tensor) {
   if (!tensor.defined()) return "None";
   std::string text = "<" + py::cast<std::string>(py::str(py::cast(tensor.scalar_type()))) + " [";
   for (int64_t i = 0; i < tensor.dim(); ++i) text += (i ? ", " : "") + std::to_string(tensor.size(i));
   return text + "]>";
+}
+
+/// The first of `count` items, and how many there are.
+template <class Item>
+std::string items_repr(size_t count, Item&& item) {
+  std::string text;
+  size_t shown = 0;
+  for (; shown < count && shown < longest_list && text.size() < longest_line; ++shown)
+    text += (shown == 0 ? "" : ", ") + item(shown);
+  return shown == count ? text : text + ", ... " + std::to_string(count) + " in all";
+}
+
+std::string dict_repr(const py::dict& dict) {
+  const py::list items(dict.attr("items")());
+  const auto item = [&](size_t i) {
+    const py::tuple pair = items[i];
+    return short_repr(pair[0]) + ": " + short_repr(pair[1]);
+  };
+  return "{" + items_repr(items.size(), item) + "}";
+}
+
+/// Where an object lies says nothing to people, and is another place each time.
+std::string without_addresses(std::string text) {
+  constexpr std::string_view mark = " at 0x";
+  for (size_t start = text.find(mark); start != text.npos; start = text.find(mark, start)) {
+    const size_t end = text.find_first_not_of("0123456789abcdefABCDEF", start + mark.size());
+    text.erase(start, std::min(end, text.size()) - start);
+  }
+  return text;
 }
 
 // What older files and other programs call options, but for their flags and keys here, which the tables know.
@@ -68,19 +99,22 @@ std::string likely_name(const std::string& name, const std::vector<std::string>&
 
 std::string short_repr(py::handle value) {
   if (THPVariable_Check(value.ptr())) return tensor_repr(THPVariable_Unpack(value.ptr()));
-  if (py::isinstance<py::list>(value)) {
-    const auto list = py::reinterpret_borrow<py::list>(value);
-    const auto shown = std::min<py::ssize_t>(static_cast<py::ssize_t>(list.size()), longest_list);
-    std::string text = "[";
-    for (py::ssize_t i = 0; i < shown; ++i) text += (i ? ", " : "") + short_repr(list[static_cast<size_t>(i)]);
-    if (shown < static_cast<py::ssize_t>(list.size())) text += ", ... " + std::to_string(list.size()) + " in all";
-    return text + "]";
+  if (py::isinstance<py::list>(value) || py::isinstance<py::tuple>(value)) {
+    const auto items = py::reinterpret_borrow<py::sequence>(value);
+    const std::string text = items_repr(items.size(), [&](size_t i) { return short_repr(py::object(items[i])); });
+    if (py::isinstance<py::list>(value)) return "[" + text + "]";
+    return "(" + text + (items.size() == 1 ? ",)" : ")");
   }
+  if (py::isinstance<py::dict>(value)) return dict_repr(py::reinterpret_borrow<py::dict>(value));
   if (py::isinstance<py::str>(value) && py::len(value) > longest_text) {
     const auto start = py::reinterpret_steal<py::str>(PyUnicode_Substring(value.ptr(), 0, longest_text - 3));
     return py::cast<std::string>(py::repr(start + py::str("...")));
   }
-  return py::cast<std::string>(py::repr(value));
+  if (THPGenerator_Check(value.ptr())) {
+    return py::cast<std::string>(
+        py::str("<torch.Generator on {}, seed {}>").format(value.attr("device"), value.attr("initial_seed")()));
+  }
+  return without_addresses(py::cast<std::string>(py::repr(value)));
 }
 
 void unexpected_keyword(const std::string& name, const std::vector<std::string>& accepted) {

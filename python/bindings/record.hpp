@@ -10,7 +10,7 @@
 
 namespace llmdit::python {
 
-/// A value as it stands in a repr: tensors by shape, long lists and texts cut short.
+/// A value as it stands in a repr: tensors by shape, long lists and texts cut short, no addresses.
 std::string short_repr(py::handle value);
 
 /// Raises TypeError for a keyword that is none of `accepted`, naming the nearest one.
@@ -35,7 +35,7 @@ class Record {
   }
 
   template <class M>
-  Record& read_only(const char* name, M T::* member, const char* doc = "") {
+  Record& read_only(const char* name, M T::* member, const char* doc) {
     cls_.def_readonly(name, member, doc);
     fields().push_back({name, [member](const T& self) { return py::cast(self.*member); }, setter(member)});
     return *this;
@@ -52,7 +52,7 @@ class Record {
   }
 
   template <class M>
-  Record& read_write(const char* name, M T::* member, const char* doc = "") {
+  Record& read_write(const char* name, M T::* member, const char* doc) {
     cls_.def_readwrite(name, member, doc);
     fields().push_back({name, [member](const T& self) { return py::cast(self.*member); }, setter(member)});
     return *this;
@@ -60,7 +60,8 @@ class Record {
 
   /// Adds the constructor; keywords that are not given keep the struct's default.
   Record& constructible() {
-    cls_.def(py::init([](const py::kwargs& keywords) { return from_keywords(keywords); }));
+    cls_.def(py::init([](const py::kwargs& keywords) { return from_keywords(keywords); }),
+             "Keywords are the attributes; one that is not given, or None, has its default.");
     return *this;
   }
 

@@ -72,12 +72,13 @@ py::object missing_attribute(const py::object& self, const std::string& name) {
 
 void bind_text_encoder_base(py::module_& m) {
   Record<EncodingOutput>(m, "EncodingOutput", "Texts as the transformer takes them.")
-      .read_only("embeddings", &EncodingOutput::embeddings, "One [tokens, hidden_size] a text.")
-      .read_only("token_counts", &EncodingOutput::token_counts)
-      .read_only("formatted_prompts", &EncodingOutput::formatted_prompts, "The texts that were encoded.")
-      .read_only("prompts", &EncodingOutput::prompts, "As they were written, where that is known.")
+      .read_only("embeddings", &EncodingOutput::embeddings, "One [tokens, hidden_size] a text, float32 on a CPU.")
+      .read_only("token_counts", &EncodingOutput::token_counts, "One a text.")
+      .read_only("formatted_prompts", &EncodingOutput::formatted_prompts, "The chat texts that were encoded.")
+      .read_only("prompts", &EncodingOutput::prompts,
+                 "The prompts as they were written; empty where that is not known.")
       .read_only("metadata", &EncodingOutput::metadata, "What else made them, by name: 'encoder', 'hidden_layer', ...")
-      .read_only("warnings", &EncodingOutput::warnings);
+      .read_only("warnings", &EncodingOutput::warnings, "What there is to be said of them, in words.");
 
   py::class_<TextEncoder, std::shared_ptr<TextEncoder>>(
       m, "TextEncoder", "What turns chat text into prompt embeddings, here or on another machine.")
@@ -97,36 +98,43 @@ void bind_text_encoder_base(py::module_& m) {
           "Encodes chat text, or a list of them, each by itself, as it stands: format_prompt makes it from a prompt.\n"
           "What all of a list begin with, such as a system prompt, is computed once: equal to float32 rounding.\n"
           "layer_weights: a mix of layers instead of one, {-2: 0.7, -5: 0.3} or '-2:0.7,-5:0.3'.\n"
-          "layer_spans: mixes of some tokens, such as '3:12=-5:1' for tokens 3 to 11, or a list of them.")
+          "layer_spans: mixes of some tokens, such as '3:12=-5:1' for tokens 3 to 11, or a list of them.\n"
+          "Raises InvalidArgument for a layer or span out of range, a text that is empty or too long, or a closed "
+          "encoder;\n"
+          "RemoteError for a server that fails; NotFound where only a cache's folder is asked and has not the text.")
       .def_property_readonly("hidden_size", &TextEncoder::hidden_size,
-                             "Width of the embeddings; 0 where it shows only with the first ones.")
+                             "Columns of the embeddings; 0 where their number shows only with the first ones.")
       .def("__getattr__", &missing_attribute, py::arg("name"))
       .def("__repr__",
            [](const TextEncoder& self) { return fmt::format("<llmdit.TextEncoder {} wide>", self.hidden_size()); })
       .def("fingerprint", &TextEncoder::fingerprint, NoGil(),
            "A digest of all that embeddings depend on besides text and options: the content of weights and adapters,\n"
-           "types, tokenizer, kind of device, version. Empty where it is not known. Reads all weights once.");
+           "types, tokenizer, kind of device, version. '' where it is not known. Reads all weights once.\n"
+           "Raises InvalidArgument for an encoder that is closed.");
 }
 
 void bind_text_encoder(py::module_& m) {
   Record<Qwen3Config>(m, "Qwen3Config", "config.json of a Qwen3 model.")
-      .read_only("vocab_size", &Qwen3Config::vocab_size)
-      .read_only("hidden_size", &Qwen3Config::hidden_size)
-      .read_only("intermediate_size", &Qwen3Config::intermediate_size)
-      .read_only("num_hidden_layers", &Qwen3Config::num_hidden_layers)
-      .read_only("num_attention_heads", &Qwen3Config::num_attention_heads)
-      .read_only("num_key_value_heads", &Qwen3Config::num_key_value_heads)
-      .read_only("head_dim", &Qwen3Config::head_dim)
-      .read_only("max_position_embeddings", &Qwen3Config::max_position_embeddings)
-      .read_only("rms_norm_eps", &Qwen3Config::rms_norm_eps)
-      .read_only("rope_theta", &Qwen3Config::rope_theta)
+      .read_only("vocab_size", &Qwen3Config::vocab_size,
+                 "Rows of the token embeddings; the tokenizer may have fewer tokens.")
+      .read_only("hidden_size", &Qwen3Config::hidden_size, "Width of the hidden states.")
+      .read_only("intermediate_size", &Qwen3Config::intermediate_size, "Width of the feed-forward layers.")
+      .read_only("num_hidden_layers", &Qwen3Config::num_hidden_layers, "Blocks.")
+      .read_only("num_attention_heads", &Qwen3Config::num_attention_heads, "Heads of queries.")
+      .read_only("num_key_value_heads", &Qwen3Config::num_key_value_heads, "Heads of keys and values.")
+      .read_only("head_dim", &Qwen3Config::head_dim, "Width of a head.")
+      .read_only("max_position_embeddings", &Qwen3Config::max_position_embeddings, "Most tokens of a text.")
+      .read_only("rms_norm_eps", &Qwen3Config::rms_norm_eps, "Added to the mean square in each norm.")
+      .read_only("rope_theta", &Qwen3Config::rope_theta, "Base of the rotation.")
       .read_only("tie_word_embeddings", &Qwen3Config::tie_word_embeddings,
-                 "The token embeddings are the head as well.");
+                 "Whether the token embeddings are the head as well.");
 
   static const std::string generate_doc =
       "Lets the model go on with chat text, as format_prompt makes it.\n"
       "on_token: called with a TokenInfo for each token; returning True ends the text there.\n"
       "stop_ids: token ids that end the text besides the model's own.\n"
+      "Raises InvalidArgument for a text and max_new_tokens past config.max_position_embeddings or a closed encoder,\n"
+      "Unsupported for a checkpoint without a head, and what on_token raises.\n"
       "Other keywords:" +
       options_doc<TextGenerationOptions>();
   py::class_<ZImageTextEncoder, TextEncoder, std::shared_ptr<ZImageTextEncoder>> cls(
@@ -157,7 +165,8 @@ void bind_text_encoder(py::module_& m) {
             return output;
           },
           py::arg("texts"), py::arg("layer_weights"),
-          "encode(texts, layer_weights=...): the mix of layers {layer: weight}, weights divided by their sum.")
+          "encode(texts, layer_weights=...): the mix of layers {layer: weight}, weights divided by their sum.\n"
+          "Raises InvalidArgument for a layer out of range, or weights whose sum is not above 0.")
       .def(
           "hidden_states", &layer_of_text, py::arg("input_ids"), py::arg("layer"),
           "One entry of transformers' hidden_states for one sequence, [tokens, hidden_size]: 0 the embeddings,\n"
@@ -175,24 +184,26 @@ void bind_text_encoder(py::module_& m) {
           },
           py::arg("text"), py::kw_only(), py::arg("on_token") = py::none(),
           py::arg("stop_ids") = std::vector<int64_t>{}, generate_doc.c_str())
-      .def_property_readonly("stop_ids", &ZImageTextEncoder::stop_ids,
-                             "The ids that end a text: <|im_end|>, <|endoftext|>, and what the configurations name.")
+      .def_property_readonly(
+          "stop_ids", &ZImageTextEncoder::stop_ids,
+          "The token ids that end a text: <|im_end|>, <|endoftext|>, and what the configurations name.")
       .def("state_dict", &ZImageTextEncoder::state_dict, NoGil(),
            "The weights under transformers' names without 'model.', [out, in] or [out], as they are kept; quantised "
-           "ones as\nfloat32.")
-      .def_property_readonly("config", &ZImageTextEncoder::config)
-      .def_property_readonly("cache", &ZImageTextEncoder::cache, "Where encode looks first; None without one.")
+           "ones as\nfloat32. Raises InvalidArgument when the encoder is closed.")
+      .def_property_readonly("config", &ZImageTextEncoder::config, "Sizes of the model, as config.json has them.")
+      .def_property_readonly("cache", &ZImageTextEncoder::cache,
+                             "The EmbeddingCache where encode looks first; None without one.")
       .def(
           "cache_stats",
           [](const ZImageTextEncoder& self) { return self.cache() ? self.cache()->stats() : EmbeddingCacheStats(); },
-          "How the cache has served; zeros without one.")
+          "How the cache has served, as EmbeddingCacheStats; zeros without one.")
       .def(
           "clear_cache",
           [](const ZImageTextEncoder& self) {
             if (self.cache()) self.cache()->clear();
           },
-          "Empties the cache's memory and sets its counts back; files stay.")
-      .def_property_readonly("tokenizer", &ZImageTextEncoder::tokenizer)
+          "Empties the cache's memory and sets its counts back; files stay. Does nothing without one.")
+      .def_property_readonly("tokenizer", &ZImageTextEncoder::tokenizer, "Text to token ids and back.")
       .def_property_readonly("unused_weights", &ZImageTextEncoder::unused_weights,
                              "Tensors of the checkpoint that no part of the model asked for.")
       .def("__repr__", [](const ZImageTextEncoder& self) {

@@ -45,11 +45,11 @@ void bind_text_generation(py::module_& m) {
   Record<GeneratedText> generated(m, "GeneratedText", "What a language model wrote.");
   generated.read_only("text", &GeneratedText::text, "Without special tokens; <think> is none.")
       .read_only("token_ids", &GeneratedText::token_ids, "What was written, without the token that ended it.")
-      .read_only("prompt_tokens", &GeneratedText::prompt_tokens)
+      .read_only("prompt_tokens", &GeneratedText::prompt_tokens, "Tokens of the text it went on with.")
       .read_only("stop_id", &GeneratedText::stop_id, "The token that ended the text; None where another reason did.")
-      .read_only("seed", &GeneratedText::seed)
-      .read_only("prompt_seconds", &GeneratedText::prompt_seconds, "Until the first token.")
-      .read_only("seconds", &GeneratedText::seconds, "Of all.");
+      .read_only("seed", &GeneratedText::seed, "That the text comes of, given or drawn.")
+      .read_only("prompt_seconds", &GeneratedText::prompt_seconds, "Seconds until the first token.")
+      .read_only("seconds", &GeneratedText::seconds, "Seconds of all.");
   generated.carried("finish_reason", &GeneratedText::finish_reason)
       .cls()
       .def_property_readonly(

@@ -12,7 +12,9 @@ void bind_token_sampling(py::module_& m) {
   static const std::string doc =
       "Probabilities of the next token from its scores [vocab_size] or [rows, vocab_size], in transformers' order:\n"
       "penalties, temperature, top-k, top-p, min-p. Ids of the prompt and of the text so far are what penalties look "
-      "at.\nOther keywords:" +
+      "at.\nRaises InvalidArgument for options out of bounds, scores that are NaN, +inf or all -inf, and ids outside "
+      "the\n"
+      "vocabulary.\nOther keywords:" +
       options_doc<SamplingOptions>();
   m.def(
       "sampling_probabilities",

@@ -9,18 +9,19 @@ namespace llmdit::python {
 
 void bind_vl_image(py::module_& m) {
   Record<VLImageOptions>(m, "VLImageOptions", "How Qwen3-VL takes pictures; the defaults are the published model's.")
-      .read_write("patch_size", &VLImageOptions::patch_size, "Pixels, side of a patch.")
+      .read_write("patch_size", &VLImageOptions::patch_size, "Side of a patch in pixels.")
       .read_write("temporal_patch_size", &VLImageOptions::temporal_patch_size, "Frames of a patch.")
-      .read_write("merge_size", &VLImageOptions::merge_size, "Patches, side of the block that becomes one token.")
-      .read_write("min_pixels", &VLImageOptions::min_pixels, "Of the resized picture.")
-      .read_write("max_pixels", &VLImageOptions::max_pixels, "Of the resized picture.")
-      .read_write("image_mean", &VLImageOptions::image_mean, "Of the channels in 0..1, subtracted.")
-      .read_write("image_std", &VLImageOptions::image_std, "Of the channels in 0..1, divided by.")
+      .read_write("merge_size", &VLImageOptions::merge_size, "Side in patches of the block that becomes one token.")
+      .read_write("min_pixels", &VLImageOptions::min_pixels, "The resized picture has at least so many.")
+      .read_write("max_pixels", &VLImageOptions::max_pixels, "The resized picture has at most so many.")
+      .read_write("image_mean", &VLImageOptions::image_mean, "Three numbers, taken from the channels in 0..1.")
+      .read_write("image_std", &VLImageOptions::image_std, "Three numbers, what the channels are divided by then.")
       .constructible()
       .comparable()
       .cls()
       .def_static("from_pretrained", &VLImageOptions::load, py::arg("path"),
-                  "Of a model folder or its preprocessor_config.json.");
+                  "Of a model folder or its preprocessor_config.json.\n"
+                  "Raises NotFound when there is none, Unsupported for settings that are not handled.");
 
   const VLImageOptions defaults;
   m.def(
@@ -31,7 +32,8 @@ void bind_vl_image(py::module_& m) {
       },
       py::arg("height"), py::arg("width"), py::arg("factor") = defaults.factor(),
       py::arg("min_pixels") = defaults.min_pixels, py::arg("max_pixels") = defaults.max_pixels,
-      "(height, width) that Qwen3-VL brings a picture to: multiples of factor, min_pixels to max_pixels in all.");
+      "(height, width) that Qwen3-VL brings a picture to: multiples of factor, min_pixels to max_pixels in all.\n"
+      "Raises InvalidArgument for sides below 1, one more than 200 times the other, or bounds that allow no size.");
 
   m.def(
       "preprocess",
@@ -42,8 +44,9 @@ void bind_vl_image(py::module_& m) {
         return to_arrays(preprocess_image(picture, options));
       },
       py::arg("image"),
-      "(pixel_values [patches, columns] float32, image_grid_thw [1, 3] int64) of a picture; keywords are the "
-      "attributes of VLImageOptions.");
+      "(pixel_values [patches, columns] float32, image_grid_thw [1, 3] int64) of a picture; keywords are the\n"
+      "attributes of VLImageOptions.\n"
+      "Raises InvalidArgument for options or a picture that cannot be, as smart_resize does.");
 }
 
 }  // namespace llmdit::python

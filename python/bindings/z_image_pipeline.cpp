@@ -50,33 +50,33 @@ EncodingOutput encode_prompt(const ZImagePipeline& self,
 
 void bind_z_image_pipeline(py::module_& m) {
   Record<Timings>(m, "Timings", "Seconds spent in each stage.")
-      .read_only("encode", &Timings::encode)
-      .read_only("denoise", &Timings::denoise)
-      .read_only("decode", &Timings::decode)
-      .read_only("total", &Timings::total)
-      .read_only("steps", &Timings::steps, "Each denoising step.");
+      .read_only("encode", &Timings::encode, "Of text, and of a reference picture.")
+      .read_only("denoise", &Timings::denoise, "Of all steps.")
+      .read_only("decode", &Timings::decode, "Of latents to pixels.")
+      .read_only("total", &Timings::total, "Of the whole call.")
+      .read_only("steps", &Timings::steps, "Of each denoising step.");
 
   // The package wraps this one: its pictures are of the type that was asked for.
   Record<GenerateResult>(m, "GenerateResult", "What the library gives back.")
-      .read_only("images", &GenerateResult::images)
-      .read_only("pixels", &GenerateResult::pixels)
-      .read_only("latents", &GenerateResult::latents)
-      .read_only("seeds", &GenerateResult::seeds)
-      .read_only("sigmas", &GenerateResult::sigmas)
-      .read_only("token_counts", &GenerateResult::token_counts)
-      .read_only("caption_lengths", &GenerateResult::caption_lengths)
-      .read_only("compression_ratios", &GenerateResult::compression_ratios)
-      .read_only("formatted_prompts", &GenerateResult::formatted_prompts)
-      .read_only("vl", &GenerateResult::vl)
-      .read_only("warnings", &GenerateResult::warnings)
-      .read_only("model", &GenerateResult::model)
-      .read_only("loras", &GenerateResult::loras)
+      .read_only("images", &GenerateResult::images, "8-bit pictures, prompt by prompt.")
+      .read_only("pixels", &GenerateResult::pixels, "[batch, 3, height, width] float32 in 0..1.")
+      .read_only("latents", &GenerateResult::latents, "[batch, channels, h, w] float32, final.")
+      .read_only("seeds", &GenerateResult::seeds, "One a picture.")
+      .read_only("sigmas", &GenerateResult::sigmas, "[steps + 1].")
+      .read_only("token_counts", &GenerateResult::token_counts, "One a prompt.")
+      .read_only("caption_lengths", &GenerateResult::caption_lengths, "One a prompt.")
+      .read_only("compression_ratios", &GenerateResult::compression_ratios, "One a prompt.")
+      .read_only("formatted_prompts", &GenerateResult::formatted_prompts, "One a prompt.")
+      .read_only("vl", &GenerateResult::vl, "What was read of the reference picture.")
+      .read_only("warnings", &GenerateResult::warnings, "In words.")
+      .read_only("model", &GenerateResult::model, "Name of the model's folder or file.")
+      .read_only("loras", &GenerateResult::loras, "That were loaded.")
       .read_only("prompt_template", &GenerateResult::prompt_template, "That the prompts were read in.")
       .read_only("vae_tiled", &GenerateResult::vae_tiled, "Whether the autoencoder worked tile by tile.")
       .read_only("shift", &GenerateResult::shift, "Of the noise levels; None where it depends on the picture's size.")
       .read_only("load", &GenerateResult::load, "The options that loaded the pipeline.")
       .read_only("made_with", &GenerateResult::made_with, "What the pictures depend on besides all options, by name.")
-      .read_only("timings", &GenerateResult::timings);
+      .read_only("timings", &GenerateResult::timings, "Of the call.");
 
   py::class_<ZImagePipeline> cls(m, "ZImagePipeline", "Z-Image from prompt to picture; wrapped by the package.");
   cls.def_static(
@@ -116,17 +116,21 @@ void bind_z_image_pipeline(py::module_& m) {
       .def_property_readonly("size_multiple", &ZImagePipeline::size_multiple);
 
   Record<PictureSettings>(m, "PictureSettings", "What a picture's own text says of how it was made.")
-      .read_only("prompt", &PictureSettings::prompt)
-      .read_only("model", &PictureSettings::model)
-      .read_only("loras", &PictureSettings::loras)
-      .read_only("options", &PictureSettings::options)
-      .read_only("unrecorded", &PictureSettings::unrecorded, "Inputs that a file cannot hold, e.g. 'image'.")
+      .read_only("prompt", &PictureSettings::prompt, "That the picture was made of.")
+      .read_only("model", &PictureSettings::model, "Name of the model's folder or file.")
+      .read_only("loras", &PictureSettings::loras, "That were loaded, each a Lora.")
+      .read_only("options", &PictureSettings::options, "Of the call, a GenerateOptions.")
+      .read_only("unrecorded", &PictureSettings::unrecorded,
+                 "Inputs that a file cannot hold, e.g. 'image': give them anew.")
       .read_only("load", &PictureSettings::load,
                  "What bears on pictures of the options of loading, but for loras; None in pictures of earlier "
                  "versions.")
       .read_only("made_with", &PictureSettings::made_with, "What the picture depends on besides all options, by name.");
   m.def("read_picture_settings", &read_picture_settings, py::arg("picture"), NoGil(),
-        "The settings in a picture that llmdit made; pipe(settings.prompt, options=settings.options) makes it again.");
+        "The settings in a picture that llmdit made; pipe(settings.prompt, options=settings.options) makes it again.\n"
+        "Raises NotFound when it cannot be read, Unsupported when it holds no settings of ours, or some that this "
+        "version\n"
+        "does not know.");
   m.def("picture_parameters", &picture_parameters, py::arg("prompt"), py::arg("options"), py::arg("result"),
         py::arg("index"));
 }

@@ -61,24 +61,30 @@ TensorOrList forward(const ZImageTransformer& self, const TensorOrList& latents,
 void bind_z_image_transformer(py::module_& m) {
   m.attr("SEQ_MULTI_OF") = seq_multi_of;
   Record<ZImageTransformerConfig>(m, "ZImageTransformerConfig", "config.json of a ZImageTransformer2DModel.")
-      .read_only("patch_size", &ZImageTransformerConfig::patch_size)
-      .read_only("f_patch_size", &ZImageTransformerConfig::f_patch_size)
-      .read_only("in_channels", &ZImageTransformerConfig::in_channels)
-      .read_only("dim", &ZImageTransformerConfig::dim)
-      .read_only("n_layers", &ZImageTransformerConfig::n_layers)
-      .read_only("n_refiner_layers", &ZImageTransformerConfig::n_refiner_layers)
-      .read_only("n_heads", &ZImageTransformerConfig::n_heads)
-      .read_only("cap_feat_dim", &ZImageTransformerConfig::cap_feat_dim)
-      .read_only("norm_eps", &ZImageTransformerConfig::norm_eps)
-      .read_only("qk_norm", &ZImageTransformerConfig::qk_norm)
-      .read_only("rope_theta", &ZImageTransformerConfig::rope_theta)
-      .read_only("t_scale", &ZImageTransformerConfig::t_scale)
-      .read_only("axes_dims", &ZImageTransformerConfig::axes_dims)
-      .read_only("axes_lens", &ZImageTransformerConfig::axes_lens);
+      .read_only("patch_size", &ZImageTransformerConfig::patch_size, "Side in latents of a patch, which becomes a row.")
+      .read_only("f_patch_size", &ZImageTransformerConfig::f_patch_size, "Frames of a patch; 1.")
+      .read_only("in_channels", &ZImageTransformerConfig::in_channels, "Of the latents.")
+      .read_only("dim", &ZImageTransformerConfig::dim, "Width of a row.")
+      .read_only("n_layers", &ZImageTransformerConfig::n_layers, "Blocks that see picture and caption.")
+      .read_only("n_refiner_layers", &ZImageTransformerConfig::n_refiner_layers,
+                 "Blocks of each refiner, of the picture's and of the caption's rows.")
+      .read_only("n_heads", &ZImageTransformerConfig::n_heads, "Heads; they divide dim.")
+      .read_only("cap_feat_dim", &ZImageTransformerConfig::cap_feat_dim,
+                 "Columns of prompt embeddings: the text encoder's hidden_size.")
+      .read_only("norm_eps", &ZImageTransformerConfig::norm_eps, "Added to the mean square in each norm.")
+      .read_only("qk_norm", &ZImageTransformerConfig::qk_norm, "Whether queries and keys are normed.")
+      .read_only("rope_theta", &ZImageTransformerConfig::rope_theta, "Base of the rotation.")
+      .read_only("t_scale", &ZImageTransformerConfig::t_scale,
+                 "What model time is multiplied by before it is embedded.")
+      .read_only("axes_dims", &ZImageTransformerConfig::axes_dims,
+                 "Columns of a head that each axis rotates: caption and time, height, width.")
+      .read_only("axes_lens", &ZImageTransformerConfig::axes_lens, "Positions of each axis.");
   m.def("max_caption_len", &max_caption_len, py::arg("config"),
-        "The longest caption in tokens that the rope tables of a ZImageTransformerConfig allow.");
+        "The longest caption in tokens that the rope tables of a ZImageTransformerConfig allow, a multiple of "
+        "SEQ_MULTI_OF.");
   Record<Conditioning>(m, "Conditioning", "What of a batch of prompts does not depend on the denoising step.")
-      .read_only("captions", &Conditioning::captions, "Per item [padded tokens, dim].");
+      .read_only("captions", &Conditioning::captions,
+                 "Captions after embedder and context refiner, one [padded tokens, dim] an item.");
 
   py::class_<ZImageTransformer> cls(
       m, "ZImageTransformer",
@@ -93,7 +99,10 @@ void bind_z_image_transformer(py::module_& m) {
            "The prediction for each item, with the sign and shape of diffusers' ZImageTransformer2DModel.\n"
            "latents: a list of [channels, 1, h, w], whose sizes may differ, or a batch [batch, channels, h, w].\n"
            "t: model time of each item, or one for all; 0 is noise, 1 the picture.\n"
-           "prompt_embeds: a list of [tokens, cap_feat_dim], a batch of them, or the result of condition().")
+           "prompt_embeds: a list of [tokens, cap_feat_dim], a batch of them, or the result of condition().\n"
+           "Raises InvalidArgument for other shapes, counts that differ, sides that are no multiple of the patch or "
+           "past the\n"
+           "rope tables, or a closed transformer; OutOfMemory.")
       .def(
           "condition",
           [](const ZImageTransformer& self, const std::variant<at::Tensor, std::vector<at::Tensor>>& prompt_embeds,
@@ -104,15 +113,18 @@ void bind_z_image_transformer(py::module_& m) {
             return self.condition(std::get<std::vector<at::Tensor>>(prompt_embeds), options);
           },
           py::arg("prompt_embeds"), py::kw_only(), py::arg("extrapolate") = false, NoGil(),
-          "Prompt embeddings, one [tokens, cap_feat_dim] a prompt, made ready for every step. extrapolate: take "
-          "captions past max_caption_len, at positions\n"
-          "the model was not trained on.")
+          "Prompt embeddings, one [tokens, cap_feat_dim] a prompt, made ready for every step: a Conditioning.\n"
+          "extrapolate: take captions past max_caption_len, at positions the model was not trained on.\n"
+          "Raises InvalidArgument for another width, no rows, captions past max_caption_len without extrapolate, or a "
+          "closed\n"
+          "transformer.")
       .def("state_dict", &ZImageTransformer::state_dict, NoGil(),
-           "The weights under their diffusers names, [out, in] or [out], as they are kept; quantised ones as float32.")
-      .def_property_readonly("config", &ZImageTransformer::config)
+           "The weights under their diffusers names, [out, in] or [out], as they are kept; quantised ones as float32.\n"
+           "Raises InvalidArgument when the transformer is closed.")
+      .def_property_readonly("config", &ZImageTransformer::config, "Sizes of the model, as config.json has them.")
       .def_property_readonly(
           "max_caption_len", [](const ZImageTransformer& self) { return max_caption_len(self.config()); },
-          "The longest caption in tokens.")
+          "The longest caption in tokens that the rope tables allow.")
       .def_property_readonly("unused_weights", &ZImageTransformer::unused_weights,
                              "Tensors of the checkpoint that no part of the model asked for.")
       .def("__repr__", [](const ZImageTransformer& self) {

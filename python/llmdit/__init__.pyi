@@ -16,9 +16,13 @@ from .vl import VLExtraction as _VLExtraction
 
 __all__: list[str]
 __version__: str
+"""Of the library, as in its CHANGELOG."""
 torch_version: str
+"""Of the libtorch that is in use."""
 SEQ_MULTI_OF: int
+"""Rows of picture and caption are padded to a multiple of this; the pads are attended to."""
 MAX_TEXT_SEQ_LEN: int
+"""The longest caption of the published Z-Image-Turbo in tokens; that of a loaded model is max_caption_len(config)."""
 
 _Path = str | os.PathLike[str]
 _Device = str | torch.device

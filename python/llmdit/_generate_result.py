@@ -44,18 +44,23 @@ class GenerateResult:
     vl: "VLExtraction | None"
     """What was read of the reference picture and blended in."""
     warnings: list[str]
+    """What had no effect, was compressed or is otherwise to be known, in words."""
     shift: float | None
     """Of the noise levels; None where it depends on the picture's size."""
     made_with: dict[str, str]
     """What the pictures depend on besides all options, by name: files, types, devices, libraries. Where all of it is
     equal, so are pictures, bit for bit."""
     timings: Timings
+    """Seconds spent in each stage."""
     _prompts: list[str] = field(repr=False)
     _options: GenerateOptions = field(repr=False)
     _native: _llmdit.GenerateResult = field(repr=False)
 
     def parameters(self, index: int = 0) -> dict[str, str]:
-        """The text that is stored with picture `index`: "parameters" as other tools read it, and "llmdit" as JSON."""
+        """The text that is stored with picture `index`: "parameters" as other tools read it, and "llmdit" as JSON.
+
+        Raises IndexError for a picture that there is not, InvalidArgument where output_type was "latent".
+        """
         if not 0 <= index < len(self):
             raise IndexError(f"expected a picture from 0 to {len(self) - 1}, got {index}")
         per_prompt = max(1, len(self) // max(1, len(self._prompts)))
@@ -68,6 +73,9 @@ class GenerateResult:
         """Writes picture `index` as .png, .jpg, .jpeg or .webp, with its parameters unless `metadata` is off.
 
         quality: 1 to 100, for JPEG and WebP; WebP of 100 is lossless.
+
+        Raises IndexError for a picture that there is not, ValueError where output_type was "latent", InvalidArgument
+        for another suffix or quality, and NotFound when the file cannot be written.
         """
         if not self._native.images:
             raise ValueError("there is no picture to save: output_type was 'latent'")

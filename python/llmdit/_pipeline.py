@@ -100,8 +100,9 @@ class ZImagePipeline:
         result = pipe("a cat", width=512, height=512, seed=42)
         result.images[0].show()
 
-    Used as a context manager, or by close(), it lets go of its weights at once. It is not pickled: a process loads its
-    own, which costs no memory twice, as weights are mapped from the file.
+    Used as a context manager, or by close(), it lets go of its weights at once; what is asked of it then raises
+    InvalidArgument. It is not pickled: a process loads its own, which costs no memory twice, as weights are mapped from
+    the file.
     """
 
     __slots__ = ("_open", "_tiled_vae")
@@ -136,7 +137,10 @@ class ZImagePipeline:
         raise AttributeError(f"'ZImagePipeline' object has no attribute '{name}'{hint}")
 
     def __reduce__(self) -> Any:
-        raise TypeError("a ZImagePipeline is not copied or pickled: load it in each process by from_pretrained")
+        raise TypeError(
+            "llmdit.ZImagePipeline is not copied or pickled; it serves many threads as it is, and each process loads "
+            "its own by ZImagePipeline.from_pretrained"
+        )
 
     @classmethod
     @with_options(LoadOptions)
@@ -157,6 +161,9 @@ class ZImagePipeline:
         quantization: one kind for all, or by component: {"text_encoder": "int8", "transformer": "int4"}.
         text_encoder: another encoder in the place of the model's own, which need not be there then; "none" loads none,
             for pictures from prompt_embeds.
+
+        Raises NotFound for a missing part, Unsupported for one that is damaged or does not fit the others, and
+        InvalidArgument for an option that cannot be.
         """
         if isinstance(text_encoder, str) and text_encoder != "none":
             raise ValueError(f"text_encoder is an encoder or 'none', not {text_encoder!r}; a path is text_encoder_path")
@@ -173,6 +180,9 @@ class ZImagePipeline:
 
         Prompts are encoded by the server of `api.url` where there is one, whose key is LLMDIT_ENCODER_API_KEY or
         LLMDIT_API_KEY. Calls take the rest: pipe(prompt, options=config.generate).
+
+        Raises what from_pretrained raises, with what gave a setting that is at fault, and RemoteError for a server that
+        fails.
         """
         config = RuntimeConfig() if config is None else config
         options = {field.name: getattr(config.load, field.name) for field in LoadOptions.fields()}
@@ -196,6 +206,9 @@ class ZImagePipeline:
         scale: strength, one for all or one a file; 0 changes nothing, negative turns the effect round.
         text_encoder: apply the keys for the text encoder as well, which are only listed otherwise.
         strict: a key without use is an error. A file of which nothing matches always is.
+
+        Raises NotFound for a file that is missing, Unsupported for one that is damaged or of another model, and
+        InvalidArgument for scales that are not finite or not as many as files; then nothing has changed.
         """
         paths = [path] if isinstance(path, (str, os.PathLike)) else path
         if not isinstance(paths, Sequence) or not all(isinstance(p, (str, os.PathLike)) for p in paths):
@@ -212,12 +225,15 @@ class ZImagePipeline:
         return self._native.load_loras(loras, strict)
 
     def unload_loras(self) -> None:
-        """Takes all LoRAs off: the weights are again those of the files, bit for bit."""
+        """Takes all LoRAs off: the weights are again those of the files, bit for bit.
+
+        Raises InvalidArgument when the pipeline is closed.
+        """
         self._native.unload_loras()
 
     @property
     def loras(self) -> list[Lora]:
-        """The LoRAs that are loaded."""
+        """The LoRAs that are loaded, in their order, each a Lora with path and scale."""
         return self._native.loras
 
     @with_options(GenerateOptions)
@@ -272,6 +288,8 @@ class ZImagePipeline:
 
         The size is the image's, down to a multiple of size_multiple, where none is given. Alpha is laid over white.
         Other arguments are those of calling the pipeline.
+
+        Raises TypeError without an image, and what a call raises.
         """
         reject_unknown(keywords, ZImagePipeline.img2img)
         if image is None and (options is None or options.image is None):
@@ -293,6 +311,8 @@ class ZImagePipeline:
         """Paints `image` anew where `mask_image` is white, and in what `outpaint` adds around it.
 
         One of the two has to be given. Alpha of a mask is laid over black. Other arguments are those of img2img.
+
+        Raises TypeError without an image or without both mask_image and outpaint, and what a call raises.
         """
         reject_unknown(keywords, ZImagePipeline.inpaint)
         given = {"image": image, "mask_image": mask_image, "outpaint": keywords.pop("outpaint", None)}
@@ -314,7 +334,10 @@ class ZImagePipeline:
 
         layer_weights: a mix of layers instead of one, {-2: 0.7, -5: 0.3}.
         layer_spans: mixes of some tokens, such as "3:12=-5:1" for tokens 3 to 11.
-        Other keywords are the attributes of ChatOptions. Raises InvalidArgument for a layer or span out of range.
+        Other keywords are the attributes of ChatOptions.
+
+        Raises InvalidArgument for a layer or span out of range, a text past the encoder's limit or a closed pipeline;
+        NotFound for a template that is not there; RemoteError for a server that fails.
         """
         return self._native.encode_prompt(
             _as_prompts(prompt), hidden_layer=hidden_layer, layer_weights=layer_weights, layer_spans=layer_spans, **chat
@@ -322,7 +345,7 @@ class ZImagePipeline:
 
     @property
     def text_encoder(self) -> ZImageTextEncoder:
-        """The model's own; raises Unsupported where the pipeline was loaded without it."""
+        """The model's own encoder of texts. Raises Unsupported where the pipeline was loaded without it."""
         return self._native.text_encoder
 
     @property
@@ -332,7 +355,7 @@ class ZImagePipeline:
 
     @property
     def tokenizer(self) -> Tokenizer:
-        """Text to token ids and back."""
+        """Text to token ids and back. Raises Unsupported where the pipeline was loaded without its text encoder."""
         return self._native.text_encoder.tokenizer
 
     @property
@@ -352,12 +375,15 @@ class ZImagePipeline:
 
     @property
     def vl_encoder(self) -> "VLEmbeddingExtractor":
-        """The Qwen3-VL model that reads reference pictures; loaded when it has not been used yet."""
+        """The Qwen3-VL model that reads reference pictures; loaded when it has not been used yet.
+
+        Raises NotFound where there is none, Unsupported for one that does not fit.
+        """
         return self._native.vl_encoder
 
     @property
     def path(self) -> Path:
-        """The folder the pipeline was loaded from."""
+        """The folder or file the pipeline was loaded from."""
         return self._native.path
 
     @property

@@ -15,7 +15,10 @@ class Qwen3Formatter:
         return render(conversation)
 
     def format_prompt(self, prompt: str, **chat: Any) -> str:
-        """The text of one prompt; keywords are the attributes of ChatOptions."""
+        """The text of one prompt; keywords are the attributes of ChatOptions.
+
+        Raises NotFound for a template that is not there, Unsupported for a file that is none.
+        """
         return format_prompt(prompt, **chat)
 
     def __repr__(self) -> str:

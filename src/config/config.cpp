@@ -43,7 +43,8 @@ const Profile* find_profile(const std::vector<Profile>& own, std::string_view na
   const std::string_view guess = nearest_name(name, names);
   const std::string hint =
       guess.empty() ? fmt::format("known are {}", fmt::join(names, ", ")) : fmt::format("did you mean {}?", guess);
-  fail(ErrorCode::invalid_argument, "config", "there is no profile '{}'; {}", io::printable(name), hint);
+  throw config::UnknownProfile(ErrorCode::invalid_argument,
+                               fmt::format("[config] there is no profile '{}'; {}", io::printable(name), hint));
 }
 
 /// A profile and those it extends, it first. Throws for one that is not there, and for a cycle.

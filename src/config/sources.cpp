@@ -9,6 +9,7 @@
 #include "base/check.hpp"
 #include "base/translate.hpp"
 #include "config/keys.hpp"
+#include "config/toml_reader.hpp"
 #include "io/encoding.hpp"
 #include "io/path_kind.hpp"
 #include "llmdit/config.hpp"
@@ -147,10 +148,15 @@ std::optional<fs::path> find_config() {
 
 Config load_config(const std::optional<fs::path>& file, const std::optional<std::string>& profile) {
   check(!file || !file->empty(), "config", "expected the path of a file, got an empty text");
-  std::string name = profile.value_or(std::string(variable("LLMDIT_PROFILE")));
-  if (!profile && name.empty()) name = "default";
+  const std::string_view by_variable = profile ? "" : variable("LLMDIT_PROFILE");
+  const std::string name = profile ? *profile : std::string(by_variable.empty() ? "default" : by_variable);
   const std::optional<fs::path> found = file ? file : find_config();
-  return found ? Config::from_toml(*found, name) : Config::parse("", name);
+  try {
+    return found ? Config::from_toml(*found, name) : Config::parse("", name);
+  } catch (const config::UnknownProfile& error) {
+    if (by_variable.empty()) throw;
+    fail(error.code(), "config", "environment LLMDIT_PROFILE: {}", config::message_of(error));
+  }
 }
 
 }  // namespace llmdit

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "llmdit/config.hpp"
+#include "llmdit/error.hpp"
 
 namespace llmdit::config {
 
@@ -21,6 +22,12 @@ struct ProfileFile {
   std::vector<ConfigEntry> common;   ///< of every profile
   std::vector<ConfigRemark> errors;  ///< in the order of the file, as the notes
   std::vector<ConfigRemark> notes;
+};
+
+/// A profile that is not there, so that whoever has its name from elsewhere can tell from where.
+class UnknownProfile : public Error {
+ public:
+  using Error::Error;
 };
 
 /// Reads every profile of a file and collects every mistake; a text that is no TOML has one, the first.

@@ -2,11 +2,14 @@
 
 #include <ATen/ATen.h>
 #include <ATen/CPUGeneratorImpl.h>
+#include <ATen/ExpandUtils.h>
 
 #include <cmath>
+#include <string_view>
 
 #include "base/check.hpp"
 #include "base/enum_table.hpp"
+#include "base/translate.hpp"
 #include "io/model_config.hpp"
 
 namespace llmdit {
@@ -55,15 +58,25 @@ float dynamic_shift(float sigma, double mu, TimeShiftType type) {
   return shift / (shift + (1.0f / sigma - 1.0f));
 }
 
+void check_lengths(const SchedulerConfig& config) {
+  check(config.max_image_seq_len > config.base_image_seq_len, "scheduler",
+        "expected max_image_seq_len above base_image_seq_len, got {} and {}", config.max_image_seq_len,
+        config.base_image_seq_len);
+}
+
+void check_shape(bool fits, const at::Tensor& latents, const at::Tensor& other, std::string_view name,
+                 std::string_view operation) {
+  check(fits, operation, "expected {} of the shape of the latents, [{}], got [{}]", name,
+        fmt::join(latents.sizes(), ", "), fmt::join(other.sizes(), ", "));
+}
+
 }  // namespace
 
 FlowMatchScheduler::FlowMatchScheduler(SchedulerConfig config) : config_(config) {
   check(config_.shift > 0, "scheduler", "expected a positive shift, got {}", config_.shift);
   check(config_.num_train_timesteps == 1000, "scheduler", "expected num_train_timesteps 1000, got {}",
         config_.num_train_timesteps);
-  check(config_.max_image_seq_len > config_.base_image_seq_len, "scheduler",
-        "expected max_image_seq_len above base_image_seq_len, got {} and {}", config_.max_image_seq_len,
-        config_.base_image_seq_len);
+  check_lengths(config_);
 }
 
 FlowMatchScheduler FlowMatchScheduler::load(const std::filesystem::path& path) {
@@ -129,21 +142,32 @@ float shift_sigma(float sigma, double shift) {
 }
 
 double calculate_mu(const SchedulerConfig& c, int64_t image_seq_len) {
+  check_lengths(c);
   const double slope = (c.max_shift - c.base_shift) / static_cast<double>(c.max_image_seq_len - c.base_image_seq_len);
   return static_cast<double>(image_seq_len) * slope +
          (c.base_shift - slope * static_cast<double>(c.base_image_seq_len));
 }
 
 at::Tensor euler_step(const at::Tensor& latents, const at::Tensor& velocity, float sigma, float sigma_next) {
-  return latents + velocity * (sigma_next - sigma);
+  return translate_errors("euler_step", [&] {
+    check_shape(latents.sizes() == velocity.sizes(), latents, velocity, "velocity", "euler_step");
+    return latents + velocity * (sigma_next - sigma);
+  });
 }
 
 at::Tensor scale_noise(const at::Tensor& latents, const at::Tensor& noise, float sigma) {
-  return noise * sigma + latents * (1.0f - sigma);
+  return translate_errors("scale_noise", [&] {
+    check_shape(at::are_expandable(latents.sizes(), noise.sizes()), latents, noise, "noise", "scale_noise");
+    return noise * sigma + latents * (1.0f - sigma);
+  });
 }
 
 at::Tensor make_noise(at::IntArrayRef shape, uint64_t seed) {
-  return at::randn(shape, at::detail::createCPUGenerator(seed), at::TensorOptions().dtype(at::kFloat));
+  return translate_errors("make_noise", [&] {
+    for (const int64_t size : shape)
+      check(size >= 0, "make_noise", "expected sizes of at least 0, got [{}]", fmt::join(shape, ", "));
+    return at::randn(shape, at::detail::createCPUGenerator(seed), at::TensorOptions().dtype(at::kFloat));
+  });
 }
 
 }  // namespace llmdit

@@ -79,12 +79,18 @@ TEST_CASE("a configuration is read whole or refused", "[scheduler]") {
 TEST_CASE("an Euler step follows the velocity down the noise levels", "[scheduler]") {
   const at::Tensor x = at::ones({1, 2, 2, 2}), v = at::full({1, 2, 2, 2}, 2.0);
   CHECK(at::allclose(euler_step(x, v, 0.75f, 0.5f), at::full({1, 2, 2, 2}, 0.5)));
+  const auto error = thrown_by([&] { euler_step(x, v.narrow(2, 0, 1), 0.75f, 0.5f); });
+  CHECK(error.code == ErrorCode::invalid_argument);
+  CHECK(error.says("[1, 2, 2, 2], got [1, 2, 1, 2]"));
+  CHECK(thrown_by([&] { scale_noise(x, at::ones({3, 5}), 0.5f); }).code == ErrorCode::invalid_argument);
 }
 
 TEST_CASE("noise is that of a generator with the seed, all 64 bits of it", "[scheduler]") {
   CHECK(at::equal(make_noise({2, 3}, 5), make_noise({2, 3}, 5)));
   CHECK(!at::equal(make_noise({2, 3}, 5), make_noise({2, 3}, 6)));
   CHECK_NOTHROW(make_noise({2}, 0xffffffffffffffffu));
+  CHECK(make_noise({0, 3}, 5).numel() == 0);
+  CHECK(thrown_by([] { make_noise({2, -1}, 5); }).code == ErrorCode::invalid_argument);
 }
 
 TEST_CASE("guidance is pos + scale * (pos - neg)", "[guidance]") {
@@ -99,6 +105,18 @@ TEST_CASE("guidance is pos + scale * (pos - neg)", "[guidance]") {
     CHECK(at::allclose(bounded[i], found > allowed ? plain * (allowed / found) : plain, 1e-4, 1e-5));
   }
   CHECK(at::allclose(apply_guidance(pos, neg, 2.5, 1000.0), pos + 2.5 * (pos - neg)));
+  // Items of any shape.
+  CHECK(at::allclose(apply_guidance(pos.flatten(1), neg.flatten(1), 2.5, 1.0), bounded.flatten(1)));
+}
+
+TEST_CASE("guidance refuses what it cannot take", "[guidance]") {
+  const at::Tensor pos = at::ones({2, 3, 4, 4});
+  const auto error = thrown_by([&] { apply_guidance(pos, pos.narrow(0, 0, 1), 1.0, 0.0); });
+  CHECK(error.code == ErrorCode::invalid_argument);
+  CHECK(error.says("[2, 3, 4, 4] and [1, 3, 4, 4]"));
+  CHECK(thrown_by([&] { apply_guidance(pos, {}, 1.0, 0.0); }).code == ErrorCode::invalid_argument);
+  CHECK(thrown_by([&] { apply_guidance(pos, pos, NAN, 0.0); }).code == ErrorCode::invalid_argument);
+  CHECK(thrown_by([&] { apply_guidance(pos, pos, 1.0, -1.0); }).code == ErrorCode::invalid_argument);
 }
 
 TEST_CASE("guidance ends above the truncation, strictly", "[guidance]") {

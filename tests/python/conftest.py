@@ -124,6 +124,19 @@ def pipe(pipelines: Callable[[str], llmdit.ZImagePipeline]) -> llmdit.ZImagePipe
     return pipelines("base")
 
 
+@pytest.fixture(scope="session")
+def instances(
+    pipe: llmdit.ZImagePipeline,
+    vl_extractors: Callable[[str], Any],
+    folders: Callable[..., Path],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> dict[str, object]:
+    """One of every public class, by its name."""
+    from one_of_each import one_of_each
+
+    return one_of_each(pipe, vl_extractors("base"), folders, tmp_path_factory.mktemp("each"))
+
+
 @pytest.fixture(scope="module")
 def base(folders: Callable[..., Path]) -> dict[str, torch.Tensor]:
     """The transformer's weights of the tiny model "base", float32."""

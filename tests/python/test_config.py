@@ -305,6 +305,26 @@ def test_files_are_found_as_xdg_says(tmp_path, monkeypatch):
     assert llmdit.find_config() is None
 
 
+def test_a_profile_that_a_variable_names_wrongly_is_told_with_it(tmp_path, monkeypatch):
+    file = tmp_path / "config.toml"
+    file.write_text("[default]\n[own]\nextends = 'default'\n")
+    monkeypatch.setenv("LLMDIT_PROFILE", "cup")
+    told = "[config] environment LLMDIT_PROFILE: there is no profile 'cup'; did you mean cpu?"
+    for load in (lambda: llmdit.load_config(file), llmdit.load_config, RuntimeConfig):
+        with pytest.raises(llmdit.InvalidArgument) as caught:
+            load()
+        assert str(caught.value) == told
+    assert told in run("config", "--print", env={"LLMDIT_PROFILE": "cup"}).stderr
+    with pytest.raises(llmdit.InvalidArgument, match=r"^\[config\] there is no profile 'cup'"):
+        llmdit.load_config(file, profile="cup")  # which is the caller's own
+    assert llmdit.load_config(file, profile="own").to_dict() == {}
+    file.write_text("[default]\nwidht = 5\n")
+    with pytest.raises(llmdit.InvalidArgument, match=rf"^\[config\] {file}:2:1: "):  # the file is at fault
+        llmdit.load_config(file)
+    monkeypatch.setenv("LLMDIT_PROFILE", "")
+    assert llmdit.load_config(None).to_dict() == {}
+
+
 def test_a_pipeline_from_settings(monkeypatch):
     monkeypatch.setenv("LLMDIT_DEMO_MODEL", str(ROOT / "examples/demo_model"))
     config = RuntimeConfig(Config.parse("", "demo"), seed=3, num_inference_steps=1, dtype="float32")

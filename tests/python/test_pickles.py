@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from llmdit import vl
+from one_of_each import ABSTRACT, classes
 
 QUICK = {"num_inference_steps": 2, "width": 32, "height": 32}
 
@@ -126,23 +127,51 @@ def test_texts(pipe):
     assert pickle.loads(pickle.dumps(written)).finish_reason == written.finish_reason == "length"
 
 
-# What holds weights, threads or a way to a server, and what only describes the module itself.
-NOT_PICKLED = """AutoencoderKL CachedTextEncoder ChatBackend ContextRefiner EmbeddingCache EncoderServer
-LocalChatBackend OptionField PromptRewriter RemoteChatBackend RemoteTextEncoder Setting TemplateRegistry TextEncoder
-TiledVAEDecoder Tokenizer VLChatBackend VLEmbeddingExtractor ZImagePipeline ZImageTextEncoder
-ZImageTransformer""".split()
+# What holds weights, threads or the way to a server.
+NOT_PICKLED = """AutoencoderKL CachedTextEncoder ContextRefiner EmbeddingCache EncoderServer LocalChatBackend
+PromptRewriter RemoteChatBackend RemoteTextEncoder TiledVAEDecoder Tokenizer ZImagePipeline ZImageTextEncoder
+ZImageTransformer vl.VLChatBackend vl.VLEmbeddingExtractor""".split()
 
 
-def test_every_other_class_is_pickled():
-    classes = {thing for module in (llmdit, vl) for thing in vars(module).values() if isinstance(thing, type)}
-    native = {cls for cls in classes if not issubclass(cls, (Exception, enum.Enum))}
-    without = {cls.__name__ for cls in native if "__setstate__" not in vars(cls)}
-    assert without - {"GenerateResult", "Qwen3Formatter"} == set(NOT_PICKLED)  # those two are plain Python
+@pytest.mark.parametrize("name", [name for name in classes() if name not in {*NOT_PICKLED, *ABSTRACT}])
+def test_every_value_is_pickled(name, instances):
+    value = instances[name]
+    if isinstance(value, Exception):
+        other = pickle.loads(pickle.dumps(value))
+        assert type(other) is type(value) and other.args == value.args and other.code == value.code
+    elif name == "GenerateResult":
+        assert repr(pickle.loads(pickle.dumps(value))) == repr(copy.deepcopy(value)) == repr(value)
+    else:
+        assert_survives(value)
 
 
-def test_what_holds_weights_is_loaded_anew(pipe):
-    with pytest.raises(TypeError, match="from_pretrained"):
-        pickle.dumps(pipe)
-    for part in (pipe.vae, pipe.transformer, pipe.text_encoder, pipe.tokenizer):
-        with pytest.raises(TypeError, match="pickle"):
-            pickle.dumps(part)
+@pytest.mark.parametrize("name", NOT_PICKLED)
+def test_what_holds_resources_says_what_to_do(name, instances):
+    for use in (pickle.dumps, copy.copy, copy.deepcopy):
+        with pytest.raises(TypeError, match=rf"^llmdit\.{name} is not copied or pickled; .{{20}}"):
+            use(instances[name])
+
+
+def test_every_option_and_setting_is_pickled():
+    for options in (llmdit.GenerateOptions, llmdit.LoadOptions):
+        for field in options.fields():
+            assert_survives(field)
+    for setting in llmdit.settings():
+        assert pickle.loads(pickle.dumps(setting)).key == copy.copy(setting).key == setting.key
+    for kind, state in ((llmdit.Setting, ("no.such",)), (llmdit.OptionField, ("no", "such"))):
+        with pytest.raises(ValueError, match="this version has no"):
+            kind.__new__(kind).__setstate__(state)
+
+
+def test_templates_are_pickled():
+    registry = llmdit.TemplateRegistry.standard()
+    for other in (pickle.loads(pickle.dumps(registry)), copy.copy(registry), copy.deepcopy(registry)):
+        assert [other[name] for name in other] == [registry[name] for name in registry]
+        other.add(llmdit.Template(name="one-more"))
+    assert "one-more" not in registry
+
+
+def test_a_status_of_a_server_is_pickled():
+    error = llmdit.RemoteError("[encoder] it is busy")
+    error.status = 503
+    assert pickle.loads(pickle.dumps(error)).status == 503
