@@ -60,8 +60,8 @@ void bind_records(py::module_& m) {
 /// With what every function here refuses, and `more`.
 std::string with_errors(const std::string& doc, const std::string& more = "an alpha outside 0..1") {
   return doc +
-         "\nRaises InvalidArgument for tensors that are not [rows, hidden] of one width, NaN or infinity in them, " +
-         more + ",\nand a result that the text's type cannot hold.";
+         "\nRaises InvalidArgument for tensors that are not [rows, hidden] of one width, NaN or infinity in\nthem, " +
+         more + ", and a result that the text's type cannot hold.";
 }
 
 void bind_picture_first(py::module_& m) {
@@ -70,7 +70,7 @@ void bind_picture_first(py::module_& m) {
         with_errors("vl [m, hidden], text [n, hidden] to [n, hidden]: alpha * vl + (1 - alpha) * text in the rows that "
                     "both have; the\ntext's rows past them stay. Without match_lengths unequal numbers of rows are an "
                     "error.",
-                    "unequal numbers of rows without match_lengths,\nan alpha outside 0..1")
+                    "unequal numbers of rows without match_lengths, an alpha outside 0..1")
             .c_str());
   m.def("blend_interpolate", &blend_interpolate, py::arg("vl"), py::arg("text"), py::arg("alpha"), NoGil(),
         with_errors("blend_embeddings with vl [m, hidden] first resampled linearly to the rows of text [n, hidden].")
@@ -79,12 +79,12 @@ void bind_picture_first(py::module_& m) {
         py::arg("dims") = py::none(), NoGil(),
         with_errors("blend_embeddings of vl [m, hidden] and text [n, hidden] in the columns `dims` only; by default "
                     "those from\n2 * hidden // 3 on.",
-                    "a column that there is not,\nan alpha outside 0..1")
+                    "a column that there is not, an alpha outside 0..1")
             .c_str());
   m.def("blend_per_token", &per_token, py::arg("vl"), py::arg("text"), py::arg("alphas"), NoGil(),
         with_errors("blend_embeddings of vl [m, hidden] and text [n, hidden] with an alpha for each row: at least "
                     "min(m, n) numbers, of\nwhich the first so many count.",
-                    "too few alphas or one\noutside 0..1")
+                    "too few alphas or one outside 0..1")
             .c_str());
   m.def("create_graduated_alpha", &graduated_alpha, py::arg("count"), py::arg("start") = 0.0, py::arg("end") = 0.5,
         py::arg("curve") = "linear", NoGil(),
@@ -96,7 +96,7 @@ void bind_picture_first(py::module_& m) {
         with_errors("blend_per_token of vl [m, hidden] and text [n, hidden] with alpha * (1 - 0.8 * w), w the weights "
                     "[n] brought to\n0..1: rows that matter stay closer to the text. Without weights this is "
                     "blend_embeddings.",
-                    "too few weights,\nan alpha outside 0..1")
+                    "too few weights, an alpha outside 0..1")
             .c_str());
 }
 
@@ -110,7 +110,7 @@ void bind_text_first(py::module_& m) {
         py::arg("scale_to_text") = true, NoGil(),
         with_errors("text [n, hidden] + alpha * delta, the delta [m, hidden] resampled to the text's rows and, with "
                     "scale_to_text,\nbrought to its standard deviation. A negative alpha takes the style away.",
-                    "an alpha that is not\nfinite")
+                    "an alpha that is not finite")
             .c_str());
   m.def("blend_adain", &blend_adain, py::arg("text"), py::arg("vl"), py::arg("alpha") = 0.3,
         py::arg("per_token") = true, NoGil(),
@@ -120,7 +120,7 @@ void bind_text_first(py::module_& m) {
   m.def("blend_adain_per_dim", &blend_adain_per_dim, py::arg("text"), py::arg("vl"), py::arg("alpha") = 0.3, NoGil(),
         with_errors("blend_adain of text [n, hidden] and vl [m, hidden] with mean and deviation of each column over "
                     "the mixed rows, of\nwhich there must be two.",
-                    "fewer than two mixed rows,\nan alpha outside 0..1")
+                    "fewer than two mixed rows, an alpha outside 0..1")
             .c_str());
 }
 
@@ -140,7 +140,7 @@ void bind_blend(py::module_& m) {
                     "adain_per_dim,\nstyle_only, graduated, attention_weighted or style_delta.\n"
                     "neutral: rows [b, hidden] of a neutral picture, for style_delta.\n"
                     "attention_weights: [n], how much each row of the text matters, for attention_weighted.",
-                    "another mode or one\nwithout what it needs, an alpha outside 0..1")
+                    "another mode or one without what it needs, an alpha outside 0..1")
             .c_str());
 }
 

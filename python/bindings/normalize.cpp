@@ -37,11 +37,12 @@ at::Tensor per_dimension(const at::Tensor& embeddings, bool clip_outliers, doubl
 
 /// With what every function here refuses, and `more`.
 std::string with_errors(const std::string& doc, const std::string& more) {
-  return doc + "\nRaises InvalidArgument for a tensor that is not [rows, hidden], NaN or infinity in it, " + more + ".";
+  return doc + "\nRaises InvalidArgument for a tensor that is not [rows, hidden], NaN or infinity in it,\n" + more +
+         ".";
 }
 
 constexpr const char* wrong_outliers =
-    "fewer than two rows,\na threshold that is not above 0, and stats that are None or of another width";
+    "fewer than two rows, a threshold that is not above 0, and stats that are None or of another width";
 
 std::pair<at::Tensor, OutlierInfo> mask(const at::Tensor& embeddings, double threshold, const std::string& mode,
                                         const ReferenceStatistics* stats) {
@@ -103,7 +104,7 @@ void bind_normalize(py::module_& m) {
       with_errors("Each column of embeddings [tokens, hidden] with the mean and deviation of the reference: (x - mean) "
                   "/\nmax(std, 1e-6), cut at +-clip_sigma, times max(stats.per_dim_std, 1e-6), plus "
                   "stats.per_dim_mean.",
-                  "fewer than two rows, and\nstats that are None or of another width")
+                  "fewer than two rows, and stats that are None or of another width")
           .c_str());
   m.def(
       "normalize_hybrid",
@@ -116,7 +117,7 @@ void bind_normalize(py::module_& m) {
       with_errors(
           "per_dim_weight * normalize_per_dimension + (1 - per_dim_weight) * scale_embeddings to stats.global_std, "
           "of\nembeddings [tokens, hidden].",
-          "a per_dim_weight outside 0..1, fewer\nthan two rows, and stats that are None or of another width")
+          "a per_dim_weight outside 0..1, fewer than two rows, and stats that are None or of another width")
           .c_str());
   m.def("mask_outlier_dimensions", &mask, py::arg("embeddings"), py::arg("threshold") = outlier_threshold,
         py::arg("mode") = outlier_mode_name(OutlierInfo{}.mode), py::arg("stats") = py::none(), NoGil(),

@@ -19,14 +19,14 @@ ROW, IMAGE = torch.zeros(2, 3), llmdit.Image(torch.zeros(4, 4, 3, dtype=torch.ui
 
 # What raises nothing but TypeError for an argument of another type.
 NEVER_FAILS = """available_devices clean_content config_example find_config guidance_scale_at max_caption_len
-parse_answer parse_lora render settings shift_sigma strip_quotes user_templates_path AutoencoderKL.scale AutoencoderKL.unscale
-CachedTextEncoder.close ContextRefiner.enable_gradient_checkpointing ContextRefiner.get_num_params
-ContextRefiner.named_parameters ContextRefiner.parameters ContextRefiner.state_dict Config.overlay Config.to_dict
-Conversation.render EmbeddingCache.clear EmbeddingCache.stats GenerateOptions.fields GenerateOptions.runtime_fields
-LoadOptions.fields Qwen3Formatter.format TemplateRegistry.get TemplateRegistry.list_by_category
-TemplateRegistry.list_names TemplateRegistry.overlay TemplateRegistry.search TiledVAEDecoder.scale
-TiledVAEDecoder.unscale Tokenizer.id_to_token Tokenizer.token_to_id ZImageTextEncoder.cache_stats
-ZImageTextEncoder.clear_cache EncoderServer.stop vl.VLEmbeddingExtractor.unload vl.statistics_prompts""".split()
+parse_answer parse_lora render settings shift_sigma strip_quotes user_templates_path AutoencoderKL.scale
+AutoencoderKL.unscale Config.overlay Config.to_dict ContextRefiner.enable_gradient_checkpointing
+ContextRefiner.get_num_params ContextRefiner.named_parameters ContextRefiner.parameters ContextRefiner.state_dict
+Conversation.render EmbeddingCache.clear EmbeddingCache.stats EncoderServer.stop GenerateOptions.fields
+GenerateOptions.runtime_fields LoadOptions.fields Qwen3Formatter.format TemplateRegistry.get
+TemplateRegistry.list_by_category TemplateRegistry.list_names TemplateRegistry.overlay TemplateRegistry.search
+TiledVAEDecoder.scale TiledVAEDecoder.unscale Tokenizer.id_to_token Tokenizer.token_to_id ZImageTextEncoder.cache_stats
+ZImageTextEncoder.clear_cache vl.VLEmbeddingExtractor.unload vl.statistics_prompts""".split()
 
 
 def members(cls: type) -> Iterator[tuple[str, object]]:
