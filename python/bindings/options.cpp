@@ -204,6 +204,7 @@ std::vector<std::string> names_of(std::span<const OptionField> fields) {
 
 void bind_options(py::module_& m) {
   m.def("_unexpected_keyword", &unexpected_keyword, py::arg("name"), py::arg("accepted"));
+  m.def("_short_repr", &short_repr, py::arg("value"));
   m.def("_nearest_name", [](const std::string& word, const std::vector<std::string>& known) {
     return std::string(nearest_name(word, std::vector<std::string_view>(known.begin(), known.end())));
   });

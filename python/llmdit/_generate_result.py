@@ -94,8 +94,9 @@ class GenerateResult:
         kind = f"{len(self)} pictures" if len(self) != 1 else "1 picture"
         picture = self._native.images[0] if self._native.images else None
         size = f" {picture.width}x{picture.height}" if picture else " as latents"
-        warnings = f", warnings={self.warnings!r}" if self.warnings else ""
-        return f"<llmdit.GenerateResult {kind}{size}, seeds={self.seeds}, {self.timings.total:.2f} s{warnings}>"
+        warnings = f", warnings={_llmdit._short_repr(self.warnings)}" if self.warnings else ""
+        seeds = _llmdit._short_repr(self.seeds)
+        return f"<llmdit.GenerateResult {kind}{size}, seeds={seeds}, {self.timings.total:.2f} s{warnings}>"
 
 
 def generate_result(

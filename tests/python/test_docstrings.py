@@ -61,7 +61,7 @@ def test_every_property_says_what_it_is():
     bare = []
     for name, cls in classes().items():
         for member, thing in members(cls):
-            if not callable(getattr(cls, member, None)) and len(thing.__doc__ or "") < 6:
+            if not callable(getattr(cls, member, None)) and len(inspect.getdoc(thing) or "") < 6:
                 bare.append(f"{name}.{member}")
     assert bare == []
 
