@@ -108,6 +108,7 @@ std::span<const Link> Struct<GenerateOptions>::links() {
       LLMDIT_LINK(type, vl_outlier_masking),
       LLMDIT_LINK(type, vl_outlier_threshold),
       LLMDIT_LINK(type, vl_statistics),
+      LLMDIT_LINK(type, step_cache),
       LLMDIT_LINK(type, vae_tiling),
       LLMDIT_LINK(type, vae_tile_size),
       LLMDIT_LINK(type, vae_tile_overlap),

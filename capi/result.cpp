@@ -98,7 +98,9 @@ llmdit_status llmdit_result_describe(llmdit_result_info* info, const llmdit_resu
                                    .sigma_count = value.sigmas.size(),
                                    .step_seconds = value.timings.steps.data(),
                                    .step_count = value.timings.steps.size(),
-                                   .vae_tiled = value.vae_tiled},
+                                   .vae_tiled = value.vae_tiled,
+                                   .reused_steps = value.reused_steps.data(),
+                                   .reused_step_count = value.reused_steps.size()},
                 "result_describe");
   });
 }

@@ -58,7 +58,7 @@ typedef struct llmdit_step_info {
 /** Anything but 0 stops the call, which returns LLMDIT_CANCELLED. */
 typedef int (*llmdit_step_callback)(const llmdit_step_info *info, void *payload);
 
-/** One generation. llmdit_option_describe tells choices, bounds and meaning of each field up to output_type. */
+/** One generation. llmdit_option_describe tells choices, bounds and meaning of each field up to output_type, and of step_cache. */
 typedef struct llmdit_generate_options {
   uint32_t struct_size; /**< set by init */
   const int64_t *width;
@@ -118,6 +118,7 @@ typedef struct llmdit_generate_options {
   llmdit_step_callback on_step;
   void *on_step_payload;
   const llmdit_cancellation *cancellation;
+  double step_cache;
 } llmdit_generate_options;
 
 /** For other languages: `struct_size` is the size of the struct the caller knows. */

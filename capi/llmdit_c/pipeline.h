@@ -102,6 +102,8 @@ typedef struct llmdit_result_info {
   const double *step_seconds; /**< of each denoising step */
   size_t step_count;
   bool vae_tiled; /**< the autoencoder worked tile by tile */
+  const int64_t *reused_steps; /**< denoising steps, from 0, that step_cache kept from being run whole */
+  size_t reused_step_count;
 } llmdit_result_info;
 /** What holds for all of its pictures. */
 LLMDIT_CHECKED llmdit_status llmdit_result_describe(llmdit_result_info *info, const llmdit_result *result);

@@ -258,6 +258,7 @@ class GenerateCommand {
             {"caption_lengths", result.caption_lengths},
             {"compression_ratios", result.compression_ratios},
             {"sigmas", json_numbers(result.sigmas)},
+            {"reused_steps", result.reused_steps},
             {"warnings", result.warnings},
             {"timings", timings_json(result.timings)},
             {"settings", settings_json(effective_options(options, result), is_picture_field)},

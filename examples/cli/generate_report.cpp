@@ -16,9 +16,11 @@ std::string summary(const GenerateOptions& options, const GenerateResult& result
   if (result.seeds.size() > 1) seeds = fmt::format("seeds {} to {}", result.seeds.front(), result.seeds.back());
   const auto ran = static_cast<int64_t>(result.sigmas.size()) - 1, scheduled = schedule_steps(options);
   const std::string steps = ran == scheduled ? fmt::format("{}", ran) : fmt::format("{} of {}", ran, scheduled);
-  return fmt::format("{}, {} x {} pixels, {} steps in {} (encode {}, denoise {}, decode {})", seeds, first.width,
-                     first.height, steps, seconds(spent.total), seconds(spent.encode), seconds(spent.denoise),
-                     seconds(spent.decode));
+  const size_t reused = result.reused_steps.size();
+  const std::string shortened = reused == 0 ? "" : fmt::format(" ({} of them by step_cache)", reused);
+  return fmt::format("{}, {} x {} pixels, {} steps{} in {} (encode {}, denoise {}, decode {})", seeds, first.width,
+                     first.height, steps, shortened, seconds(spent.total), seconds(spent.encode),
+                     seconds(spent.denoise), seconds(spent.decode));
 }
 
 GenerateOptions effective_options(GenerateOptions options, const GenerateResult& result) {

@@ -80,9 +80,7 @@ std::string dashed(std::string_view text) {
 std::vector<std::string> spellings(const CLI::App& app, const OptionField& field) {
   std::vector<std::string> names = {std::string(field.flag), dashed(field.name)};
   if (field.section == "rewriter" && field.key != field.section) names.push_back("rewriter-" + dashed(field.key));
-  // As scripts of others have it.
-  if (field.name == "force_think_block") names.emplace_back("enable-thinking");
-  if (field.name == "max_new_tokens") names.emplace_back("rewriter-max-tokens");
+  if (!field.alias.empty() && !field.alias.starts_with('!')) names.emplace_back(field.alias);
   std::vector<std::string> free;
   for (const std::string& name : names) {
     if (!app.get_option_no_throw("--" + name) && std::ranges::find(free, name) == free.end()) free.push_back(name);
@@ -94,7 +92,7 @@ CLI::Option* add_switch(CLI::App& app, const OptionField& field, const std::vect
                         const std::string& help) {
   std::vector<std::string> forms;
   for (const std::string& name : names) forms.push_back(fmt::format("--{0},!--no-{0}", name));
-  if (field.name == "rewriter_vl_enabled") forms.emplace_back("!--rewriter-no-vl");  // as scripts of others have it
+  if (field.alias.starts_with('!')) forms.push_back(fmt::format("!--{}", field.alias.substr(1)));
   return app.add_flag(fmt::format("{}", fmt::join(forms, ",")), help);
 }
 
@@ -133,27 +131,6 @@ std::map<const CLI::Option*, std::vector<std::string>>& choices_by_option() {
   return choices;
 }
 
-/// Flags that few ever set.
-bool is_fine_point(const OptionField& field) {
-  constexpr std::string_view names[] = {"thinking_content",     "assistant_content",   "enable_cache",
-                                        "cache_folder",         "transformer_path",    "text_encoder_path",
-                                        "encoder_api",          "api_model",           "sigmas",
-                                        "layer_weights",        "layer_spans",         "long_prompt_mode",
-                                        "max_text_tokens",      "clean_whitespace",    "outpaint",
-                                        "mask_feather",         "mask_composite",      "vae_tile_size",
-                                        "vae_tile_overlap",     "vae_tiling",          "vae_path",
-                                        "tokenizer_path",       "templates_dir",       "cfg_normalization",
-                                        "text_encoder_device",  "dit_device",          "vae_device",
-                                        "cfg_truncation",       "cache_size",          "cache_megabytes",
-                                        "api_layer_ids",        "api_folder",          "api_connect_timeout",
-                                        "api_read_timeout",     "api_timeout",         "api_retries",
-                                        "rewriter_use_api",     "rewriter_vl_enabled", "rewriter_preload_vl",
-                                        "rewriter_vl_api_model"};
-  return (field.section == "vl" && field.name != "vl_alpha") || field.section == "optimization" ||
-         field.name.ends_with("_quantization") || field.name == "attention_backend" ||
-         field.name == "force_think_block" || std::ranges::find(names, field.name) != std::end(names);
-}
-
 std::string choice_mistake(const std::string& given, const std::vector<std::string>& choices) {
   if (std::ranges::find(choices, given) != choices.end()) return "";
   return fmt::format("expected one of {}, got '{}'{}", fmt::join(choices, ", "), given, suggestion(given, choices));
@@ -169,7 +146,7 @@ OptionFlags::OptionFlags(CLI::App& app, const std::string& group, std::span<cons
     const std::vector<std::string> names = spellings(app, field);
     CLI::Option* option =
         field.kind == OptionKind::boolean ? add_switch(app, field, names, help) : add_value(app, field, names, help);
-    option->group(!group.empty() && is_fine_point(field) ? kFinePoints : group);  // "" hides all of them
+    option->group(!group.empty() && field.is_fine_point ? kFinePoints : group);  // "" hides all of them
     choices_by_option()[option].assign(field.choices.begin(), field.choices.end());
     flags_.push_back({&field, option, names.front()});
   }

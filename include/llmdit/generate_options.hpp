@@ -83,6 +83,9 @@ struct GenerateOptions {
   int64_t mask_feather = 0;          ///< pixels over which the mask's edge fades; 0 is hard, as the reference has it
   bool mask_composite = false;       ///< put `image`'s own pixels back where the mask keeps it
   VLOptions vl{};                    ///< for `vl_image`
+  /// Steps whose first main layer changes the picture's rows by nearly what it did in the last step that ran whole
+  /// leave out the other layers: up to this relative change. 0: every step runs whole.
+  double step_cache = 0;
   TilingMode vae_tiling = TilingOptions{}.mode;  ///< see TilingOptions for this and the next two
   int64_t vae_tile_size = TilingOptions{}.tile_size;
   int64_t vae_tile_overlap = TilingOptions{}.tile_overlap;

@@ -25,10 +25,12 @@ struct OptionField {
   std::string_view key;      ///< in that table
   std::string_view flag;     ///< on the command line, without the dashes
   std::string_view unit;     ///< "" for a plain number
+  std::string_view alias;    ///< another flag, as scripts of others have it; one with ! before it turns off
   std::string_view help;     ///< one line
   OptionKind kind;
-  bool optional;   ///< may be "not given"
-  double minimum;  ///< inclusive bounds of numbers
+  bool optional;       ///< may be "not given"
+  bool is_fine_point;  ///< few ever set it: help shows it apart
+  double minimum;      ///< inclusive bounds of numbers
   double maximum;
   std::span<const std::string_view> choices;               ///< of a choice
   std::string_view (*canonical)(std::string_view choice);  ///< the listed spelling of any known one; "" for others

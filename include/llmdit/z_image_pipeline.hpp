@@ -52,6 +52,7 @@ struct GenerateResult {
   std::string model;                        ///< name of the model's folder or file
   std::vector<Lora> loras;                  ///< that were loaded
   std::optional<Template> prompt_template;  ///< that the prompts were read in
+  std::vector<int64_t> reused_steps;        ///< denoising steps, from 0, that step_cache kept from being run whole
   bool vae_tiled = false;                   ///< whether the autoencoder worked tile by tile
   std::optional<double> shift;              ///< of the noise levels; nothing where it depends on the picture's size
   LoadOptions load;                         ///< those of the pipeline

@@ -21,6 +21,9 @@ namespace nn {
 class Turns;
 class WeightPatch;
 }  // namespace nn
+namespace models {
+class StepCache;
+}
 
 /// Rows of image and caption are padded to a multiple of this; the pads are attended to.
 inline constexpr int64_t seq_multi_of = 32;
@@ -108,11 +111,19 @@ class LLMDIT_EXPORT ZImageTransformer {
  private:
   friend class LoraLoader;
   friend class ModelTurns;
+  friend class StepRunner;
   /// The same, in memory only while it is in use; see nn::Turns. Null: always.
   static ZImageTransformer load(const std::filesystem::path& path, const LoadOptions& options,
                                 const std::filesystem::path& config_path, std::shared_ptr<nn::Turns> turns);
   /// Keeps the weights in memory while it lives.
   std::shared_ptr<const void> hold(std::stop_token stop) const;
+
+  /// forward() for a step of a run; null keeps nothing of it for the next ones.
+  std::vector<at::Tensor> forward(std::span<const at::Tensor> latents, const at::Tensor& t,
+                                  const Conditioning& conditioning, models::StepCache* cache,
+                                  std::stop_token stop) const;
+  at::Tensor forward(const at::Tensor& latents, const at::Tensor& t, const Conditioning& conditioning,
+                     models::StepCache* cache, std::stop_token stop) const;
 
   using WeightPatches = std::map<std::string, std::shared_ptr<const nn::WeightPatch>>;
 

@@ -72,6 +72,8 @@ void bind_z_image_pipeline(py::module_& m) {
       .read_only("model", &GenerateResult::model, "Name of the model's folder or file.")
       .read_only("loras", &GenerateResult::loras, "That were loaded.")
       .read_only("prompt_template", &GenerateResult::prompt_template, "That the prompts were read in.")
+      .read_only("reused_steps", &GenerateResult::reused_steps,
+                 "Denoising steps, from 0, that step_cache kept from being run whole.")
       .read_only("vae_tiled", &GenerateResult::vae_tiled, "Whether the autoencoder worked tile by tile.")
       .read_only("shift", &GenerateResult::shift, "Of the noise levels; None where it depends on the picture's size.")
       .read_only("load", &GenerateResult::load, "The options that loaded the pipeline.")

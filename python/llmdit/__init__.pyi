@@ -223,6 +223,7 @@ class GenerateOptions:
     vl_outlier_masking: str
     vl_outlier_threshold: float
     vl_statistics: str
+    step_cache: float
     vae_tiling: str
     vae_tile_size: int
     vae_tile_overlap: int
@@ -280,6 +281,7 @@ class GenerateOptions:
         vl_outlier_masking: vl._OutlierMode | None = ...,
         vl_outlier_threshold: float | None = ...,
         vl_statistics: _Path | None = ...,
+        step_cache: float | None = ...,
         vae_tiling: Literal["auto", "on", "off"] | None = ...,
         vae_tile_size: int | None = ...,
         vae_tile_overlap: int | None = ...,
@@ -1616,6 +1618,7 @@ class GenerateResult:
     formatted_prompts: list[str]
     vl: _VLExtraction | None
     warnings: list[str]
+    reused_steps: list[int]
     shift: float | None
     made_with: dict[str, str]
     timings: Timings
@@ -1765,6 +1768,7 @@ class ZImagePipeline:
         vl_outlier_masking: vl._OutlierMode | None = ...,
         vl_outlier_threshold: float | None = ...,
         vl_statistics: _Path | None = ...,
+        step_cache: float | None = ...,
         vae_tiling: Literal["auto", "on", "off"] | None = ...,
         vae_tile_size: int | None = ...,
         vae_tile_overlap: int | None = ...,
@@ -1827,6 +1831,7 @@ class ZImagePipeline:
         vl_outlier_masking: vl._OutlierMode | None = ...,
         vl_outlier_threshold: float | None = ...,
         vl_statistics: _Path | None = ...,
+        step_cache: float | None = ...,
         vae_tiling: Literal["auto", "on", "off"] | None = ...,
         vae_tile_size: int | None = ...,
         vae_tile_overlap: int | None = ...,
@@ -1889,6 +1894,7 @@ class ZImagePipeline:
         vl_outlier_masking: vl._OutlierMode | None = ...,
         vl_outlier_threshold: float | None = ...,
         vl_statistics: _Path | None = ...,
+        step_cache: float | None = ...,
         vae_tiling: Literal["auto", "on", "off"] | None = ...,
         vae_tile_size: int | None = ...,
         vae_tile_overlap: int | None = ...,

@@ -45,6 +45,8 @@ class GenerateResult:
     """What was read of the reference picture and blended in."""
     warnings: list[str]
     """What had no effect, was compressed or is otherwise to be known, in words."""
+    reused_steps: list[int]
+    """Denoising steps, from 0, that step_cache kept from being run whole."""
     shift: float | None
     """Of the noise levels; None where it depends on the picture's size."""
     made_with: dict[str, str]
@@ -106,8 +108,8 @@ def generate_result(
     options = copy.copy(options)
     options.on_step = None
     same = (
-        "latents seeds sigmas token_counts caption_lengths compression_ratios formatted_prompts vl warnings shift "
-        "made_with timings"
+        "latents seeds sigmas token_counts caption_lengths compression_ratios formatted_prompts vl warnings "
+        "reused_steps shift made_with timings"
     )
     return GenerateResult(
         images=_pictures(native, output_type),

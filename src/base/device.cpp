@@ -64,54 +64,80 @@ constexpr OptionField load_fields[] = {
     field<LoadOptions, "quantization", &LoadOptions::quantization>(
         {.section = "pipeline", .help = "kind the matrices of the blocks are turned into"}),
     field<LoadOptions, "text_encoder_quantization", &LoadOptions::text_encoder_quantization>(
-        {.section = "encoder", .help = "the same for the text encoder alone", .key = "quantization"}),
+        {.section = "encoder",
+         .help = "the same for the text encoder alone",
+         .key = "quantization",
+         .is_fine_point = true}),
     field<LoadOptions, "dit_quantization", &LoadOptions::dit_quantization>(
-        {.section = "pipeline", .help = "the same for the transformer alone"}),
+        {.section = "pipeline", .help = "the same for the transformer alone", .is_fine_point = true}),
     field<LoadOptions, "vl_quantization", &LoadOptions::vl_quantization>(
-        {.section = "vl", .help = "the same for Qwen3-VL alone"}),
+        {.section = "vl", .help = "the same for Qwen3-VL alone", .is_fine_point = true}),
     field<LoadOptions, "device", &LoadOptions::device>(
         {.section = "pipeline", .help = "where the models run: auto, cpu, cuda, cuda:N"}),
     field<LoadOptions, "text_encoder_device", &LoadOptions::text_encoder_device>(
-        {.section = "encoder", .help = "device of the text encoder, when it is another", .key = "device"}),
+        {.section = "encoder",
+         .help = "device of the text encoder, when it is another",
+         .key = "device",
+         .is_fine_point = true}),
     field<LoadOptions, "dit_device", &LoadOptions::dit_device>(
-        {.section = "pipeline", .help = "device of the transformer, when it is another"}),
+        {.section = "pipeline", .help = "device of the transformer, when it is another", .is_fine_point = true}),
     field<LoadOptions, "vae_device", &LoadOptions::vae_device>(
-        {.section = "pipeline", .help = "device of the autoencoder, when it is another"}),
+        {.section = "pipeline", .help = "device of the autoencoder, when it is another", .is_fine_point = true}),
     field<LoadOptions, "cpu_offload", &LoadOptions::cpu_offload>(
-        {.section = "optimization", .help = "the models take turns: one in memory, or on the GPU, at a time"}),
+        {.section = "optimization",
+         .help = "the models take turns: one in memory, or on the GPU, at a time",
+         .is_fine_point = true}),
     field<LoadOptions, "max_memory", &LoadOptions::max_memory>(
-        {.section = "optimization", .help = "weights in memory at most, such as 8GB; the rest is read for each use"}),
+        {.section = "optimization",
+         .help = "weights in memory at most, such as 8GB; the rest is read for each use",
+         .is_fine_point = true}),
     field<LoadOptions, "attention_backend", &LoadOptions::attention_backend>(
-        {.section = "pytorch", .help = "kernel of attention; `llmdit devices` lists those that are there"}),
+        {.section = "pytorch",
+         .help = "kernel of attention; `llmdit devices` lists those that are there",
+         .is_fine_point = true}),
     field<LoadOptions, "compile", &LoadOptions::compile>(
-        {.section = "optimization", .help = "always refused, and told why: libtorch compiles models of Python only"}),
+        {.section = "optimization",
+         .help = "always refused, and told why: libtorch compiles models of Python only",
+         .is_fine_point = true}),
     field<LoadOptions, "transformer_path", &LoadOptions::transformer_path>(
-        {.section = "pipeline", .help = "transformer from this file or folder; safetensors or GGUF"}),
+        {.section = "pipeline",
+         .help = "transformer from this file or folder; safetensors or GGUF",
+         .is_fine_point = true}),
     field<LoadOptions, "text_encoder_path", &LoadOptions::text_encoder_path>(
-        {.section = "encoder", .help = "text encoder from this file or folder; safetensors or GGUF"}),
+        {.section = "encoder",
+         .help = "text encoder from this file or folder; safetensors or GGUF",
+         .is_fine_point = true}),
     field<LoadOptions, "vae_path", &LoadOptions::vae_path>(
-        {.section = "pipeline", .help = "autoencoder from this file or folder"}),
+        {.section = "pipeline", .help = "autoencoder from this file or folder", .is_fine_point = true}),
     field<LoadOptions, "tokenizer_path", &LoadOptions::tokenizer_path>(
-        {.section = "encoder", .help = "tokenizer from this file or folder"}),
+        {.section = "encoder", .help = "tokenizer from this file or folder", .is_fine_point = true}),
     field<LoadOptions, "vl_model_path", &LoadOptions::vl_model_path>(
         {.section = "vl",
          .help = "Qwen3-VL from this folder, to read vl_image; default the model's own",
-         .flag = "vl-model"}),
+         .flag = "vl-model",
+         .is_fine_point = true}),
     field<LoadOptions, "vl_device", &LoadOptions::vl_device>(
-        {.section = "vl", .help = "device of Qwen3-VL, when it is another"}),
+        {.section = "vl", .help = "device of Qwen3-VL, when it is another", .is_fine_point = true}),
     field<LoadOptions, "vl_auto_unload", &LoadOptions::vl_auto_unload>(
-        {.section = "vl", .help = "free Qwen3-VL's weights after each reading of a picture"}),
-    field<LoadOptions, "enable_cache", &LoadOptions::enable_cache>(
-        {.section = "pytorch", .help = "keep the embeddings of prompts in memory", .flag = "embedding-cache"}),
+        {.section = "vl", .help = "free Qwen3-VL's weights after each reading of a picture", .is_fine_point = true}),
+    field<LoadOptions, "enable_cache", &LoadOptions::enable_cache>({.section = "pytorch",
+                                                                    .help = "keep the embeddings of prompts in memory",
+                                                                    .flag = "embedding-cache",
+                                                                    .is_fine_point = true}),
     field<LoadOptions, "cache_size", &LoadOptions::cache_size>(
-        {.section = "pytorch", .help = "prompts that the cache keeps in memory at most", .minimum = 0, .maximum = 1e9}),
+        {.section = "pytorch",
+         .help = "prompts that the cache keeps in memory at most",
+         .is_fine_point = true,
+         .minimum = 0,
+         .maximum = 1e9}),
     field<LoadOptions, "cache_megabytes", &LoadOptions::cache_megabytes>({.section = "pytorch",
                                                                           .help = "memory that the cache takes at most",
                                                                           .unit = "MiB",
+                                                                          .is_fine_point = true,
                                                                           .minimum = 0,
                                                                           .maximum = 1e9}),
     field<LoadOptions, "cache_folder", &LoadOptions::cache_folder>(
-        {.section = "pytorch", .help = "keep embeddings of prompts as files in this folder"}),
+        {.section = "pytorch", .help = "keep embeddings of prompts as files in this folder", .is_fine_point = true}),
     field<LoadOptions, "lora", &LoadOptions::lora>(
         {.section = "lora",
          .help = "LoRA file, FILE or FILE:SCALE, fused into the weights; may be given several times",

@@ -30,6 +30,8 @@ struct FieldText {
   std::string_view unit = "";
   std::string_view flag = "";  ///< when it is not the name with dashes
   std::string_view key = "";   ///< when it is not the name, without the section where that begins it
+  std::string_view alias = "";
+  bool is_fine_point = false;
   double minimum = -std::numeric_limits<double>::infinity();
   double maximum = std::numeric_limits<double>::infinity();
 };
@@ -156,10 +158,12 @@ constexpr OptionField field(const FieldText& text) {
   entry.section = text.section;
   entry.key = text.key.empty() ? option_table::without_section(entry.name, text.section) : text.key;
   entry.flag = text.flag.empty() ? dashed<Name>.view() : text.flag;
+  entry.alias = text.alias;
   entry.unit = text.unit;
   entry.help = text.help;
   entry.kind = kind_of<Value>();
   entry.optional = Unwrapped<Member>::optional;
+  entry.is_fine_point = text.is_fine_point;
   entry.minimum = text.minimum;
   entry.maximum = text.maximum;
   if constexpr (std::is_enum_v<Value>) {

@@ -27,6 +27,9 @@ const BlockFormat* find_block_format(std::string_view name) noexcept;
 /// Writes `count` weights, a multiple of the block's, as float32; equal to the `gguf` package bit for bit.
 void dequantize(BlockType type, const std::byte* blocks, float* out, int64_t count) noexcept;
 
+/// The same for Q8_0, kept apart: the blocks' integers, widened, and a factor for each 32.
+void unpack_q8_0(const std::byte* blocks, int16_t* numbers, float* factors, int64_t count) noexcept;
+
 /// Whether `quantize` writes this type: Q8_0 and Q4_0.
 bool can_quantize(BlockType type) noexcept;
 

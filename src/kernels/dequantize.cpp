@@ -194,7 +194,19 @@ void dequantize_blocks(BlockType type, const uint8_t* blocks, float* out, int64_
   }
 }
 
+LLMDIT_DISPATCH void unpack_bytes(const uint8_t* blocks, int16_t* numbers, float* factors, int64_t count) {
+  for (int64_t i = 0; i < count / 32; ++i) {
+    const uint8_t* block = blocks + 34 * i;
+    factors[i] = load_half(block);
+    for (int k = 0; k < 32; ++k) numbers[32 * i + k] = static_cast<int8_t>(block[2 + k]);
+  }
+}
+
 }  // namespace
+
+void unpack_q8_0(const std::byte* blocks, int16_t* numbers, float* factors, int64_t count) noexcept {
+  unpack_bytes(reinterpret_cast<const uint8_t*>(blocks), numbers, factors, count);
+}
 
 void dequantize(BlockType type, const std::byte* blocks, float* out, int64_t count) noexcept {
   dequantize_blocks(type, reinterpret_cast<const uint8_t*>(blocks), out, count);

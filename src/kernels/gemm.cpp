@@ -19,7 +19,8 @@ struct Choice {
 Choice choose() {
   const CpuKind newest = chosen_cpu_kind().value_or(CpuKind::native);
 #ifdef LLMDIT_GEMM_X86
-  const bool has_avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+  const bool has_avx2 =
+      __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
   const bool has_avx512 = __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
   if (newest >= CpuKind::avx512 && has_avx2 && has_avx512) return {gemm_avx512, "avx512"};
   if (newest >= CpuKind::avx2 && has_avx2) return {gemm_avx2, "avx2"};

@@ -1,6 +1,9 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+
+#include "kernels/block_format.hpp"
 
 namespace llmdit::kernels {
 
@@ -11,6 +14,19 @@ namespace llmdit::kernels {
 // panel is and how many rows a tile has is the processor's matter; the loops around it are nn/gemm.cpp's. Floats are
 // multiplied with fused multiply-add where there is one: results differ between processors in the last bits, as those
 // of every library of products do.
+
+/// A panel of weights as integers of 16 bits, packed in pairs; `group` columns, a divisor of its depth, share a factor.
+struct Int16Panel {
+  const int16_t* numbers;  ///< [depth / 2][width][2]
+  const float* factors;    ///< [depth / group][width]
+  int64_t group;           ///< small enough for sums of 32 bits
+};
+
+/// Tiles of x as integers of 16 bits, a factor for each row.
+struct Int16Rows {
+  const int16_t* numbers;  ///< [depth / 2][rows][2]
+  const float* scales;     ///< one a row
+};
 
 /// Weights of 4 bits: a group along a row has a factor and a minimum, w = factor * nibble + minimum.
 constexpr int64_t nibble_group = 32;
@@ -44,20 +60,33 @@ struct GemmKernel {
   void (*multiply)(const float* tiles, int64_t count_rows, const float* panel, int64_t depth, float* out,
                    int64_t out_stride, int64_t count, bool accumulate);
 
-  /// The same in integers: tiles and panels are packed from pairs of int16, and `depth`, which is even, is small enough
-  /// for sums of 32 bits. Results are times a factor for each row and one for each of `width` outputs.
-  void (*multiply_int16)(const int16_t* tiles, int64_t count_rows, const int16_t* panel, int64_t depth,
-                         const float* row_scales, const float* output_scales, float* out, int64_t out_stride,
-                         int64_t count, bool accumulate);
+  /// The same in integers.
+  void (*multiply_int16)(const Int16Rows& tiles, int64_t count_rows, const Int16Panel& panel, int64_t depth, float* out,
+                         int64_t out_stride, int64_t count, bool accumulate);
 
   /// Weights of 4 bits times x rounded to 8.
   void (*multiply_nibbles)(const NibbleRows& tiles, int64_t count_rows, const NibblePanel& panel, int64_t depth,
                            float* out, int64_t out_stride, int64_t count, bool accumulate);
 
-  /// The product of two rows of numbers, one of them perhaps kept in bf16.
+  /// The product of two rows of numbers, one of them as a weight is kept.
   float (*dot)(const float* a, const float* b, int64_t count);
   float (*dot_bfloat16)(const uint16_t* a, const float* b, int64_t count);
+  float (*dot_float16)(const uint16_t* a, const float* b, int64_t count);
+  /// A factor for each `columns` numbers, a multiple of dot_group.
+  float (*dot_int8)(const int8_t* a, const float* factors, int64_t columns, const float* b, int64_t count);
+  /// Blocks of a type that has_block_dot() names; `totals` are the sums of each dot_group of x.
+  float (*dot_blocks)(BlockType type, const std::byte* blocks, const float* x, const float* totals, int64_t count);
+
+  /// Exact.
+  void (*widen_float16)(const uint16_t* from, float* out, int64_t count);
 };
+
+/// What the columns of a factor are a multiple of in weights that are multiplied as single rows.
+constexpr int64_t dot_group = 32;
+
+constexpr bool has_block_dot(BlockType type) {
+  return type == BlockType::q8_0 || type == BlockType::q4_0 || type == BlockType::q4_1 || type == BlockType::q4_k;
+}
 
 /// That of this processor, or an older one that chosen_cpu_kind() names.
 const GemmKernel& gemm_kernel();

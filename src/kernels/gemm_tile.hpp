@@ -4,6 +4,8 @@
 // processor.
 
 #include "kernels/gemm.hpp"
+#include "kernels/half.hpp"
+#include "kernels/packed_bits.hpp"
 
 #ifdef __SSE2__
 #include <immintrin.h>
@@ -159,24 +161,52 @@ inline void multiply_tile_int16(const int16_t* x, const int16_t* panel, int64_t 
   }
 }
 
-void multiply_int16(const int16_t* tiles, int64_t count_rows, const int16_t* panel, int64_t depth,
-                    const float* row_scales, const float* output_scales, float* out, int64_t out_stride, int64_t count,
-                    bool accumulate) {
-  const auto left_scale = load<Vector>(output_scales), right_scale = load<Vector>(output_scales + lanes);
-  for (int64_t row = 0; row < count_rows; row += tile_rows) {
-    const int16_t* x = tiles + row * depth;
+/// Has the compiler finish a row of a tile before the next: with products of several rows at once in registers, those
+/// do not suffice for the sums.
+inline void finish_row(Ints (&sums)[2]) {
+#if (LLMDIT_GEMM_BYTES == 64 && defined(__AVX512BW__)) || (LLMDIT_GEMM_BYTES == 32 && defined(__AVX2__))
+  asm volatile("" : "+v"(sums[0]), "+v"(sums[1]));
+#else
+  (void)sums;
+#endif
+}
+
+/// The same where the results of a row are in memory.
+inline void finish_row() { asm volatile("" ::: "memory"); }
+
+/// Adds a tile's products, group by group, to `results`; the factors of rows are still missing.
+template <int rows>
+inline void multiply_groups_int16(const int16_t* x, const Int16Panel& panel, int64_t depth,
+                                  Vector (&results)[tile_rows][2]) {
+  const float* factors = panel.factors;
+  for (int64_t k = 0; k < depth; k += panel.group, factors += panel_width) {
     Ints sums[tile_rows][2] = {};
-    if (count_rows - row == 1) {
-      multiply_tile_int16<1>(x, panel, depth, sums);
-    } else {
-      multiply_tile_int16<tile_rows>(x, panel, depth, sums);
+    multiply_tile_int16<rows>(x + k * tile_rows, panel.numbers + k * panel_width, panel.group, sums);
+    const auto left = load<Vector>(factors), right = load<Vector>(factors + lanes);
+#pragma GCC unroll 16
+    for (int i = 0; i < rows; ++i) {
+      results[i][0] += to_float(sums[i][0]) * left;
+      results[i][1] += to_float(sums[i][1]) * right;
+      finish_row();
     }
-    Vector results[tile_rows][2];
+  }
+}
+
+void multiply_int16(const Int16Rows& rows, int64_t count_rows, const Int16Panel& panel, int64_t depth, float* out,
+                    int64_t out_stride, int64_t count, bool accumulate) {
+  for (int64_t row = 0; row < count_rows; row += tile_rows) {
+    const int16_t* x = rows.numbers + row * depth;
+    Vector results[tile_rows][2] = {};
+    if (count_rows - row == 1) {
+      multiply_groups_int16<1>(x, panel, depth, results);
+    } else {
+      multiply_groups_int16<tile_rows>(x, panel, depth, results);
+    }
 #pragma GCC unroll 16
     for (int i = 0; i < tile_rows; ++i) {
-      const float scale = row + i < count_rows ? row_scales[row + i] : 0.0f;
-      results[i][0] = to_float(sums[i][0]) * (left_scale * scale);
-      results[i][1] = to_float(sums[i][1]) * (right_scale * scale);
+      const float scale = row + i < count_rows ? rows.scales[row + i] : 0.0f;
+      results[i][0] *= scale;
+      results[i][1] *= scale;
     }
     store_tile(results, count_rows - row, count, out + row * out_stride, out_stride, accumulate);
   }
@@ -196,19 +226,6 @@ inline Ints multiply_bytes(Ints unsigned_bytes, Ints signed_bytes) {
 }
 
 inline Ints add_shorts(Ints a, Ints b) { return (Ints)((Shorts)a + (Shorts)b); }
-
-/// Has the compiler finish a row of a tile before the next: with products of several rows at once in registers, those
-/// do not suffice for the sums.
-inline void finish_row(Ints (&sums)[2]) {
-#if (LLMDIT_GEMM_BYTES == 64 && defined(__AVX512BW__)) || (LLMDIT_GEMM_BYTES == 32 && defined(__AVX2__))
-  asm volatile("" : "+v"(sums[0]), "+v"(sums[1]));
-#else
-  (void)sums;
-#endif
-}
-
-/// The same where the results of a row are in memory.
-inline void finish_row() { asm volatile("" ::: "memory"); }
 
 /// A group's sums of products; see multiply_nibbles. Sums of 16 bits hold it: 8 times 2 products of 15 and 127.
 template <int rows>
@@ -264,49 +281,28 @@ void multiply_nibbles(const NibbleRows& rows, int64_t count_rows, const NibblePa
   }
 }
 
-inline Vector load_numbers(const float* from) { return load<Vector>(from); }
-
-inline Vector load_numbers(const uint16_t* from) {
-#if LLMDIT_GEMM_BYTES == 32 && defined(__AVX2__)  // GCC 12 makes four instructions of the general form's conversion
-  return (Vector)_mm256_slli_epi32(_mm256_cvtepu16_epi32(load<__m128i>(from)), 16);
-#else
-  return (Vector)(__builtin_convertvector(load<HalfWidth>(from), UnsignedInts) << 16);
-#endif
-}
-
-inline float to_float(float number) { return number; }
-
-inline float to_float(uint16_t number) {
-  const uint32_t bits = uint32_t{number} << 16;
-  float result;
-  __builtin_memcpy(&result, &bits, sizeof result);
-  return result;
-}
-
-/// Several sums side by side: one alone would wait for each of its additions.
-template <class Number>
-inline float dot_numbers(const Number* a, const float* b, int64_t count) {
-  constexpr int64_t sums = 4, step = sums * lanes;
-  Vector sum[sums] = {};
-  int64_t k = 0;
-  for (; k + step <= count; k += step) {
-#pragma GCC unroll 4
-    for (int i = 0; i < sums; ++i) sum[i] += load_numbers(a + k + i * lanes) * load<Vector>(b + k + i * lanes);
-  }
-  const Vector all = (sum[0] + sum[1]) + (sum[2] + sum[3]);
-  float total = 0;
-  for (int i = 0; i < lanes; ++i) total += all[i];
-  for (; k < count; ++k) total += to_float(a[k]) * b[k];
-  return total;
-}
-
-float dot(const float* a, const float* b, int64_t count) { return dot_numbers(a, b, count); }
-float dot_bfloat16(const uint16_t* a, const float* b, int64_t count) { return dot_numbers(a, b, count); }
-
 }  // namespace
+}  // namespace llmdit::kernels
+
+#include "kernels/dot_tile.hpp"
+
+namespace llmdit::kernels {
 
 extern const GemmKernel LLMDIT_GEMM_VARIABLE;
-const GemmKernel LLMDIT_GEMM_VARIABLE = {panel_width,    tile_rows,        pack_panel, pack_tile,   multiply,
-                                         multiply_int16, multiply_nibbles, dot,        dot_bfloat16};
+const GemmKernel LLMDIT_GEMM_VARIABLE = {
+    .width = panel_width,
+    .rows = tile_rows,
+    .pack_panel = pack_panel,
+    .pack_tile = pack_tile,
+    .multiply = multiply,
+    .multiply_int16 = multiply_int16,
+    .multiply_nibbles = multiply_nibbles,
+    .dot = dot,
+    .dot_bfloat16 = dot_bfloat16,
+    .dot_float16 = dot_float16,
+    .dot_int8 = dot_int8,
+    .dot_blocks = dot_blocks,
+    .widen_float16 = widen_float16,
+};
 
 }  // namespace llmdit::kernels

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "kernels/dispatch.hpp"
+#include "kernels/gemm.hpp"
 #include "kernels/half.hpp"
 
 namespace llmdit::kernels {
@@ -25,9 +26,6 @@ LLMDIT_INLINE float e5m2_to_float(uint8_t number) { return half_to_float(static_
 
 LLMDIT_DISPATCH void widen_bfloat16(const uint16_t* from, float* out, int64_t count) {
   for (int64_t i = 0; i < count; ++i) out[i] = bfloat16_to_float(from[i]);
-}
-LLMDIT_DISPATCH void widen_float16(const uint16_t* from, float* out, int64_t count) {
-  for (int64_t i = 0; i < count; ++i) out[i] = half_to_float(from[i]);
 }
 LLMDIT_DISPATCH void widen_e4m3(const uint8_t* from, float* out, int64_t count) {
   for (int64_t i = 0; i < count; ++i) out[i] = e4m3_to_float(from[i]);
@@ -109,7 +107,7 @@ void widen(NumberType type, const void* numbers, float* out, int64_t count) noex
     case NumberType::bfloat16:
       return widen_bfloat16(static_cast<const uint16_t*>(numbers), out, count);
     case NumberType::float16:
-      return widen_float16(static_cast<const uint16_t*>(numbers), out, count);
+      return gemm_kernel().widen_float16(static_cast<const uint16_t*>(numbers), out, count);
     case NumberType::float8_e4m3:
       return widen_e4m3(static_cast<const uint8_t*>(numbers), out, count);
     case NumberType::float8_e5m2:

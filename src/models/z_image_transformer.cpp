@@ -249,8 +249,33 @@ PackedRows ZImageTransformerModel::join(const PackedRows& images, const Conditio
   return rows;
 }
 
+void ZImageTransformerModel::run_layers(PackedRows& rows, const TimeConditioning& time,
+                                        const std::stop_token& stop) const {
+  for (const Block& block : layers_) {
+    check_stop(stop, "transformer");
+    block(rows, time);
+  }
+}
+
+void ZImageTransformerModel::run_layers(PackedRows& rows, const TimeConditioning& time, StepCache& cache,
+                                        const std::stop_token& stop) const {
+  at::Tensor before = rows.x.clone(), first;  // a block writes in place
+  for (const Block& block : layers_) {
+    check_stop(stop, "transformer");
+    block(rows, time);
+    if (first.defined()) continue;
+    first = rows.x - before;
+    if (const at::Tensor rest = cache.recall(first); rest.defined()) {
+      rows.x += rest;
+      return;
+    }
+    before.copy_(rows.x);
+  }
+  cache.keep(first, rows.x - before);
+}
+
 std::vector<at::Tensor> ZImageTransformerModel::forward(std::span<const at::Tensor> latents, const at::Tensor& t,
-                                                        const Conditioning& conditioning,
+                                                        const Conditioning& conditioning, StepCache* cache,
                                                         const std::stop_token& stop) const {
   // patchify -> x_embedder -> noise_refiner -> [image, caption] -> layers -> final_layer -> unpatchify
   std::vector<ImageSize> sizes;
@@ -272,9 +297,10 @@ std::vector<at::Tensor> ZImageTransformerModel::forward(std::span<const at::Tens
 
   rows = join(rows, conditioning);
   time.lengths = rows.lengths;
-  for (const Block& block : layers_) {
-    check_stop(stop, "transformer");
-    block(rows, time);
+  if (cache) {
+    run_layers(rows, time, *cache, stop);
+  } else {
+    run_layers(rows, time, stop);
   }
 
   const at::Tensor tokens = final_layer_(rows.x, time);

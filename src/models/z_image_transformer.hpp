@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "llmdit/z_image_transformer.hpp"
+#include "models/step_cache.hpp"
 #include "nn/block_list.hpp"
 #include "nn/layers.hpp"
 
@@ -26,8 +27,10 @@ class ZImageTransformerModel {
   ZImageTransformerModel(const nn::Weights& weights, const ZImageTransformerConfig& config);
 
   Conditioning condition(std::span<const at::Tensor> prompt_embeds, const ConditionOptions& options) const;
+  /// `cache`: of the steps before; null without one.
   std::vector<at::Tensor> forward(std::span<const at::Tensor> latents, const at::Tensor& t,
-                                  const Conditioning& conditioning, const std::stop_token& stop) const;
+                                  const Conditioning& conditioning, StepCache* cache,
+                                  const std::stop_token& stop) const;
 
  private:
   /// Conditioning vectors of the timesteps and which rows each one governs.
@@ -88,6 +91,8 @@ class ZImageTransformerModel {
   PackedRows embed_images(std::span<const at::Tensor> latents, const std::vector<ImageSize>& sizes,
                           const Conditioning& conditioning) const;
   PackedRows join(const PackedRows& images, const Conditioning& conditioning) const;
+  void run_layers(PackedRows& rows, const TimeConditioning& time, const std::stop_token& stop) const;
+  void run_layers(PackedRows& rows, const TimeConditioning& time, StepCache& cache, const std::stop_token& stop) const;
 
   ZImageTransformerConfig config_;
   nn::Linear x_embedder_;

@@ -141,6 +141,17 @@ Conditioning ZImageTransformer::condition(std::span<const at::Tensor> prompt_emb
 
 std::vector<at::Tensor> ZImageTransformer::forward(std::span<const at::Tensor> latents, const at::Tensor& t,
                                                    const Conditioning& conditioning, std::stop_token stop) const {
+  return forward(latents, t, conditioning, nullptr, std::move(stop));
+}
+
+at::Tensor ZImageTransformer::forward(const at::Tensor& latents, const at::Tensor& t, const Conditioning& conditioning,
+                                      std::stop_token stop) const {
+  return forward(latents, t, conditioning, nullptr, std::move(stop));
+}
+
+std::vector<at::Tensor> ZImageTransformer::forward(std::span<const at::Tensor> latents, const at::Tensor& t,
+                                                   const Conditioning& conditioning, models::StepCache* cache,
+                                                   std::stop_token stop) const {
   return translate_errors("transformer", [&] {
     const c10::NoGradGuard guard;
     const size_t batch = latents.size();
@@ -158,18 +169,18 @@ std::vector<at::Tensor> ZImageTransformer::forward(std::span<const at::Tensor> l
             "transformer", "expected latents of [{}, {}, h, w], got [{}]", impl_->config.in_channels,
             impl_->config.f_patch_size, fmt::join(item.sizes(), ", "));
     }
-    return impl_->resident.enter(stop)->model.forward(latents, t, conditioning, stop);
+    return impl_->resident.enter(stop)->model.forward(latents, t, conditioning, cache, stop);
   });
 }
 
 at::Tensor ZImageTransformer::forward(const at::Tensor& latents, const at::Tensor& t, const Conditioning& conditioning,
-                                      std::stop_token stop) const {
+                                      models::StepCache* cache, std::stop_token stop) const {
   return translate_errors("transformer", [&] {
     const c10::NoGradGuard guard;
     check(latents.dim() == 4, "transformer", "expected latents of [batch, {}, h, w], got [{}]",
           impl_->config.in_channels, fmt::join(latents.sizes(), ", "));
     const std::vector<at::Tensor> items = latents.unsqueeze(2).unbind(0);
-    return at::stack(forward(items, t, conditioning, std::move(stop))).squeeze(2);
+    return at::stack(forward(items, t, conditioning, cache, std::move(stop))).squeeze(2);
   });
 }
 

@@ -108,12 +108,14 @@ at::Tensor multiply(const at::Tensor& x, const StoredTensor& weight, const at::T
   return out;
 }
 
-class FloatMatMul final : public MatMul {
+/// A product that needs no more than the weight.
+template <class Product>
+class CpuMatMul final : public MatMul {
  public:
-  explicit FloatMatMul(StoredTensor weight) : weight_(std::move(weight)) {}
+  explicit CpuMatMul(StoredTensor weight) : weight_(std::move(weight)) {}
 
   at::Tensor operator()(const at::Tensor& x, const at::Tensor& bias) const override {
-    return multiply(x, weight_, bias, [this](const at::Tensor& rows) { return FloatProduct(rows, weight_); });
+    return multiply(x, weight_, bias, [this](const at::Tensor& rows) { return Product(rows, weight_); });
   }
 
  private:
@@ -139,26 +141,16 @@ class IntegerMatMul final : public MatMul {
   at::Tensor scales_;  // [groups, outputs], padded to whole panels
 };
 
-class NibbleMatMul final : public MatMul {
- public:
-  explicit NibbleMatMul(StoredTensor weight) : weight_(std::move(weight)) {}
-
-  at::Tensor operator()(const at::Tensor& x, const at::Tensor& bias) const override {
-    return multiply(x, weight_, bias, [this](const at::Tensor& rows) { return NibbleProduct(rows, weight_); });
-  }
-
- private:
-  StoredTensor weight_;
-};
-
 }  // namespace
 
 std::shared_ptr<const MatMul> make_cpu_matmul(StoredTensor weight) {
   if (weight.as_integers && weight.block && kernels::has_nibbles(*weight.block))
-    return std::make_shared<NibbleMatMul>(std::move(weight));
+    return std::make_shared<CpuMatMul<NibbleProduct>>(std::move(weight));
+  if (weight.as_integers && weight.block == kernels::BlockType::q8_0)
+    return std::make_shared<CpuMatMul<ByteBlockProduct>>(std::move(weight));
   const bool has_pairs = weight.shape[1] % 2 == 0;  // which is what is multiplied
   if (weight.as_integers && !weight.block && has_pairs) return std::make_shared<IntegerMatMul>(std::move(weight));
-  return std::make_shared<FloatMatMul>(std::move(weight));
+  return std::make_shared<CpuMatMul<FloatProduct>>(std::move(weight));
 }
 
 }  // namespace llmdit::nn

@@ -2,10 +2,16 @@
 
 #include <memory>
 
+#include "kernels/nibbles.hpp"
 #include "nn/matmul.hpp"
 #include "nn/stored_tensor.hpp"
 
 namespace llmdit::nn {
+
+/// Whether a file's blocks are multiplied in integers where a quantisation is asked for.
+inline bool has_integer_product(kernels::BlockType type) {
+  return kernels::has_nibbles(type) || type == kernels::BlockType::q8_0;
+}
 
 /// The product with a matrix on the CPU in float32, from the weight as it is kept: a panel at a time is widened into a
 /// buffer that stays in cache, so that weights of 16 bits or of 4 cost the time of float32 and their own memory.

@@ -133,16 +133,55 @@ class IntegerProduct {
 
   void multiply(int64_t row, int64_t rows, const PanelPart& part, const std::byte* panel, float* out,
                 int64_t out_stride, bool accumulate) const {
-    kernel().multiply_int16(x_.tiles<int16_t>(row, part.k / 2), rows, reinterpret_cast<const int16_t*>(panel),
-                            part.depth, rounded_.scales.const_data_ptr<float>() + row,
-                            scales_ + part.k / group_ * scales_stride_ + part.output, out, out_stride, part.count,
-                            accumulate);
+    kernel().multiply_int16(
+        {x_.tiles<int16_t>(row, part.k / 2), rounded_.scales.const_data_ptr<float>() + row}, rows,
+        {reinterpret_cast<const int16_t*>(panel), scales_ + part.k / group_ * scales_stride_ + part.output, part.depth},
+        part.depth, out, out_stride, part.count, accumulate);
   }
 
  private:
   const int8_t* weights_;
   const float* scales_;
   int64_t scales_stride_, columns_, group_;
+  RoundedRows rounded_;
+  PackedRows x_;
+};
+
+/// The same with weights of Q8_0, each group of which brings its factor along.
+class ByteBlockProduct {
+ public:
+  static constexpr int64_t group = 32, groups = panel_depth / group;
+  static constexpr int64_t output_bytes = panel_depth * sizeof(int16_t) + groups * sizeof(float);
+
+  ByteBlockProduct(const at::Tensor& x, const StoredTensor& weight)
+      : weight_(weight), rounded_(x), x_(rounded_.numbers, x.size(1) / 2, panel_depth / 2) {}
+
+  int64_t depth() const { return panel_depth; }
+
+  void make_panel(const PanelPart& part, std::byte* memory, std::byte* panel) const {
+    auto* wide = reinterpret_cast<int16_t*>(memory);
+    const int64_t width = kernel().width;
+    auto* factors = reinterpret_cast<float*>(panel + width * panel_depth * sizeof(int16_t));
+    std::fill_n(factors, width * groups, 0.0f);
+    for (int64_t i = 0; i < part.count; ++i) {
+      const auto blocks = weight_.row_part(part.output + i, part.k, part.depth);
+      float row_factors[groups];
+      kernels::unpack_q8_0(blocks.data(), wide + i * part.depth, row_factors, part.depth);
+      for (int64_t g = 0; g < part.depth / group; ++g) factors[g * width + i] = row_factors[g];
+    }
+    kernel().pack_panel(wide, part.depth / 2, part.count, part.depth / 2, panel);
+  }
+
+  void multiply(int64_t row, int64_t rows, const PanelPart& part, const std::byte* panel, float* out,
+                int64_t out_stride, bool accumulate) const {
+    const auto* factors = reinterpret_cast<const float*>(panel + kernel().width * panel_depth * sizeof(int16_t));
+    kernel().multiply_int16({x_.tiles<int16_t>(row, part.k / 2), rounded_.scales.const_data_ptr<float>() + row}, rows,
+                            {reinterpret_cast<const int16_t*>(panel), factors, group}, part.depth, out, out_stride,
+                            part.count, accumulate);
+  }
+
+ private:
+  const StoredTensor& weight_;
   RoundedRows rounded_;
   PackedRows x_;
 };

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <vector>
 
 #include "kernels/gemm.hpp"
 
@@ -14,9 +15,21 @@ namespace {
 constexpr int64_t piece = 2048;             // of a row of the weight, widened into the first cache
 constexpr int64_t least_weights = 1 << 16;  // weights for which another thread pays
 
-const uint16_t* bfloat16_numbers(const StoredTensor& weight) {
-  const bool is_plain = weight.is_plain() && weight.data.scalar_type() == at::kBFloat16;
-  return is_plain ? static_cast<const uint16_t*>(weight.data.const_data_ptr()) : nullptr;
+/// How a row of the weight is multiplied where it lies; `widened`: it is not.
+enum class Storage { widened, float32, bfloat16, float16, int8, blocks };
+
+Storage storage_of(const StoredTensor& weight) {
+  if (weight.block) return kernels::has_block_dot(*weight.block) ? Storage::blocks : Storage::widened;
+  const auto type = weight.data.scalar_type();
+  if (type == at::kChar && weight.scale.defined()) {
+    const int64_t columns = weight.shape[1], factors = weight.scale.numel();
+    const int64_t group = factors == 1 ? columns : columns * weight.shape[0] / factors;
+    return group % kernels::dot_group == 0 ? Storage::int8 : Storage::widened;
+  }
+  if (!weight.is_plain()) return Storage::widened;
+  if (type == at::kFloat) return Storage::float32;
+  if (type == at::kBFloat16) return Storage::bfloat16;
+  return type == at::kHalf ? Storage::float16 : Storage::widened;
 }
 
 /// The products of the rows of x with one row of the weight.
@@ -26,35 +39,64 @@ class RowProducts {
 
   RowProducts(const at::Tensor& x, const StoredTensor& weight)
       : weight_(weight),
+        storage_(storage_of(weight)),
         floats_(weight.float_numbers()),
-        halves_(bfloat16_numbers(weight)),
         x_(x.const_data_ptr<float>()),
         rows_(x.size(0)),
-        columns_(x.size(1)) {}
+        columns_(x.size(1)) {
+    if (storage_ == Storage::int8) {
+      factors_ = weight.scale.const_data_ptr<float>();
+      groups_ = weight.scale.numel() == 1 ? 0 : weight.scale.numel() / weight.shape[0];
+    }
+    if (storage_ == Storage::blocks && rows_ == 1) {
+      totals_.resize(columns_ / kernels::dot_group);
+      for (int64_t k = 0; k < columns_; ++k) totals_[k / kernels::dot_group] += x_[k];
+    }
+  }
 
   Sums operator()(int64_t output) const {
-    const auto& kernel = kernels::gemm_kernel();
+    // Nothing is gained by widening what is used once.
+    if (rows_ == 1 && storage_ != Storage::widened) return {direct(output)};
     Sums sums{};
-    if (halves_ && rows_ == 1) {  // straight from memory: nothing is gained by widening what is used once
-      sums[0] = kernel.dot_bfloat16(halves_ + output * columns_, x_, columns_);
-      return sums;
-    }
     alignas(64) float wide[piece];
     for (int64_t k = 0; k < columns_; k += piece) {
       const int64_t count = std::min(piece, columns_ - k);
       const float* numbers = floats_ ? floats_ + output * columns_ + k : wide;
       if (!floats_) weight_.widen_part(output, 1, k, count, wide);
-      for (int64_t row = 0; row < rows_; ++row) sums[row] += kernel.dot(numbers, x_ + row * columns_ + k, count);
+      for (int64_t row = 0; row < rows_; ++row)
+        sums[row] += kernels::gemm_kernel().dot(numbers, x_ + row * columns_ + k, count);
     }
     return sums;
   }
 
  private:
+  float direct(int64_t output) const {
+    const auto& kernel = kernels::gemm_kernel();
+    const std::byte* row = weight_.row_part(output, 0, columns_).data();
+    switch (storage_) {
+      case Storage::float32:
+        return kernel.dot(reinterpret_cast<const float*>(row), x_, columns_);
+      case Storage::bfloat16:
+        return kernel.dot_bfloat16(reinterpret_cast<const uint16_t*>(row), x_, columns_);
+      case Storage::float16:
+        return kernel.dot_float16(reinterpret_cast<const uint16_t*>(row), x_, columns_);
+      case Storage::int8: {
+        const int64_t group = columns_ / std::max<int64_t>(1, groups_);
+        return kernel.dot_int8(reinterpret_cast<const int8_t*>(row), factors_ + output * groups_, group, x_, columns_);
+      }
+      default:
+        return kernel.dot_blocks(*weight_.block, row, x_, totals_.data(), columns_);
+    }
+  }
+
   const StoredTensor& weight_;
+  Storage storage_;
   const float* floats_;
-  const uint16_t* halves_;
   const float* x_;
+  const float* factors_ = nullptr;
+  std::vector<float> totals_;  // of each dot_group of x
   int64_t rows_, columns_;
+  int64_t groups_ = 0;  // of a row that have a factor; 0 where one is for all rows
 };
 
 }  // namespace

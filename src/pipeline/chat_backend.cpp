@@ -16,7 +16,8 @@ constexpr OptionField model_fields[] = {
     field<Options, "rewriter_use_api", &Options::use_api>(
         {.section = "rewriter",
          .help = "ask a server, not a model here; default where a url is given",
-         .flag = "use-api"}),
+         .flag = "use-api",
+         .is_fine_point = true}),
     field<Options, "rewriter_api_url", &Options::api_url>(
         {.section = "rewriter",
          .help = "server of OpenAI's chat API instead of a model here; empty: api.url",
@@ -26,17 +27,24 @@ constexpr OptionField model_fields[] = {
     field<Options, "rewriter_vl_api_model", &Options::vl_api_model>(
         {.section = "rewriter",
          .help = "model of the server for pictures, also where texts stay here; empty: as for texts",
-         .flag = "vl-api-model"}),
+         .flag = "vl-api-model",
+         .is_fine_point = true}),
     field<Options, "rewriter_timeout", &Options::timeout>({.section = "rewriter",
                                                            .help = "patience for an answer of the server",
                                                            .unit = "seconds",
                                                            .flag = "timeout",
                                                            .minimum = 0.001,
                                                            .maximum = max_seconds}),
-    field<Options, "rewriter_vl_enabled", &Options::vl_enabled>(
-        {.section = "rewriter", .help = "pictures may be given; off: they are refused", .flag = "vl"}),
+    field<Options, "rewriter_vl_enabled", &Options::vl_enabled>({.section = "rewriter",
+                                                                 .help = "pictures may be given; off: they are refused",
+                                                                 .flag = "vl",
+                                                                 .alias = "!rewriter-no-vl",
+                                                                 .is_fine_point = true}),
     field<Options, "rewriter_preload_vl", &Options::preload_vl>(
-        {.section = "rewriter", .help = "load Qwen3-VL at once, not at the first picture", .flag = "preload-vl"}),
+        {.section = "rewriter",
+         .help = "load Qwen3-VL at once, not at the first picture",
+         .flag = "preload-vl",
+         .is_fine_point = true}),
 };
 
 }  // namespace

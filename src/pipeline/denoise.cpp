@@ -6,8 +6,32 @@
 #include "base/stop.hpp"
 #include "base/stopwatch.hpp"
 #include "llmdit/scheduler.hpp"
+#include "models/step_cache.hpp"
 
 namespace llmdit {
+
+/// The transformer with what one run keeps from step to step.
+class StepRunner {
+ public:
+  StepRunner(const ZImageTransformer& transformer, double step_cache, const std::stop_token& stop)
+      : transformer_(transformer), stop_(stop) {
+    if (step_cache > 0) cache_.emplace(step_cache);
+  }
+
+  /// latents [batch, channels, h, w] float32, all at time t.
+  at::Tensor forward(const at::Tensor& latents, float t, const Conditioning& conditioning) {
+    const at::Tensor times = at::full({latents.size(0)}, t);
+    return transformer_.forward(latents, times, conditioning, cache_ ? &*cache_ : nullptr, stop_).to(latents.options());
+  }
+
+  bool reused_last() const { return cache_ && cache_->was_used(); }
+
+ private:
+  const ZImageTransformer& transformer_;
+  std::stop_token stop_;
+  std::optional<models::StepCache> cache_;
+};
+
 namespace {
 
 Conditioning concatenate(const Conditioning& a, const Conditioning& b) {
@@ -20,14 +44,13 @@ Conditioning concatenate(const Conditioning& a, const Conditioning& b) {
 float model_time(float sigma) { return (1000.0f - sigma * 1000.0f) / 1000.0f; }
 
 /// The velocity that the Euler step follows: the transformer's prediction, guided, with its sign turned.
-at::Tensor predict_velocity(const ZImageTransformer& transformer, const DenoiseInputs& in, const Conditioning& both,
-                            const at::Tensor& latents, float sigma, const std::stop_token& stop) {
+at::Tensor predict_velocity(StepRunner& runner, const DenoiseInputs& in, const Conditioning& both,
+                            const at::Tensor& latents, float sigma) {
   const float t = model_time(sigma);
   const int64_t batch = latents.size(0);
   const double scale = in.negative.captions.empty() ? 0.0 : guidance_scale_at(in.guidance, t);
-  if (scale <= 0) return -transformer.forward(latents, at::full({batch}, t), in.positive, stop).to(latents.options());
-  const at::Tensor output =
-      transformer.forward(at::cat({latents, latents}), at::full({2 * batch}, t), both, stop).to(latents.options());
+  if (scale <= 0) return -runner.forward(latents, t, in.positive);
+  const at::Tensor output = runner.forward(at::cat({latents, latents}), t, both);
   return -apply_guidance(output.narrow(0, 0, batch), output.narrow(0, batch, batch), scale, in.guidance.normalization);
 }
 
@@ -42,12 +65,14 @@ DenoiseResult denoise(const ZImageTransformer& transformer, const DenoiseInputs&
                       const std::stop_token& stop) {
   const Conditioning both = concatenate(inputs.positive, inputs.negative);
   const auto total = static_cast<int64_t>(inputs.sigmas.size()) - 1;
-  DenoiseResult result{.latents = inputs.latents, .step_seconds = {}};
+  StepRunner runner(transformer, inputs.step_cache, stop);
+  DenoiseResult result{.latents = inputs.latents, .step_seconds = {}, .reused_steps = {}};
   for (int64_t step = 0; step < total; ++step) {
     check_stop(stop, "denoise");
     Stopwatch watch;
     const float sigma = inputs.sigmas[step], sigma_next = inputs.sigmas[step + 1];
-    const at::Tensor velocity = predict_velocity(transformer, inputs, both, result.latents, sigma, stop);
+    const at::Tensor velocity = predict_velocity(runner, inputs, both, result.latents, sigma);
+    if (runner.reused_last()) result.reused_steps.push_back(step);
     result.latents = euler_step(result.latents, velocity, sigma, sigma_next);
     if (inputs.repaint) result.latents = keep_original(*inputs.repaint, result.latents, sigma_next);
     if (!at::isfinite(result.latents).all().item<bool>()) {

@@ -25,12 +25,14 @@ struct DenoiseInputs {
   Conditioning positive;      ///< one caption an item
   Conditioning negative;      ///< the same, or empty without guidance
   GuidanceOptions guidance;
+  double step_cache = 0;  ///< see GenerateOptions
   std::optional<Repaint> repaint{};
 };
 
 struct DenoiseResult {
   at::Tensor latents;
   std::vector<double> step_seconds;
+  std::vector<int64_t> reused_steps;  ///< those not run whole
 };
 
 /// Integrates from noise to latents. Throws cancelled when `on_step` returns true or a stop is requested.

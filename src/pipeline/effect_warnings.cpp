@@ -88,6 +88,8 @@ std::vector<std::string> effect_warnings(std::span<const std::string> prompts, c
   if (options.max_text_tokens && options.long_prompt_mode == LongPromptMode::extrapolate) {
     warnings.push_back("max_text_tokens has no effect while long_prompt_mode is extrapolate");
   }
+  if (options.step_cache > 0 && schedule_steps(options) == 1)
+    warnings.push_back("step_cache has no effect on a single step");
   if (options.chat.template_name.empty() && !options.chat.templates_dir.empty())
     warnings.push_back("templates_dir has no effect without a template");
   std::ranges::move(source_warnings(options), std::back_inserter(warnings));

@@ -55,6 +55,7 @@ class Generation {
     DenoiseResult denoised = denoise_all(inputs);
     result_.latents = denoised.latents;
     result_.timings.steps = std::move(denoised.step_seconds);
+    result_.reused_steps = std::move(denoised.reused_steps);
     result_.timings.denoise = watch.lap();
     if (options_.output_type != OutputType::latent) decode();
     result_.timings.decode = watch.lap();
@@ -289,7 +290,8 @@ class Generation {
                          .sigmas = result_.sigmas,
                          .positive = condition(prompts.positive),
                          .negative = condition(prompts.negative),
-                         .guidance = {options_.guidance_scale, options_.cfg_normalization, options_.cfg_truncation}};
+                         .guidance = {options_.guidance_scale, options_.cfg_normalization, options_.cfg_truncation},
+                         .step_cache = options_.step_cache};
     set_start(inputs, {parts_.transformer.config().in_channels, h, w});
     return inputs;
   }

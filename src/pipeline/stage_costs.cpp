@@ -67,6 +67,7 @@ RowCounts count_rows(const ZImageTransformerConfig& config, const GenerateOption
   const bool guided = options.guidance_scale > 0;
   rows.steps = options.sigmas.empty() ? options.num_inference_steps : static_cast<int64_t>(options.sigmas.size());
   rows.items = plan.batch * (guided ? 2 : 1);
+  rows.keeps_steps = options.step_cache > 0;
   rows.image = round_up(image_tokens);
   rows.caption = std::min(round_up(std::max<int64_t>(1, rows.longest_prompt)), max_caption_len(config));
   return rows;
@@ -97,8 +98,10 @@ StageCost encode_cost(const Qwen3Config& c, const RowCounts& rows, const nn::Pla
 StageCost denoise_cost(const ZImageTransformerConfig& c, const RowCounts& rows, const nn::Placement& placement) {
   const int64_t hidden = c.dim / 3 * 8, row_numbers = std::max(2 * c.dim + 2 * hidden, 7 * c.dim);
   const int64_t rope_bytes = c.dim / c.n_heads / 2 * 8 * 2;
+  // The rows before the layers, what the first one adds, and what the others did, of the last step and of this one.
+  const int64_t kept_numbers = rows.keeps_steps ? 4 * c.dim : 0;
   StageCost cost;
-  cost.bytes = static_cast<uint64_t>(rows.rows() * row_numbers) * number_bytes(placement) +
+  cost.bytes = static_cast<uint64_t>(rows.rows() * (row_numbers + kept_numbers)) * number_bytes(placement) +
                static_cast<uint64_t>(rows.rows() * rope_bytes) + packing(rows.rows(), hidden, placement) +
                scores(placement, rows.items, c.n_heads, rows.sequence());
   const double dim = static_cast<double>(c.dim), matrices = 4 * dim * dim + 3 * dim * static_cast<double>(hidden);

@@ -16,9 +16,10 @@ struct RowCounts {
   int64_t longest_prompt = 0;  ///< in tokens
   int64_t encoder_blocks = 0;  ///< that run
   int64_t steps = 0;
-  int64_t items = 0;    ///< sequences of a step, those of guidance among them
-  int64_t image = 0;    ///< rows of one picture, padded
-  int64_t caption = 0;  ///< rows of the longest caption, padded
+  int64_t items = 0;         ///< sequences of a step, those of guidance among them
+  int64_t image = 0;         ///< rows of one picture, padded
+  int64_t caption = 0;       ///< rows of the longest caption, padded
+  bool keeps_steps = false;  ///< for the next ones; see GenerateOptions::step_cache
   int64_t sequence() const { return image + caption; }
   int64_t rows() const { return items * sequence(); }
 };

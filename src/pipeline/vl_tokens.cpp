@@ -19,24 +19,41 @@ constexpr OptionField extract_fields[] = {
     field<Options, "hidden_layer", &Options::hidden_layer>(
         {.section = "vl",
          .help = "state taken: 0 embeddings, k after block k, -1 normed last",
+         .is_fine_point = true,
          .minimum = -1000,
          .maximum = 1000}),
     field<Options, "token_selection", &Options::token_selection>(
-        {.section = "vl", .help = "rows taken: all, the picture's with or without its markers, or the others"}),
+        {.section = "vl",
+         .help = "rows taken: all, the picture's with or without its markers, or the others",
+         .is_fine_point = true}),
     field<Options, "system_prompt", &Options::system_prompt>(
-        {.section = "vl", .help = "text of a system turn before the picture"}),
+        {.section = "vl", .help = "text of a system turn before the picture", .is_fine_point = true}),
     field<Options, "force_think_block", &Options::force_think_block>(
-        {.section = "vl", .help = "an empty think block at the end; default yes, but for Thinking models"}),
+        {.section = "vl",
+         .help = "an empty think block at the end; default yes, but for Thinking models",
+         .alias = "enable-thinking",
+         .is_fine_point = true}),
     field<Options, "scale_to_text", &Options::scale_to_text>(
-        {.section = "vl", .help = "bring the rows to the scale of the text encoder's"}),
-    field<Options, "target_std", &Options::target_std>(
-        {.section = "vl", .help = "deviation to scale to; default that of the text", .minimum = 1e-6, .maximum = 1e6}),
+        {.section = "vl", .help = "bring the rows to the scale of the text encoder's", .is_fine_point = true}),
+    field<Options, "target_std", &Options::target_std>({.section = "vl",
+                                                        .help = "deviation to scale to; default that of the text",
+                                                        .is_fine_point = true,
+                                                        .minimum = 1e-6,
+                                                        .maximum = 1e6}),
     field<Options, "normalization_mode", &Options::normalization_mode>(
-        {.section = "vl", .help = "scale by one factor, by column (needs statistics), or half and half"}),
+        {.section = "vl",
+         .help = "scale by one factor, by column (needs statistics), or half and half",
+         .is_fine_point = true}),
     field<Options, "outlier_masking", &Options::outlier_masking>(
-        {.section = "vl", .help = "what is done with outlier columns of the picture's rows (needs statistics)"}),
+        {.section = "vl",
+         .help = "what is done with outlier columns of the picture's rows (needs statistics)",
+         .is_fine_point = true}),
     field<Options, "outlier_threshold", &Options::outlier_threshold>(
-        {.section = "vl", .help = "deviation over the text's that makes an outlier", .minimum = 0, .maximum = 1e6}),
+        {.section = "vl",
+         .help = "deviation over the text's that makes an outlier",
+         .is_fine_point = true,
+         .minimum = 0,
+         .maximum = 1e6}),
 };
 
 }  // namespace

@@ -11,12 +11,12 @@
 #include "base/translate.hpp"
 #include "io/encoding.hpp"
 #include "io/path_kind.hpp"
-#include "kernels/nibbles.hpp"
 #include "llmdit/compatibility.hpp"
 #include "llmdit/embedding_cache.hpp"
 #include "llmdit/embedding_file.hpp"
 #include "llmdit/model_sources.hpp"
 #include "models/model_files.hpp"
+#include "nn/gemm.hpp"
 #include "pipeline/generation.hpp"
 #include "pipeline/lora_loader.hpp"
 #include "pipeline/model_turns.hpp"
@@ -71,7 +71,7 @@ bool has_effect(const Files& files, Quantization kind) {
   const bool in_integers = std::ranges::any_of(files.table.places(), [&](const auto& named) {
     const io::TensorEntry& entry = *named.second.entry;
     return (kind == Quantization::int8 && entry.dtype == at::kChar) ||
-           (entry.block && kernels::has_nibbles(*entry.block));
+           (entry.block && nn::has_integer_product(*entry.block));
   });
   if (in_integers) return true;
   const auto bytes = [&](Quantization quantization) {

@@ -36,22 +36,27 @@ constexpr double max_seconds = 1e6;
 constexpr OptionField remote_fields[] = {
     field<Options, "api_url", &Options::server, &RemoteOptions::url>(
         {.section = "api", .help = "text encoder on this server, http://HOST:PORT", .flag = "encoder-url"}),
-    field<Options, "encoder_api", &Options::api>({.section = "api", .help = "kind of that server"}),
+    field<Options, "encoder_api", &Options::api>(
+        {.section = "api", .help = "kind of that server", .is_fine_point = true}),
     field<Options, "api_model", &Options::model>(
-        {.section = "api", .help = "name of the model there", .flag = "encoder-model"}),
+        {.section = "api", .help = "name of the model there", .flag = "encoder-model", .is_fine_point = true}),
     field<Options, "api_layer_ids", &Options::layer_ids>(
         {.section = "api",
          .help = "layers that sglang or vllm-file was started with, in its counting",
          .flag = "encoder-layer-ids",
+         .is_fine_point = true,
          .minimum = 0,
          .maximum = 1000}),
-    field<Options, "api_folder", &Options::folder>(
-        {.section = "api", .help = "where vllm-file's shared_storage_path is seen here", .flag = "encoder-folder"}),
+    field<Options, "api_folder", &Options::folder>({.section = "api",
+                                                    .help = "where vllm-file's shared_storage_path is seen here",
+                                                    .flag = "encoder-folder",
+                                                    .is_fine_point = true}),
     field<Options, "api_connect_timeout", &Options::server, &RemoteOptions::connect_timeout>(
         {.section = "api",
          .help = "patience for a connection",
          .unit = "seconds",
          .flag = "encoder-connect-timeout",
+         .is_fine_point = true,
          .minimum = 0.001,
          .maximum = max_seconds}),
     field<Options, "api_read_timeout", &Options::server, &RemoteOptions::read_timeout>(
@@ -59,18 +64,21 @@ constexpr OptionField remote_fields[] = {
          .help = "patience for the next byte",
          .unit = "seconds",
          .flag = "encoder-read-timeout",
+         .is_fine_point = true,
          .minimum = 0.001,
          .maximum = max_seconds}),
     field<Options, "api_timeout", &Options::server, &RemoteOptions::timeout>({.section = "api",
                                                                               .help = "patience for a whole answer",
                                                                               .unit = "seconds",
                                                                               .flag = "encoder-timeout",
+                                                                              .is_fine_point = true,
                                                                               .minimum = 0.001,
                                                                               .maximum = max_seconds}),
     field<Options, "api_retries", &Options::server, &RemoteOptions::retries>(
         {.section = "api",
          .help = "tries again after failures that may pass",
          .flag = "encoder-retries",
+         .is_fine_point = true,
          .minimum = 0,
          .maximum = 100}),
 };

@@ -19,8 +19,11 @@ inline constexpr FieldText repetition_penalty{
     .section = "rewriter", .help = "above 1 against the tokens of prompt and text", .minimum = 1e-3, .maximum = 1e3};
 inline constexpr FieldText presence_penalty{
     .section = "rewriter", .help = "above 0 against the tokens the text already has", .minimum = -1e3, .maximum = 1e3};
-inline constexpr FieldText max_new_tokens{
-    .section = "rewriter", .help = "tokens after which the text is cut", .minimum = 1, .maximum = 1e6};
+inline constexpr FieldText max_new_tokens{.section = "rewriter",
+                                          .help = "tokens after which the text is cut",
+                                          .alias = "rewriter-max-tokens",
+                                          .minimum = 1,
+                                          .maximum = 1e6};
 inline constexpr FieldText seed{.section = "rewriter",
                                 .help = "seed of the choice of tokens; default drawn",
                                 .minimum = 0,

@@ -284,6 +284,7 @@ static void test_results(const char *folder, const char *lora) {
   llmdit_generate_options options;
   EXPECT_OK(llmdit_generate_options_init(&options));
   options.num_inference_steps = 3;
+  options.step_cache = 1;
   options.vl_image = square;
   options.vl_hidden_layer = -2;
   llmdit_result *result = NULL;
@@ -291,6 +292,7 @@ static void test_results(const char *folder, const char *lora) {
   llmdit_result_info info = {.struct_size = sizeof(info)};
   EXPECT_OK(llmdit_result_describe(&info, result));
   EXPECT(info.sigma_count == 4 && info.sigmas[3] == 0 && info.step_count == 3 && info.prompt_count == 1);
+  EXPECT(info.reused_step_count == 2 && info.reused_steps[0] == 1 && info.reused_steps[1] == 2);
   llmdit_prompt_info prompt = {.struct_size = sizeof(prompt)};
   EXPECT_OK(llmdit_result_describe_prompt(&prompt, result, 0));
   EXPECT(prompt.token_count > 0 && prompt.compression_ratio == 1 && strstr(prompt.formatted_prompt, "red square"));

@@ -4,6 +4,7 @@
 #define LLMDIT_GEMM_ROWS 12
 #include "../../src/kernels/gemm_tile.hpp"
 
+#include <bit>
 #include <catch2/catch_test_macros.hpp>
 #include <cmath>
 #include <random>
@@ -62,15 +63,16 @@ TEST_CASE("products of floats and of 16 bits in wide vectors", "[kernels]") {
   const auto x = random.numbers<float>(count * depth, -1, 1), w = random.numbers<float>(outputs * depth, -1, 1);
   const auto x16 = random.numbers<int16_t>(count * depth, -300, 300);
   const auto w16 = random.numbers<int16_t>(outputs * depth, -127, 127);
-  const auto x_scales = random.numbers<float>(count, 0.5, 1), w_scales = random.numbers<float>(width, 0.5, 1);
+  constexpr int64_t group = depth / 2;
+  const auto x_scales = random.numbers<float>(count, 0.5, 1), w_scales = random.numbers<float>(2 * width, 0.5, 1);
   std::vector<double> want(count * outputs), want16(count * outputs);
   for (int64_t i = 0; i < count * outputs; ++i) {
     const int64_t row = i / outputs, output = i % outputs;
     for (int64_t k = 0; k < depth; ++k) {
       want[i] += static_cast<double>(x[row * depth + k]) * w[output * depth + k];
-      want16[i] += static_cast<double>(x16[row * depth + k]) * w16[output * depth + k];
+      const double factor = static_cast<double>(x_scales[row]) * w_scales[k / group * width + output];
+      want16[i] += factor * x16[row * depth + k] * w16[output * depth + k];
     }
-    want16[i] *= static_cast<double>(x_scales[row]) * w_scales[output];
   }
   std::vector<float> got(count * outputs), got16(count * outputs);
   const auto tiles = tiles_of(x, count, depth, 1);
@@ -78,8 +80,9 @@ TEST_CASE("products of floats and of 16 bits in wide vectors", "[kernels]") {
                            false);
   require_near(want, got);
   const auto tiles16 = tiles_of(x16, count, depth, 2);
-  gemm_under_test.multiply_int16(tiles16.data(), count, panel_of(w16, outputs, 2).data(), depth, x_scales.data(),
-                                 w_scales.data(), got16.data(), outputs, outputs, false);
+  const auto panel16 = panel_of(w16, outputs, 2);
+  gemm_under_test.multiply_int16({tiles16.data(), x_scales.data()}, count, {panel16.data(), w_scales.data(), group},
+                                 depth, got16.data(), outputs, outputs, false);
   require_near(want16, got16);
 }
 
@@ -132,5 +135,54 @@ TEST_CASE("products of single rows in wide vectors", "[kernels]") {
     }
     require_near({want, want_halves}, {gemm_under_test.dot(a.data(), b.data(), count),
                                        gemm_under_test.dot_bfloat16(halves.data(), b.data(), count)});
+  }
+}
+
+TEST_CASE("half precision in wide vectors", "[kernels]") {
+  std::vector<uint16_t> all(1 << 16);
+  for (size_t i = 0; i < all.size(); ++i) all[i] = static_cast<uint16_t>(i);
+  std::vector<float> got(all.size());
+  for (const int64_t count : {int64_t{1}, int64_t{17}, int64_t{1 << 16}}) {
+    gemm_under_test.widen_float16(all.data(), got.data(), count);
+    for (int64_t i = 0; i < count; ++i) {
+      const float want = llmdit::kernels::half_to_float(all[i]);
+      REQUIRE((std::bit_cast<uint32_t>(got[i]) == std::bit_cast<uint32_t>(want) || (want != want && got[i] != got[i])));
+    }
+  }
+}
+
+TEST_CASE("single rows of every kind of weight in wide vectors", "[kernels]") {
+  using llmdit::kernels::BlockType;
+  Random random;
+  for (const int64_t count : {256, 512, 2560}) {
+    const auto x = random.numbers<float>(count, -1, 1);
+    const auto bytes = random.numbers<uint8_t>(2 * count, 0, 255);
+    std::vector<float> wide(count);
+    const auto want_of = [&] {
+      double sum = 0;
+      for (int64_t k = 0; k < count; ++k) sum += static_cast<double>(wide[k]) * x[k];
+      return sum;
+    };
+
+    std::vector<float> totals(count / 32);
+    for (int64_t k = 0; k < count; ++k) totals[k / 32] += x[k];
+    const auto numbers = random.numbers<int8_t>(count, -127, 127);
+    const auto factors = random.numbers<float>(count / 64, 0.001, 0.01);
+    for (int64_t k = 0; k < count; ++k) wide[k] = static_cast<float>(numbers[k]) * factors[k / 64];
+    require_near({want_of()}, {gemm_under_test.dot_int8(numbers.data(), factors.data(), 64, x.data(), count)});
+
+    for (const auto& format : llmdit::kernels::block_formats()) {
+      if (!llmdit::kernels::has_block_dot(format.type)) continue;
+      auto blocks = bytes;
+      for (int64_t i = 0; i < count / format.weights; ++i) {  // factors that are finite: 0.01 or so
+        for (int64_t at = 0; at < (format.type == BlockType::q8_0 || format.type == BlockType::q4_0 ? 2 : 4); at += 2) {
+          const uint16_t half = 0x2100;
+          std::memcpy(blocks.data() + i * format.bytes + at, &half, sizeof half);
+        }
+      }
+      const auto* from = reinterpret_cast<const std::byte*>(blocks.data());
+      llmdit::kernels::dequantize(format.type, from, wide.data(), count);
+      require_near({want_of()}, {gemm_under_test.dot_blocks(format.type, from, x.data(), totals.data(), count)});
+    }
   }
 }

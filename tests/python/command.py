@@ -112,6 +112,7 @@ GENERATE_SETTINGS = {
     "vl_outlier_masking": ("zero", "zero"),
     "vl_outlier_threshold": ("5", 5),
     "vl_statistics": ("statistics.npz", "statistics.npz"),
+    "step_cache": ("0.1", 0.1),
     "vae_tiling": ("on", "on"),
     "vae_tile_size": ("128", 128),
     "vae_tile_overlap": ("32", 32),

@@ -152,6 +152,7 @@ CASES = {
     "vl.outlier_masking": Case("zero", {**MEASURED, "vl.outlier_threshold": 0.5}, SEEN),
     "vl.outlier_threshold": Case(0.5, {**MEASURED, "vl.outlier_masking": "zero"}, SEEN),
     "vl.statistics": Case("nowhere.npz", call=SEEN, beside={"vl.normalization_mode": "hybrid"}, refused="nowhere.npz"),
+    "optimization.step_cache": Case(0.9, {"generation.num_inference_steps": 4}),
     "pipeline.vae_tiling": Case("on", {**TILED, "pipeline.vae_tiling": "off"}),
     "pipeline.vae_tile_size": Case(80, TILED),
     "pipeline.vae_tile_overlap": Case(0, {**TILED, "pipeline.vae_tile_size": 64, "pipeline.vae_tile_overlap": 32}),

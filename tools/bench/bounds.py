@@ -88,9 +88,10 @@ def _float_products(sizes: tuple[Size, ...]) -> "list[Sized]":
 
 
 def _int8_products(sizes: tuple[Size, ...]) -> "list[Sized]":
-    """By FBGEMM, which rounds the activations itself, and by libtorch's product of integers."""
+    """By FBGEMM, which rounds the activations itself, and by libtorch's product of integers where that has a kernel."""
     import torch
 
+    has_kernel = torch.backends.cpu.get_cpu_capability().startswith("AVX512")  # without one it takes minutes
     found: list[Sized] = []
     for size in sizes:
         x, weight = _operands(size)
@@ -99,7 +100,8 @@ def _int8_products(sizes: tuple[Size, ...]) -> "list[Sized]":
             packed = torch.ops.quantized.linear_prepack(torch.quantize_per_tensor(weight, 0.03, 0, torch.qint8), None)
         integers = [tensor.clamp(-3, 3).mul(40).to(torch.int8) for tensor in (x, weight.T.contiguous())]
         found.append((size, partial(torch.ops.quantized.linear_dynamic, x, packed, reduce_range=True)))
-        found.append((size, partial(torch._int_mm, *integers)))
+        if has_kernel:
+            found.append((size, partial(torch._int_mm, *integers)))
     return found
 
 

@@ -62,9 +62,12 @@ def _encode_job(storage: str) -> Job:
     if storage != "float32":
         entrants["llmdit, int8"] = llmdit_tool.encode(storage, quantization="int8")
         entrants["llmdit, GGUF Q8_0"] = llmdit_tool.encode_gguf("q8_0")
+        entrants["llmdit, GGUF Q8_0, int8"] = llmdit_tool.encode_gguf("q8_0", quantization="int8")
         entrants["stable-diffusion.cpp, GGUF Q8_0"] = sd_tool.encode("q8_0")
         entrants["transformers, unpadded, widened to float32"] = diffusers_tool.encode_unpadded(storage, "float32")
-        goals += [Goal(name, 1.5, "stable-diffusion.cpp, GGUF Q8_0") for name in ("llmdit", "llmdit, GGUF Q8_0")]
+        goals += [
+            Goal(name, 1.5, "stable-diffusion.cpp, GGUF Q8_0") for name in ("llmdit, GGUF Q8_0, int8", "llmdit, int8")
+        ]
     title = f"encode a prompt of {PROMPT_TOKENS} tokens, {storage} files"
     slow = frozenset({"diffusers"})
     return Job(title, entrants, reference=list(entrants)[-1], slow=slow, goals=tuple(goals))

@@ -47,23 +47,24 @@ def encode(storage: str, quantization: str = "none") -> Prepare:
     return prepare
 
 
-def encode_gguf(kind: str) -> Prepare:
+def encode_gguf(kind: str, quantization: str = "none") -> Prepare:
     """The same from a GGUF file of the encoder."""
 
     def prepare(case: Case) -> dict[str, Stage]:
         import llmdit
 
-        encoder = _gguf_encoder(case, kind)
+        encoder = _gguf_encoder(case, kind, quantization)
         return {"": lambda: encoder.encode(llmdit.format_prompt(PROMPT)).embeddings[0]}
 
     return prepare
 
 
-def _gguf_encoder(case: Case, kind: str) -> "llmdit.ZImageTextEncoder":
+def _gguf_encoder(case: Case, kind: str, quantization: str = "none") -> "llmdit.ZImageTextEncoder":
     import llmdit
 
     tokenizer = case.folders["bfloat16"] / "tokenizer"
-    return llmdit.ZImageTextEncoder.from_pretrained(case.gguf("text_encoder", kind), tokenizer_path=tokenizer)
+    path = case.gguf("text_encoder", kind)
+    return llmdit.ZImageTextEncoder.from_pretrained(path, tokenizer_path=tokenizer, quantization=quantization)
 
 
 def step(storage: str, caption_ready: bool, quantization: str = "none") -> Prepare:

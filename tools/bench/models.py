@@ -20,6 +20,7 @@ from .sizes import DTYPES, Sizes
 TOKENIZER = Path(__file__).resolve().parents[2] / "examples/demo_model/tokenizer"
 # Parts of the model that some tool reads as GGUF, with the kinds.
 GGUF = (
+    ("transformer", "bf16"),
     ("transformer", "q8_0"),
     ("transformer", "q4_0"),
     ("text_encoder", "bf16"),

@@ -11,6 +11,7 @@ from typing import Any
 
 from .case import PROMPT, SEED, Case, Measured, Prepare, Stage
 
+ERROR_LEVEL = 3
 ENCODED, DECODING, DECODED = "get_learned_condition completed", "decoding 1 latents", "latent 1 decoded"
 
 
@@ -25,10 +26,10 @@ def encode(kind: str) -> Prepare:
 
 
 def step(kind: str) -> Prepare:
-    """One step; "bf16" reads diffusers' file, the others are GGUF."""
+    """One step, from the GGUF file that llmdit reads."""
 
     def prepare(case: Case) -> dict[str, Stage]:
-        context = Context(case, transformer=_transformer(case, kind), encoder=case.gguf("text_encoder", "q4_0"))
+        context = Context(case, transformer=case.gguf("transformer", kind), encoder=case.gguf("text_encoder", "q4_0"))
         return {"": lambda: Measured(seconds=context.picture(case.pixels, steps=1).between("step 0", "step 1"))}
 
     return prepare
@@ -45,12 +46,6 @@ def decode(scale: int) -> Prepare:
         return {"": lambda: Measured(seconds=context.picture(pixels, steps=0).between(DECODING, DECODED))}
 
     return prepare
-
-
-def _transformer(case: Case, kind: str) -> Path:
-    if kind == "bf16":
-        return case.folders["bfloat16"] / "transformer/diffusion_pytorch_model.safetensors"
-    return case.gguf("transformer", kind)
 
 
 class Moments:
@@ -79,6 +74,7 @@ class Context:
 
         self._library: Any = library
         self._moments = Moments()
+        self._last_error = "nothing"
         # The library keeps these two; so must we.
         self._on_log = library.sd_log_callback(self._log)
         self._on_progress = library.sd_progress_callback(self._progress)
@@ -94,7 +90,7 @@ class Context:
         params.n_threads = case.threads
         self._context = library.new_sd_ctx(ctypes.byref(params))
         if not self._context:
-            raise RuntimeError("stable-diffusion.cpp did not load the models")
+            raise RuntimeError(f"stable-diffusion.cpp did not load the models and said: {self._last_error}")
 
     def picture(self, pixels: int, steps: int) -> Moments:
         """Makes one and throws it away."""
@@ -110,10 +106,12 @@ class Context:
         self._moments = Moments()
         self._moments.note("start")
         if not library.generate_image(self._context, ctypes.byref(params)):
-            raise RuntimeError("stable-diffusion.cpp made no picture")
+            raise RuntimeError(f"stable-diffusion.cpp made no picture and said: {self._last_error}")
         return self._moments
 
-    def _log(self, _level: int, text: bytes, _data: object) -> None:
+    def _log(self, level: int, text: bytes, _data: object) -> None:
+        if level >= ERROR_LEVEL:
+            self._last_error = text.decode(errors="replace").strip()
         for name in (ENCODED, DECODING, DECODED):
             if name.encode() in text:
                 self._moments.note(name)
