@@ -222,5 +222,106 @@ float dot_blocks(BlockType type, const std::byte* blocks, const float* x, const 
   }
 }
 
+// The same in integers, with x rounded to 8 bits by groups. Sums of 16 bits hold two products of 15 and 127.
+
+#ifdef __AVX2__
+using GroupNumbers = __m256i;
+using GroupSum = __m256;
+
+inline GroupNumbers low_halves(__m256i bytes) { return _mm256_and_si256(bytes, _mm256_set1_epi8(15)); }
+inline GroupNumbers high_halves(__m256i bytes) { return low_halves(_mm256_srli_epi16(bytes, 4)); }
+
+/// 16 bytes: their low halves, then the high ones.
+inline GroupNumbers group_of_sixteen(const std::byte* packed) {
+  const auto both = load<__m128i>(packed);
+  return low_halves(_mm256_inserti128_si256(_mm256_castsi128_si256(both), _mm_srli_epi16(both, 4), 1));
+}
+
+inline GroupNumbers low_group(const std::byte* packed) { return low_halves(load<__m256i>(packed)); }
+inline GroupNumbers high_group(const std::byte* packed) { return high_halves(load<__m256i>(packed)); }
+
+inline void add_group(GroupNumbers numbers, const int8_t* x, float factor, GroupSum& sum) {
+  const __m256i pairs = _mm256_maddubs_epi16(numbers, load<__m256i>(x));
+  const __m256 products = _mm256_cvtepi32_ps(_mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+  sum = _mm256_fmadd_ps(products, _mm256_set1_ps(factor), sum);
+}
+
+inline float total_of_groups(GroupSum sum) {
+  float total = 0;
+  for (int i = 0; i < 8; ++i) total += sum[i];
+  return total;
+}
+#else
+struct GroupNumbers {
+  uint8_t at[nibble_group];
+};
+using GroupSum = float;
+
+inline GroupNumbers group_of_sixteen(const std::byte* packed) {
+  GroupNumbers numbers;
+  for (int i = 0; i < 16; ++i) {
+    numbers.at[i] = static_cast<uint8_t>(packed[i]) & 15;
+    numbers.at[16 + i] = static_cast<uint8_t>(packed[i]) >> 4;
+  }
+  return numbers;
+}
+
+inline GroupNumbers low_group(const std::byte* packed) {
+  GroupNumbers numbers;
+  for (int i = 0; i < nibble_group; ++i) numbers.at[i] = static_cast<uint8_t>(packed[i]) & 15;
+  return numbers;
+}
+
+inline GroupNumbers high_group(const std::byte* packed) {
+  GroupNumbers numbers;
+  for (int i = 0; i < nibble_group; ++i) numbers.at[i] = static_cast<uint8_t>(packed[i]) >> 4;
+  return numbers;
+}
+
+inline void add_group(const GroupNumbers& numbers, const int8_t* x, float factor, GroupSum& sum) {
+  int32_t product = 0;
+  for (int i = 0; i < nibble_group; ++i) product += numbers.at[i] * x[i];
+  sum += static_cast<float>(product) * factor;
+}
+
+inline float total_of_groups(GroupSum sum) { return sum; }
+#endif
+
+inline float dot_nibbles_by_32(const std::byte* blocks, int64_t bytes, bool has_minimum, const NibbleRows& x,
+                               int64_t count) {
+  GroupSum sum = {};
+  float minima = 0;
+  for (int64_t g = 0; g < count / nibble_group; ++g, blocks += bytes) {
+    const float d = half_at(blocks);
+    add_group(group_of_sixteen(blocks + (has_minimum ? 4 : 2)), x.numbers + g * nibble_group, d * x.scales[g], sum);
+    minima += (has_minimum ? half_at(blocks + 2) : -8 * d) * x.totals[g];
+  }
+  return total_of_groups(sum) + minima;
+}
+
+inline float dot_nibbles_by_256(const std::byte* blocks, const NibbleRows& x, int64_t count) {
+  GroupSum sum = {};
+  float minima = 0;
+  for (int64_t g = 0; g < count / nibble_group; g += 8, blocks += Q4_K::bytes) {
+    const float d = half_at(blocks), dmin = half_at(blocks + 2);
+    const auto* scales = reinterpret_cast<const uint8_t*>(blocks) + 4;
+#pragma GCC unroll 8
+    for (int part = 0; part < 8; ++part) {
+      const std::byte* packed = blocks + 16 + part / 2 * 32;
+      const ScaleMin s = scale_min(scales, part);
+      add_group(part % 2 == 0 ? low_group(packed) : high_group(packed), x.numbers + (g + part) * nibble_group,
+                d * static_cast<float>(s.scale) * x.scales[g + part], sum);
+      minima -= dmin * static_cast<float>(s.minimum) * x.totals[g + part];
+    }
+  }
+  return total_of_groups(sum) + minima;
+}
+
+float dot_nibbles(BlockType type, const std::byte* blocks, const NibbleRows& x, int64_t count) {
+  if (type == BlockType::q4_0) return dot_nibbles_by_32(blocks, Q4_0::bytes, false, x, count);
+  if (type == BlockType::q4_1) return dot_nibbles_by_32(blocks, Q4_1::bytes, true, x, count);
+  return dot_nibbles_by_256(blocks, x, count);
+}
+
 }  // namespace
 }  // namespace llmdit::kernels

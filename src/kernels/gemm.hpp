@@ -76,6 +76,8 @@ struct GemmKernel {
   float (*dot_int8)(const int8_t* a, const float* factors, int64_t columns, const float* b, int64_t count);
   /// Blocks of a type that has_block_dot() names; `totals` are the sums of each dot_group of x.
   float (*dot_blocks)(BlockType type, const std::byte* blocks, const float* x, const float* totals, int64_t count);
+  /// Blocks that has_nibbles() names, times one row of x rounded to 8 bits.
+  float (*dot_nibbles)(BlockType type, const std::byte* blocks, const NibbleRows& x, int64_t count);
 
   /// Exact.
   void (*widen_float16)(const uint16_t* from, float* out, int64_t count);

@@ -302,6 +302,7 @@ const GemmKernel LLMDIT_GEMM_VARIABLE = {
     .dot_float16 = dot_float16,
     .dot_int8 = dot_int8,
     .dot_blocks = dot_blocks,
+    .dot_nibbles = dot_nibbles,
     .widen_float16 = widen_float16,
 };
 

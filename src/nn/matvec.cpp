@@ -5,9 +5,10 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 #include <vector>
 
-#include "kernels/gemm.hpp"
+#include "nn/gemm_products.hpp"
 
 namespace llmdit::nn {
 namespace {
@@ -16,9 +17,10 @@ constexpr int64_t piece = 2048;             // of a row of the weight, widened i
 constexpr int64_t least_weights = 1 << 16;  // weights for which another thread pays
 
 /// How a row of the weight is multiplied where it lies; `widened`: it is not.
-enum class Storage { widened, float32, bfloat16, float16, int8, blocks };
+enum class Storage { widened, float32, bfloat16, float16, int8, blocks, nibbles };
 
 Storage storage_of(const StoredTensor& weight) {
+  if (weight.as_integers && weight.block && kernels::has_nibbles(*weight.block)) return Storage::nibbles;
   if (weight.block) return kernels::has_block_dot(*weight.block) ? Storage::blocks : Storage::widened;
   const auto type = weight.data.scalar_type();
   if (type == at::kChar && weight.scale.defined()) {
@@ -48,6 +50,7 @@ class RowProducts {
       factors_ = weight.scale.const_data_ptr<float>();
       groups_ = weight.scale.numel() == 1 ? 0 : weight.scale.numel() / weight.shape[0];
     }
+    if (storage_ == Storage::nibbles) rounded_.emplace(x);
     if (storage_ == Storage::blocks && rows_ == 1) {
       totals_.resize(columns_ / kernels::dot_group);
       for (int64_t k = 0; k < columns_; ++k) totals_[k / kernels::dot_group] += x_[k];
@@ -56,8 +59,12 @@ class RowProducts {
 
   Sums operator()(int64_t output) const {
     // Nothing is gained by widening what is used once.
-    if (rows_ == 1 && storage_ != Storage::widened) return {direct(output)};
+    if (rows_ == 1 && storage_ != Storage::widened && storage_ != Storage::nibbles) return {direct(output)};
     Sums sums{};
+    if (storage_ == Storage::nibbles) {
+      for (int64_t row = 0; row < rows_; ++row) sums[row] = in_integers(output, row);
+      return sums;
+    }
     alignas(64) float wide[piece];
     for (int64_t k = 0; k < columns_; k += piece) {
       const int64_t count = std::min(piece, columns_ - k);
@@ -70,6 +77,15 @@ class RowProducts {
   }
 
  private:
+  float in_integers(int64_t output, int64_t row) const {
+    const int64_t groups = columns_ / kernels::nibble_group;
+    const kernels::NibbleRows x = {rounded_->numbers.const_data_ptr<int8_t>() + row * columns_,
+                                   rounded_->scales.const_data_ptr<float>() + row * groups,
+                                   rounded_->totals.const_data_ptr<float>() + row * groups};
+    const std::byte* blocks = weight_.row_part(output, 0, columns_).data();
+    return kernels::gemm_kernel().dot_nibbles(*weight_.block, blocks, x, columns_);
+  }
+
   float direct(int64_t output) const {
     const auto& kernel = kernels::gemm_kernel();
     const std::byte* row = weight_.row_part(output, 0, columns_).data();
@@ -94,7 +110,8 @@ class RowProducts {
   const float* floats_;
   const float* x_;
   const float* factors_ = nullptr;
-  std::vector<float> totals_;  // of each dot_group of x
+  std::vector<float> totals_;           // of each dot_group of x
+  std::optional<GroupedRows> rounded_;  // for nibbles
   int64_t rows_, columns_;
   int64_t groups_ = 0;  // of a row that have a factor; 0 where one is for all rows
 };

@@ -139,8 +139,11 @@ def _generate_job(kind: str) -> Job:
     else:
         quantization = {"q8_0": "int8", "q4_0": "int4"}[kind]
         entrants[f"llmdit, {quantization}"] = llmdit_tool.generate(quantization)
+        # In integers, as llama.cpp does it.
+        entrants[f"{ours}, {quantization}"] = llmdit_tool.generate_gguf(kind, quantization)
     entrants[READING] = bounds.weights_read(kind)
-    goals = (Goal(ours, 0.8, READING), Goal(ours, 1.0, theirs))
+    best = ours if kind == "bf16" else list(entrants)[-2]
+    goals = (Goal(best, 0.8, READING), Goal(best, 1.0, theirs))
     title = f"write {NEW_TOKENS} tokens, one stream, a GGUF file of {label}"
     return Job(title, entrants, baseline=READING, goals=goals)
 

@@ -132,11 +132,11 @@ def generate(quantization: str = "none") -> Prepare:
     return prepare
 
 
-def generate_gguf(kind: str) -> Prepare:
+def generate_gguf(kind: str, quantization: str = "none") -> Prepare:
     """The same from a GGUF file of the encoder."""
 
     def prepare(case: Case) -> dict[str, Stage]:
-        encoder = _gguf_encoder(case, kind)
+        encoder = _gguf_encoder(case, kind, quantization)
         return {"": lambda: _write(encoder)}
 
     return prepare
