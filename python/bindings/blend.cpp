@@ -58,7 +58,7 @@ void bind_records(py::module_& m) {
 }
 
 /// With what every function here refuses, and `more`.
-std::string with_errors(const std::string& doc, const std::string& more = "an alpha outside 0..1") {
+std::string with_blend_errors(const std::string& doc, const std::string& more = "an alpha outside 0..1") {
   return doc +
          "\nRaises InvalidArgument for tensors that are not [rows, hidden] of one width, NaN or infinity in\nthem, " +
          more + ", and a result that the text's type cannot hold.";
@@ -67,25 +67,29 @@ std::string with_errors(const std::string& doc, const std::string& more = "an al
 void bind_picture_first(py::module_& m) {
   m.def("blend_embeddings", &blend_embeddings, py::arg("vl"), py::arg("text"), py::arg("alpha"),
         py::arg("match_lengths") = true, NoGil(),
-        with_errors("vl [m, hidden], text [n, hidden] to [n, hidden]: alpha * vl + (1 - alpha) * text in the rows that "
-                    "both have; the\ntext's rows past them stay. Without match_lengths unequal numbers of rows are an "
-                    "error.",
-                    "unequal numbers of rows without match_lengths, an alpha outside 0..1")
+        with_blend_errors(
+            "vl [m, hidden], text [n, hidden] to [n, hidden]: alpha * vl + (1 - alpha) * text in the rows that "
+            "both have; the\ntext's rows past them stay. Without match_lengths unequal numbers of rows are an "
+            "error.",
+            "unequal numbers of rows without match_lengths, an alpha outside 0..1")
             .c_str());
   m.def("blend_interpolate", &blend_interpolate, py::arg("vl"), py::arg("text"), py::arg("alpha"), NoGil(),
-        with_errors("blend_embeddings with vl [m, hidden] first resampled linearly to the rows of text [n, hidden].")
+        with_blend_errors(
+            "blend_embeddings with vl [m, hidden] first resampled linearly to the rows of text [n, hidden].")
             .c_str());
   m.def("blend_style_only", &blend_style_only, py::arg("vl"), py::arg("text"), py::arg("alpha") = 0.3,
         py::arg("dims") = py::none(), NoGil(),
-        with_errors("blend_embeddings of vl [m, hidden] and text [n, hidden] in the columns `dims` only; by default "
-                    "those from\n2 * hidden // 3 on.",
-                    "a column that there is not, an alpha outside 0..1")
+        with_blend_errors(
+            "blend_embeddings of vl [m, hidden] and text [n, hidden] in the columns `dims` only; by default "
+            "those from\n2 * hidden // 3 on.",
+            "a column that there is not, an alpha outside 0..1")
             .c_str());
-  m.def("blend_per_token", &per_token, py::arg("vl"), py::arg("text"), py::arg("alphas"), NoGil(),
-        with_errors("blend_embeddings of vl [m, hidden] and text [n, hidden] with an alpha for each row: at least "
-                    "min(m, n) numbers, of\nwhich the first so many count.",
-                    "too few alphas or one outside 0..1")
-            .c_str());
+  m.def(
+      "blend_per_token", &per_token, py::arg("vl"), py::arg("text"), py::arg("alphas"), NoGil(),
+      with_blend_errors("blend_embeddings of vl [m, hidden] and text [n, hidden] with an alpha for each row: at least "
+                        "min(m, n) numbers, of\nwhich the first so many count.",
+                        "too few alphas or one outside 0..1")
+          .c_str());
   m.def("create_graduated_alpha", &graduated_alpha, py::arg("count"), py::arg("start") = 0.0, py::arg("end") = 0.5,
         py::arg("curve") = "linear", NoGil(),
         "start + curve(t) * (end - start), float32 [count], t from 0 to 1, cut off at 0 and 1.\n"
@@ -93,10 +97,11 @@ void bind_picture_first(py::module_& m) {
         "Raises InvalidArgument for a count below 1, a start or end that is not finite, or another curve.");
   m.def("blend_attention_weighted", &attention_weighted, py::arg("vl"), py::arg("text"), py::arg("alpha"),
         py::arg("weights") = py::none(), NoGil(),
-        with_errors("blend_per_token of vl [m, hidden] and text [n, hidden] with alpha * (1 - 0.8 * w), w the weights "
-                    "[n] brought to\n0..1: rows that matter stay closer to the text. Without weights this is "
-                    "blend_embeddings.",
-                    "too few weights, an alpha outside 0..1")
+        with_blend_errors(
+            "blend_per_token of vl [m, hidden] and text [n, hidden] with alpha * (1 - 0.8 * w), w the weights "
+            "[n] brought to\n0..1: rows that matter stay closer to the text. Without weights this is "
+            "blend_embeddings.",
+            "too few weights, an alpha outside 0..1")
             .c_str());
 }
 
@@ -108,19 +113,22 @@ void bind_text_first(py::module_& m) {
         "Raises InvalidArgument for tensors that are not [rows, hidden] of one width, and NaN or infinity in them.");
   m.def("blend_with_style_delta", &blend_with_style_delta, py::arg("text"), py::arg("delta"), py::arg("alpha") = 0.3,
         py::arg("scale_to_text") = true, NoGil(),
-        with_errors("text [n, hidden] + alpha * delta, the delta [m, hidden] resampled to the text's rows and, with "
-                    "scale_to_text,\nbrought to its standard deviation. A negative alpha takes the style away.",
-                    "an alpha that is not finite")
+        with_blend_errors(
+            "text [n, hidden] + alpha * delta, the delta [m, hidden] resampled to the text's rows and, with "
+            "scale_to_text,\nbrought to its standard deviation. A negative alpha takes the style away.",
+            "an alpha that is not finite")
             .c_str());
   m.def("blend_adain", &blend_adain, py::arg("text"), py::arg("vl"), py::arg("alpha") = 0.3,
         py::arg("per_token") = true, NoGil(),
-        with_errors("The rows of text [n, hidden] with mean and deviation of those of vl [m, hidden], mixed with the "
-                    "text by alpha.\nper_token: of each row for itself, otherwise of all mixed rows at once.")
+        with_blend_errors(
+            "The rows of text [n, hidden] with mean and deviation of those of vl [m, hidden], mixed with the "
+            "text by alpha.\nper_token: of each row for itself, otherwise of all mixed rows at once.")
             .c_str());
   m.def("blend_adain_per_dim", &blend_adain_per_dim, py::arg("text"), py::arg("vl"), py::arg("alpha") = 0.3, NoGil(),
-        with_errors("blend_adain of text [n, hidden] and vl [m, hidden] with mean and deviation of each column over "
-                    "the mixed rows, of\nwhich there must be two.",
-                    "fewer than two mixed rows, an alpha outside 0..1")
+        with_blend_errors(
+            "blend_adain of text [n, hidden] and vl [m, hidden] with mean and deviation of each column over "
+            "the mixed rows, of\nwhich there must be two.",
+            "fewer than two mixed rows, an alpha outside 0..1")
             .c_str());
 }
 
@@ -133,15 +141,16 @@ void bind_blend(py::module_& m) {
   m.def("compute_blend_stats", &compute_blend_stats, py::arg("vl"), py::arg("text"), NoGil(),
         "Shape, mean, std, min and max of vl [m, width] and text [n, width]; their widths may differ.\n"
         "Raises InvalidArgument for tensors of another shape, of a single number, or with NaN or infinity.");
-  m.def("blend", &blend_by_name, py::arg("vl"), py::arg("text"), py::arg("alpha") = BlendOptions{}.alpha, py::kw_only(),
-        py::arg("mode") = blend_mode_name(BlendOptions{}.mode), py::arg("neutral") = py::none(),
-        py::arg("attention_weights") = py::none(), NoGil(),
-        with_errors("Mixes vl [m, hidden] and text [n, hidden] to [n, hidden] by mode: interpolate, linear, adain, "
-                    "adain_per_dim,\nstyle_only, graduated, attention_weighted or style_delta.\n"
-                    "neutral: rows [b, hidden] of a neutral picture, for style_delta.\n"
-                    "attention_weights: [n], how much each row of the text matters, for attention_weighted.",
-                    "another mode or one without what it needs, an alpha outside 0..1")
-            .c_str());
+  m.def(
+      "blend", &blend_by_name, py::arg("vl"), py::arg("text"), py::arg("alpha") = BlendOptions{}.alpha, py::kw_only(),
+      py::arg("mode") = blend_mode_name(BlendOptions{}.mode), py::arg("neutral") = py::none(),
+      py::arg("attention_weights") = py::none(), NoGil(),
+      with_blend_errors("Mixes vl [m, hidden] and text [n, hidden] to [n, hidden] by mode: interpolate, linear, adain, "
+                        "adain_per_dim,\nstyle_only, graduated, attention_weighted or style_delta.\n"
+                        "neutral: rows [b, hidden] of a neutral picture, for style_delta.\n"
+                        "attention_weights: [n], how much each row of the text matters, for attention_weighted.",
+                        "another mode or one without what it needs, an alpha outside 0..1")
+          .c_str());
 }
 
 }  // namespace llmdit::python

@@ -9,7 +9,7 @@ namespace llmdit::python {
 namespace {
 
 /// A line instead of all fields: a model has hundreds of tensors.
-std::string repr(const FileInfo& info) {
+std::string file_repr(const FileInfo& info) {
   std::string text = fmt::format("<llmdit.FileInfo {}", file_kind_name(info.kind));
   if (!info.model.empty()) text += " of " + info.model;
   text += " at " + info.path.string();
@@ -59,7 +59,7 @@ void bind_inspect(py::module_& m) {
       .read_only("components", &FileInfo::components,
                  "Of a model folder: a FileInfo for each part, in the order of the flow.")
       .read_only("picture", &FileInfo::picture, "Of a picture file, as read_image_info tells; of other kinds empty.");
-  info.cls().attr("__repr__") = py::cpp_function(&repr, py::name("__repr__"), py::is_method(info.cls()));
+  info.cls().attr("__repr__") = py::cpp_function(&file_repr, py::name("__repr__"), py::is_method(info.cls()));
   m.def("inspect", &inspect, py::arg("path"), NoGil(),
         "What a file, a folder or a hub id in the local cache is, from headers alone. All checks of the format are "
         "made.\n"

@@ -36,7 +36,7 @@ at::Tensor per_dimension(const at::Tensor& embeddings, bool clip_outliers, doubl
 }
 
 /// With what every function here refuses, and `more`.
-std::string with_errors(const std::string& doc, const std::string& more) {
+std::string with_row_errors(const std::string& doc, const std::string& more) {
   return doc + "\nRaises InvalidArgument for a tensor that is not [rows, hidden], NaN or infinity in it,\n" + more +
          ".";
 }
@@ -92,20 +92,20 @@ void bind_normalize(py::module_& m) {
         return with_warnings([&](auto* warnings) { return scale_embeddings(embeddings, target_std, warnings); });
       },
       py::arg("embeddings"), py::arg("target_std") = text_embedding_std,
-      with_errors(
+      with_row_errors(
           "Embeddings [tokens, hidden] * target_std / std(embeddings). Those that do not vary come back unchanged, "
           "with a\nUserWarning.",
           "and a target_std that is not above 0")
           .c_str());
-  m.def(
-      "normalize_per_dimension", &per_dimension, py::arg("embeddings"),
-      py::arg("clip_outliers") = PerDimensionOptions{}.clip_outliers,
-      py::arg("clip_sigma") = PerDimensionOptions{}.clip_sigma, py::arg("stats") = py::none(), NoGil(),
-      with_errors("Each column of embeddings [tokens, hidden] with the mean and deviation of the reference: (x - mean) "
-                  "/\nmax(std, 1e-6), cut at +-clip_sigma, times max(stats.per_dim_std, 1e-6), plus "
-                  "stats.per_dim_mean.",
-                  "fewer than two rows, and stats that are None or of another width")
-          .c_str());
+  m.def("normalize_per_dimension", &per_dimension, py::arg("embeddings"),
+        py::arg("clip_outliers") = PerDimensionOptions{}.clip_outliers,
+        py::arg("clip_sigma") = PerDimensionOptions{}.clip_sigma, py::arg("stats") = py::none(), NoGil(),
+        with_row_errors(
+            "Each column of embeddings [tokens, hidden] with the mean and deviation of the reference: (x - mean) "
+            "/\nmax(std, 1e-6), cut at +-clip_sigma, times max(stats.per_dim_std, 1e-6), plus "
+            "stats.per_dim_mean.",
+            "fewer than two rows, and stats that are None or of another width")
+            .c_str());
   m.def(
       "normalize_hybrid",
       [](const at::Tensor& embeddings, double per_dim_weight, const ReferenceStatistics* stats) {
@@ -114,17 +114,18 @@ void bind_normalize(py::module_& m) {
         });
       },
       py::arg("embeddings"), py::arg("per_dim_weight") = 0.5, py::arg("stats") = py::none(),
-      with_errors(
+      with_row_errors(
           "per_dim_weight * normalize_per_dimension + (1 - per_dim_weight) * scale_embeddings to stats.global_std, "
           "of\nembeddings [tokens, hidden].",
           "a per_dim_weight outside 0..1, fewer than two rows, and stats that are None or of another width")
           .c_str());
   m.def("mask_outlier_dimensions", &mask, py::arg("embeddings"), py::arg("threshold") = outlier_threshold,
         py::arg("mode") = outlier_mode_name(OutlierInfo{}.mode), py::arg("stats") = py::none(), NoGil(),
-        with_errors("Treats the columns of embeddings [tokens, hidden] whose deviation is more than `threshold` times "
-                    "the reference's,\nand tells which: a pair of embeddings and OutlierInfo. mode: zero; clamp, to "
-                    "threshold times the reference's\ndeviation; scale, by threshold / ratio; none, which tells only.",
-                    wrong_outliers)
+        with_row_errors(
+            "Treats the columns of embeddings [tokens, hidden] whose deviation is more than `threshold` times "
+            "the reference's,\nand tells which: a pair of embeddings and OutlierInfo. mode: zero; clamp, to "
+            "threshold times the reference's\ndeviation; scale, by threshold / ratio; none, which tells only.",
+            wrong_outliers)
             .c_str());
   m.def(
       "get_outlier_dimensions",
@@ -132,9 +133,10 @@ void bind_normalize(py::module_& m) {
         return get_outlier_dimensions(embeddings, given(stats, "get_outlier_dimensions"), threshold);
       },
       py::arg("embeddings"), py::arg("threshold") = outlier_threshold, py::arg("stats") = py::none(), NoGil(),
-      with_errors("(dimension, ratio) of the columns of embeddings [tokens, hidden] that mask_outlier_dimensions would "
-                  "treat,\ngreatest ratio first.",
-                  wrong_outliers)
+      with_row_errors(
+          "(dimension, ratio) of the columns of embeddings [tokens, hidden] that mask_outlier_dimensions would "
+          "treat,\ngreatest ratio first.",
+          wrong_outliers)
           .c_str());
 }
 
