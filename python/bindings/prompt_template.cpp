@@ -15,14 +15,16 @@ const Template& item(const TemplateRegistry& self, const std::string& name) {
   }
 }
 
-py::list registry_state(const TemplateRegistry& self) {
+/// A tuple, as Python leaves out states that are empty.
+py::tuple registry_state(const TemplateRegistry& self) {
   py::list templates;
   for (const auto& [name, entry] : self) templates.append(py::cast(entry));
-  return templates;
+  return py::make_tuple(templates);
 }
 
-TemplateRegistry registry_from_state(const py::list& templates) {
+TemplateRegistry registry_from_state(const py::tuple& state) {
   TemplateRegistry registry;
+  const py::list templates = state[0];
   for (py::handle entry : templates) registry.add(py::cast<Template>(entry));
   return registry;
 }

@@ -5,6 +5,7 @@
 #include <ATen/detail/CUDAHooksInterface.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <fstream>
 
 #include "base/attention_table.hpp"
@@ -169,6 +170,9 @@ std::vector<StorageSupport> storage_support(std::string_view device) {
             {"int4", "integers"},
             {"GGUF blocks", "widened to float32"}};
   }
+  const std::vector<DeviceInfo> devices = available_devices();
+  check(std::ranges::find(devices, device, &DeviceInfo::name) != devices.end(), "storage_support",
+        "expected a device that `llmdit devices` lists, got '{}'", device);
   return {{"float32", "native"},
           {"bfloat16", "native"},
           {"float16", "widened to float32"},
