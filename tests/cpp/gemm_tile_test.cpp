@@ -3,6 +3,9 @@
 #define LLMDIT_GEMM_BYTES 64
 #define LLMDIT_GEMM_ROWS 12
 #include "../../src/kernels/gemm_tile.hpp"
+// What its results are compared with does not leave the library.
+#include "../../src/kernels/block_format.cpp"
+#include "../../src/kernels/dequantize.cpp"
 
 #include <bit>
 #include <catch2/catch_test_macros.hpp>
