@@ -39,7 +39,10 @@ def test_quick_run(tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
     record = json.loads((tmp_path / "run.json").read_text())
     found = {result["job"]: [figure["entrant"] for figure in result["figures"]] for result in record["results"]}
-    assert found == {"encode_bf16": ["llmdit, GGUF Q8_0"], "generate_4bit": ["llmdit, GGUF Q4_0"]}
+    assert found == {
+        "encode_bf16": ["llmdit, GGUF Q8_0", "llmdit, GGUF Q8_0, int8"],
+        "generate_4bit": ["llmdit, GGUF Q4_0", "llmdit, GGUF Q4_0, int4"],
+    }
     assert record["machine"]["threads"] and set(record["machine"]["versions"]) >= {"llmdit", "torch", "diffusers"}
     assert "llmdit, GGUF Q8_0" in (tmp_path / "page.html").read_text()
     table = (tmp_path / "table.md").read_text()

@@ -366,10 +366,13 @@ def test_what_is_asked_for_on_the_command_line_arrives(tmp_path):
 
 
 def test_options_without_effect_are_told(tmp_path):
-    small = tmp_path / "small.gguf"
-    llmdit.convert_weights(DEMO_MODEL / "transformer", small, quantization="q8_0")
+    small = tmp_path / "small.safetensors"
+    llmdit.convert_weights(DEMO_MODEL / "transformer", small, quantization="fp8")
     result = load(transformer_path=small, dit_quantization="int8")("a red circle", **RUN)
     assert any("quantization has no effect on the transformer" in warning for warning in result.warnings)
+    llmdit.convert_weights(DEMO_MODEL / "transformer", tmp_path / "small.gguf", quantization="q8_0")
+    result = load(transformer_path=tmp_path / "small.gguf", dit_quantization="int8")("a red circle", **RUN)
+    assert result.warnings == []  # its blocks are multiplied in integers
     embeds = load().encode_prompt(["a red circle"]).embeddings
     bare = load(text_encoder="none", text_encoder_quantization="int8", text_encoder_device="cpu")
     warnings = "\n".join(bare(prompt_embeds=embeds, **RUN).warnings)

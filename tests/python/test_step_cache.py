@@ -1,5 +1,6 @@
 """Steps that are not run whole, against a naive first block cache on the reference's layers."""
 
+import dataclasses
 import functools
 
 import llmdit
@@ -8,10 +9,27 @@ import torch
 from command import DEMO_MODEL
 from parity import assert_close, relative_error
 from reference import run, seeded
-from tiny_models import make_pipeline
+from tiny_models import MODELS, make_pipeline, save_folder
 
 PROMPT = "a small red circle left of a blue ring"
 SIZE = {"width": 48, "height": 32}
+
+
+# Random weights make of the published time scale, 1000, another picture at each step.
+SMOOTH = {
+    name: dataclasses.replace(MODELS[name], transformer=MODELS[name].transformer | {"t_scale": 3.0})
+    for name in ("base", "plain")
+}
+
+
+@pytest.fixture(scope="module")
+def smooth(tmp_path_factory):
+    """Our pipelines of models whose steps are much like each other."""
+    folder = tmp_path_factory.mktemp("smooth")
+    return {
+        name: llmdit.ZImagePipeline.from_pretrained(save_folder(make_pipeline(model), folder / name))
+        for name, model in SMOOTH.items()
+    }
 
 
 class FirstBlockCache:
@@ -47,26 +65,26 @@ class FirstBlockCache:
 
 
 @pytest.mark.parametrize("guidance", [0.0, 3.0])
-@pytest.mark.parametrize("threshold", [0.02, 0.1, 0.3, 0.9])
+@pytest.mark.parametrize("threshold", [0.05, 0.1, 0.2, 0.6])
 @pytest.mark.parametrize("model", ["base", "plain"])
-def test_first_block_cache(model, threshold, guidance, pipelines):
+def test_first_block_cache(model, threshold, guidance, smooth):
     options = SIZE | {"num_inference_steps": 8, "guidance_scale": guidance, "negative_prompt": PROMPT[::-1]}
-    reference = make_pipeline(model)
+    reference = make_pipeline(SMOOTH[model])
     cache = FirstBlockCache(reference.transformer.layers, threshold)
     want = run(reference, PROMPT, generator=seeded(5), **options)
     if not guidance:
         del options["negative_prompt"]
-    ours = pipelines(model)(PROMPT, seed=5, step_cache=threshold, output_type="pt", **options)
+    ours = smooth[model](PROMPT, seed=5, step_cache=threshold, output_type="pt", **options)
     assert ours.reused_steps == [step for step, is_short in enumerate(cache.short) if is_short]
     assert_close("first block cache, float picture", ours.images, want.pixels, where=f"{model}, {threshold}")
 
 
-def test_thresholds_do_something(pipelines):
+def test_thresholds_do_something(smooth):
     reused = [
-        len(pipelines("base")(PROMPT, seed=5, step_cache=threshold, num_inference_steps=8, **SIZE).reused_steps)
-        for threshold in (0.02, 0.1, 0.3, 0.9)
+        len(smooth["base"](PROMPT, seed=5, step_cache=threshold, num_inference_steps=8, **SIZE).reused_steps)
+        for threshold in (0.05, 0.1, 0.2, 0.6)
     ]
-    assert reused == sorted(reused) and reused[0] < reused[-1] == 7  # the first step always runs
+    assert reused == sorted(set(reused)) and reused[0] < 2 and 6 <= reused[-1] <= 7  # the first step always runs
 
 
 def test_off_unless_asked_for(pipelines):
@@ -78,15 +96,15 @@ def test_off_unless_asked_for(pipelines):
     assert tight.reused_steps == [] and torch.equal(plain.latents, tight.latents)
 
 
-def test_runs_share_nothing(pipelines):
-    pipe = pipelines("base")
+def test_runs_share_nothing(smooth):
+    pipe = smooth["base"]
     first, second = (pipe(PROMPT, seed=5, step_cache=0.3, **SIZE) for _ in range(2))
     assert first.reused_steps == second.reused_steps != [] and torch.equal(first.latents, second.latents)
 
 
-def test_guidance_that_ends_on_the_way(pipelines):
+def test_guidance_that_ends_on_the_way(smooth):
     """The rows are others then: nothing that was kept fits."""
-    result = pipelines("base")(
+    result = smooth["base"](
         PROMPT, seed=5, step_cache=1.0, num_inference_steps=8, guidance_scale=2.0, cfg_truncation=0.5, **SIZE
     )
     whole = [step for step in range(8) if step not in result.reused_steps]
