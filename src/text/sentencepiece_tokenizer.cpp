@@ -12,6 +12,15 @@
 namespace llmdit::text {
 namespace {
 
+// GCC and clang tell it in different ways.
+#if defined(__SANITIZE_ADDRESS__)
+#define LLMDIT_ADDRESS_SANITIZER
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define LLMDIT_ADDRESS_SANITIZER
+#endif
+#endif
+
 constexpr std::string_view kSpaceMark = "\xE2\x96\x81";  // U+2581
 
 using PieceKind = SentencePieceEngine::Kind;
@@ -19,7 +28,7 @@ using PieceKind = SentencePieceEngine::Kind;
 /// Opens the plugin once; it stays open, as a processor's code must outlive it.
 MakeSentencePieceEngine open_plugin() {
   int mode = RTLD_NOW | RTLD_LOCAL;
-#ifndef __SANITIZE_ADDRESS__  // which cannot follow it
+#ifndef LLMDIT_ADDRESS_SANITIZER  // which cannot follow it
   mode |= RTLD_DEEPBIND;
 #endif
   const std::string path = (library_folder() / LLMDIT_SENTENCEPIECE_PLUGIN).string();
