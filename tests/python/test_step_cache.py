@@ -132,6 +132,16 @@ def test_with_weights_that_are_streamed():
     assert got.reused_steps == want.reused_steps != [] and torch.equal(got.latents, want.latents)
 
 
+def test_what_is_kept_is_planned():
+    """Rows before the first layer and what it and the others add, of the last whole step and of this one."""
+    plain, cached = (
+        llmdit.plan(DEMO_MODEL, ["a cat"], num_inference_steps=4, step_cache=threshold).stages[1].activation_bytes
+        for threshold in (0, 0.1)
+    )
+    rows, dim = (128 // 16) ** 2 + 32, llmdit.ZImageTransformer.from_pretrained(DEMO_MODEL / "transformer").config.dim
+    assert cached - plain == 4 * rows * dim * 4
+
+
 def test_error_on_pictures_of_the_demo_model():
     """What docs/performance.md tells of thresholds."""
     pipe = llmdit.ZImagePipeline.from_pretrained(DEMO_MODEL, device="cpu")
