@@ -246,7 +246,7 @@ class GgufFile::Parser {
 
   void set_type(TensorEntry& entry, uint32_t number, uint64_t count) const {
     int64_t weights = 1, bytes = 0;
-    const auto blocks = kernels::block_formats();
+    const std::span blocks = kernels::block_formats;
     if (const auto found = std::ranges::find(blocks, number, &kernels::BlockFormat::ggml_type); found != blocks.end()) {
       entry.block = found->type;
       entry.dtype_name = found->name;

@@ -159,44 +159,45 @@ LLMDIT_INLINE void iq4_xs(const uint8_t* __restrict block, float* __restrict out
   }
 }
 
-template <void (*Block)(const uint8_t*, float*), int Weights, int Bytes>
+template <void (*Block)(const uint8_t*, float*), BlockType type>
 LLMDIT_INLINE void each_block(const uint8_t* blocks, float* out, int64_t count) {
-  for (int64_t i = 0; i < count / Weights; ++i) Block(blocks + i * Bytes, out + i * Weights);
+  constexpr int64_t weights = block_format(type).weights, bytes = block_format(type).bytes;
+  for (int64_t i = 0; i < count / weights; ++i) Block(blocks + i * bytes, out + i * weights);
 }
 
 LLMDIT_DISPATCH
 void dequantize_blocks(BlockType type, const uint8_t* blocks, float* out, int64_t count) {
   switch (type) {
     case BlockType::q4_0:
-      return each_block<q4_0, 32, 18>(blocks, out, count);
+      return each_block<q4_0, BlockType::q4_0>(blocks, out, count);
     case BlockType::q4_1:
-      return each_block<q4_1, 32, 20>(blocks, out, count);
+      return each_block<q4_1, BlockType::q4_1>(blocks, out, count);
     case BlockType::q5_0:
-      return each_block<q5_0, 32, 22>(blocks, out, count);
+      return each_block<q5_0, BlockType::q5_0>(blocks, out, count);
     case BlockType::q5_1:
-      return each_block<q5_1, 32, 24>(blocks, out, count);
+      return each_block<q5_1, BlockType::q5_1>(blocks, out, count);
     case BlockType::q8_0:
-      return each_block<q8_0, 32, 34>(blocks, out, count);
+      return each_block<q8_0, BlockType::q8_0>(blocks, out, count);
     case BlockType::q2_k:
-      return each_block<q2_k, 256, 84>(blocks, out, count);
+      return each_block<q2_k, BlockType::q2_k>(blocks, out, count);
     case BlockType::q3_k:
-      return each_block<q3_k, 256, 110>(blocks, out, count);
+      return each_block<q3_k, BlockType::q3_k>(blocks, out, count);
     case BlockType::q4_k:
-      return each_block<q4_k, 256, 144>(blocks, out, count);
+      return each_block<q4_k, BlockType::q4_k>(blocks, out, count);
     case BlockType::q5_k:
-      return each_block<q5_k, 256, 176>(blocks, out, count);
+      return each_block<q5_k, BlockType::q5_k>(blocks, out, count);
     case BlockType::q6_k:
-      return each_block<q6_k, 256, 210>(blocks, out, count);
+      return each_block<q6_k, BlockType::q6_k>(blocks, out, count);
     case BlockType::iq4_nl:
-      return each_block<iq4_nl, 32, 18>(blocks, out, count);
+      return each_block<iq4_nl, BlockType::iq4_nl>(blocks, out, count);
     case BlockType::iq4_xs:
-      return each_block<iq4_xs, 256, 136>(blocks, out, count);
+      return each_block<iq4_xs, BlockType::iq4_xs>(blocks, out, count);
   }
 }
 
 LLMDIT_DISPATCH void unpack_bytes(const uint8_t* blocks, int16_t* numbers, float* factors, int64_t count) {
   for (int64_t i = 0; i < count / 32; ++i) {
-    const uint8_t* block = blocks + 34 * i;
+    const uint8_t* block = blocks + block_format(BlockType::q8_0).bytes * i;
     factors[i] = load_half(block);
     for (int k = 0; k < 32; ++k) numbers[32 * i + k] = static_cast<int8_t>(block[2 + k]);
   }

@@ -152,14 +152,14 @@ struct DotSums {
 // One struct a kind of block: how its product with x is added, whose totals are those of each dot_group.
 
 struct Q8_0 {
-  static constexpr int64_t weights = 32, bytes = 34;
+  static constexpr const BlockFormat& format = block_format(BlockType::q8_0);
   static void add(const std::byte* block, const float* x, const float*, DotSums& to) {
     to.sum += half_at(block) * multiply_bytes(reinterpret_cast<const int8_t*>(block + 2), x);
   }
 };
 
 struct Q4_0 {
-  static constexpr int64_t weights = 32, bytes = 18;
+  static constexpr const BlockFormat& format = block_format(BlockType::q4_0);
   static void add(const std::byte* block, const float* x, const float* totals, DotSums& to) {
     const float d = half_at(block);
     const Packed both = load_packed(block + 2);
@@ -169,7 +169,7 @@ struct Q4_0 {
 };
 
 struct Q4_1 {
-  static constexpr int64_t weights = 32, bytes = 20;
+  static constexpr const BlockFormat& format = block_format(BlockType::q4_1);
   static void add(const std::byte* block, const float* x, const float* totals, DotSums& to) {
     const Packed both = load_packed(block + 4);
     to.sum += half_at(block) * (multiply_sixteen(both & 15, x) + multiply_sixteen(both >> 4, x + 16));
@@ -178,7 +178,7 @@ struct Q4_1 {
 };
 
 struct Q4_K {
-  static constexpr int64_t weights = 256, bytes = 144;
+  static constexpr const BlockFormat& format = block_format(BlockType::q4_k);
   static void add(const std::byte* block, const float* x, const float* totals, DotSums& to) {
     const float d = half_at(block), dmin = half_at(block + 2);
     const auto* scales = reinterpret_cast<const uint8_t*>(block) + 4;
@@ -200,9 +200,9 @@ struct Q4_K {
 template <class Block>
 inline float dot_each(const std::byte* blocks, const float* x, const float* totals, int64_t count) {
   DotSums sums;
-  for (int64_t k = 0; k < count; k += Block::weights) {
+  for (int64_t k = 0; k < count; k += Block::format.weights) {
     Block::add(blocks, x + k, totals + k / dot_group, sums);
-    blocks += Block::bytes;
+    blocks += Block::format.bytes;
   }
   return total_of(sums.sum) + sums.minima;
 }
@@ -302,7 +302,7 @@ inline float dot_nibbles_by_32(const std::byte* blocks, int64_t bytes, bool has_
 inline float dot_nibbles_by_256(const std::byte* blocks, const NibbleRows& x, int64_t count) {
   GroupSum sum = {};
   float minima = 0;
-  for (int64_t g = 0; g < count / nibble_group; g += 8, blocks += Q4_K::bytes) {
+  for (int64_t g = 0; g < count / nibble_group; g += 8, blocks += Q4_K::format.bytes) {
     const float d = half_at(blocks), dmin = half_at(blocks + 2);
     const auto* scales = reinterpret_cast<const uint8_t*>(blocks) + 4;
 #pragma GCC unroll 8
@@ -318,8 +318,8 @@ inline float dot_nibbles_by_256(const std::byte* blocks, const NibbleRows& x, in
 }
 
 float dot_nibbles(BlockType type, const std::byte* blocks, const NibbleRows& x, int64_t count) {
-  if (type == BlockType::q4_0) return dot_nibbles_by_32(blocks, Q4_0::bytes, false, x, count);
-  if (type == BlockType::q4_1) return dot_nibbles_by_32(blocks, Q4_1::bytes, true, x, count);
+  if (type == BlockType::q4_0) return dot_nibbles_by_32(blocks, Q4_0::format.bytes, false, x, count);
+  if (type == BlockType::q4_1) return dot_nibbles_by_32(blocks, Q4_1::format.bytes, true, x, count);
   return dot_nibbles_by_256(blocks, x, count);
 }
 

@@ -14,7 +14,7 @@ namespace {
 
 LLMDIT_INLINE void unpack_q4_0(const uint8_t* blocks, int64_t count, const Nibbles& out) {
   for (int64_t i = 0; i < count / 32; ++i) {
-    const uint8_t* block = blocks + 18 * i;
+    const uint8_t* block = blocks + block_format(BlockType::q4_0).bytes * i;
     split_nibbles<16>(block + 2, out.numbers + 32 * i);
     out.factors[i] = load_half(block);
     out.minima[i] = -8 * out.factors[i];
@@ -23,7 +23,7 @@ LLMDIT_INLINE void unpack_q4_0(const uint8_t* blocks, int64_t count, const Nibbl
 
 LLMDIT_INLINE void unpack_q4_1(const uint8_t* blocks, int64_t count, const Nibbles& out) {
   for (int64_t i = 0; i < count / 32; ++i) {
-    const uint8_t* block = blocks + 20 * i;
+    const uint8_t* block = blocks + block_format(BlockType::q4_1).bytes * i;
     split_nibbles<16>(block + 4, out.numbers + 32 * i);
     out.factors[i] = load_half(block);
     out.minima[i] = load_half(block + 2);
@@ -32,7 +32,7 @@ LLMDIT_INLINE void unpack_q4_1(const uint8_t* blocks, int64_t count, const Nibbl
 
 LLMDIT_INLINE void unpack_q4_k(const uint8_t* blocks, int64_t count, const Nibbles& out) {
   for (int64_t i = 0; i < count / 256; ++i) {
-    const uint8_t* block = blocks + 144 * i;
+    const uint8_t* block = blocks + block_format(BlockType::q4_k).bytes * i;
     const float d = load_half(block), dmin = load_half(block + 2);
     for (int part = 0; part < 4; ++part) split_nibbles<32>(block + 16 + 32 * part, out.numbers + 256 * i + 64 * part);
     for (int part = 0; part < 8; ++part) {

@@ -48,9 +48,11 @@ LLMDIT_INLINE void quantize_q4_0(const float* weights, uint8_t* block) {
 LLMDIT_DISPATCH
 void quantize_blocks(BlockType type, const float* weights, uint8_t* out, int64_t blocks) {
   if (type == BlockType::q8_0) {
-    for (int64_t i = 0; i < blocks; ++i) quantize_q8_0(weights + i * block_weights, out + i * 34);
+    for (int64_t i = 0; i < blocks; ++i)
+      quantize_q8_0(weights + i * block_weights, out + i * block_format(BlockType::q8_0).bytes);
   } else {
-    for (int64_t i = 0; i < blocks; ++i) quantize_q4_0(weights + i * block_weights, out + i * 18);
+    for (int64_t i = 0; i < blocks; ++i)
+      quantize_q4_0(weights + i * block_weights, out + i * block_format(BlockType::q4_0).bytes);
   }
 }
 

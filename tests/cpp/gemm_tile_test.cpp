@@ -4,7 +4,6 @@
 #define LLMDIT_GEMM_ROWS 12
 #include "../../src/kernels/gemm_tile.hpp"
 // What its results are compared with does not leave the library.
-#include "../../src/kernels/block_format.cpp"
 #include "../../src/kernels/dequantize.cpp"
 
 #include <bit>
@@ -174,7 +173,7 @@ TEST_CASE("single rows of every kind of weight in wide vectors", "[kernels]") {
     for (int64_t k = 0; k < count; ++k) wide[k] = static_cast<float>(numbers[k]) * factors[k / 64];
     require_near({want_of()}, {gemm_under_test.dot_int8(numbers.data(), factors.data(), 64, x.data(), count)});
 
-    for (const auto& format : llmdit::kernels::block_formats()) {
+    for (const auto& format : llmdit::kernels::block_formats) {
       if (!llmdit::kernels::has_block_dot(format.type)) continue;
       auto blocks = bytes;
       for (int64_t i = 0; i < count / format.weights; ++i) {  // factors that are finite: 0.01 or so
