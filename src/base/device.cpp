@@ -12,6 +12,7 @@
 #include "base/check.hpp"
 #include "base/cpu_kind.hpp"
 #include "base/dtype_table.hpp"
+#include "base/gpu_driver.hpp"
 #include "base/load_options.hpp"
 #include "base/memory_size.hpp"
 #include "base/option_table.hpp"
@@ -154,7 +155,7 @@ std::vector<DeviceInfo> available_devices() {
   std::vector<DeviceInfo> devices = {describe_cpu()};
   if (at::globalContext().hasCUDA()) {
     for (int i = 0; i < at::detail::getCUDAHooks().deviceCount(); ++i) {
-      devices.push_back({.name = "cuda:" + std::to_string(i), .description = "CUDA device"});
+      devices.push_back(describe_gpu(i));
     }
   }
   return devices;
@@ -178,7 +179,8 @@ std::vector<StorageSupport> storage_support(std::string_view device) {
           {"float16", "widened to float32"},
           {"float8", "widened to bfloat16"},
           {"int8", "widened to bfloat16"},
-          {"GGUF blocks", "converted to bfloat16"}};
+          {"int4", "widened to bfloat16"},
+          {"GGUF blocks", "widened to bfloat16"}};
 }
 
 template <>

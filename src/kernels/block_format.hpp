@@ -27,6 +27,9 @@ inline constexpr BlockFormat block_formats[] = {
     {BlockType::iq4_nl, "IQ4_NL", 20, 32, 18}, {BlockType::iq4_xs, "IQ4_XS", 23, 256, 136},
 };
 
+/// What the nibbles of IQ4_NL and IQ4_XS stand for: a fixed grid that is finer near zero.
+inline constexpr float nibble_grid[16] = {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
+
 /// In the order of the table; a constant where the type is one.
 constexpr const BlockFormat& block_format(BlockType type) { return block_formats[static_cast<int>(type)]; }
 /// Null for an unknown name.

@@ -136,12 +136,9 @@ LLMDIT_INLINE void q6_k(const uint8_t* __restrict block, float* __restrict out) 
   }
 }
 
-// A fixed grid that is finer near zero.
-constexpr float grid[16] = {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
-
 LLMDIT_INLINE void grid_nibbles(const uint8_t* __restrict q, float scale, float* __restrict out) {
-  for (int i = 0; i < 16; ++i) out[i] = scale * grid[q[i] & 15];
-  for (int i = 0; i < 16; ++i) out[16 + i] = scale * grid[q[i] >> 4];
+  for (int i = 0; i < 16; ++i) out[i] = scale * nibble_grid[q[i] & 15];
+  for (int i = 0; i < 16; ++i) out[16 + i] = scale * nibble_grid[q[i] >> 4];
 }
 
 LLMDIT_INLINE void iq4_nl(const uint8_t* __restrict block, float* __restrict out) {

@@ -46,17 +46,11 @@ Placement resolve_placement(const LoadOptions& options, const ComponentChoice& o
              "expected false, got true: libtorch compiles what torch.export makes of a Python model, and "
              "this library's models are C++ and compiled already; quantization is what makes a CPU faster"));
   }
-  const auto name_of = [&](bool is_own, const char* option) {
-    return is_own ? fmt::format("{}_{}", own.part, option) : std::string(option);
-  };
-  const c10::Device device =
-      resolve_device(own.device.value_or(options.device), name_of(own.device.has_value(), "device"));
-  const Quantization quantization = own.quantization.value_or(options.quantization);
-  check(quantization != Quantization::int4 || device.is_cpu(), name_of(own.quantization.has_value(), "quantization"),
-        "expected none or int8 on {}, got int4: blocks of 4 bits have no GPU kernel", device.str());
+  const std::string option = own.device ? fmt::format("{}_device", own.part) : "device";
+  const c10::Device device = resolve_device(own.device.value_or(options.device), option);
   return {.device = device,
           .storage = scalar_type(options.dtype),
-          .quantization = quantization,
+          .quantization = own.quantization.value_or(options.quantization),
           .attention = resolve_attention(options.attention_backend, device),
           .max_memory = options.max_memory ? std::optional(options.max_memory->bytes) : std::nullopt};
 }

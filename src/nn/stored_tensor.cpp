@@ -7,6 +7,7 @@
 
 #include "base/check.hpp"
 #include "kernels/widen.hpp"
+#include "nn/block_tensors.hpp"
 
 namespace llmdit::nn {
 namespace {
@@ -15,15 +16,18 @@ bool is_wide_float(at::ScalarType type) {
   return type == at::kFloat || type == at::kBFloat16 || type == at::kHalf || type == at::kDouble;
 }
 
-/// Blocks of consecutive rows [rows, bytes] as float32 [rows, columns].
-void dequantize_rows(kernels::BlockType type, const at::Tensor& blocks, const at::Tensor& out) {
-  const int64_t columns = out.size(1), row_bytes = blocks.size(1);
+/// Blocks of rows [rows, bytes] as float32 [rows, columns].
+at::Tensor dequantize_rows(kernels::BlockType type, const at::Tensor& blocks, int64_t columns) {
+  if (!blocks.is_cpu()) return widen_blocks(type, blocks);
+  const int64_t row_bytes = blocks.size(1);
+  const at::Tensor out = at::empty({blocks.size(0), columns});
   const auto* from = static_cast<const std::byte*>(blocks.const_data_ptr());
   auto* to = out.mutable_data_ptr<float>();
   const int64_t grain = std::max<int64_t>(1, (1 << 15) / columns);
   at::parallel_for(0, out.size(0), grain, [&](int64_t begin, int64_t end) {
     kernels::dequantize(type, from + begin * row_bytes, to + begin * columns, (end - begin) * columns);
   });
+  return out;
 }
 
 kernels::NumberType number_type(at::ScalarType type) {
@@ -101,12 +105,8 @@ at::Tensor StoredTensor::widen(at::ScalarType type) const {
   if (is_plain()) return data.to(type);
   const int64_t rows = shape.empty() ? 1 : shape.front();
   const int64_t columns = shape.empty() || rows == 0 ? 1 : c10::multiply_integers(shape) / rows;
-  at::Tensor wide = at::empty({rows, columns}, data.options().dtype(at::kFloat));
-  if (block) {
-    dequantize_rows(*block, data, wide);
-  } else {
-    wide.copy_(data.reshape({rows, columns}));
-  }
+  const at::Tensor wide = block ? dequantize_rows(*block, data, columns)
+                                : data.reshape({rows, columns}).to(at::kFloat, /*non_blocking=*/false, /*copy=*/true);
   if (scale.defined()) {
     const at::Tensor factors = scale.numel() == 1 ? scale.view({1, 1}) : scale.view({rows, -1});
     wide.view({rows, factors.size(1), -1}).mul_(factors.unsqueeze(2));

@@ -167,10 +167,9 @@ WeightStore::Treatment WeightStore::treatment(const std::string& name, const Sto
   if (result.type == at::kDouble) result.type = at::kFloat;  // nothing computes in double
   result.is_meant = placement_.quantization != Quantization::none && is_block_matrix(name, stored.shape);
   result.quantizes = result.is_meant && is_worth_quantizing(stored, placement_.quantization);
-  // Where quantised weights are asked for, the type is for the others. Blocks have no kernel on a GPU.
+  // Where quantised weights are asked for, the type is for the others.
   const bool is_kept = result.is_meant || !placement_.storage;
-  result.stays_quantized =
-      !stored.is_plain() && !result.quantizes && is_kept && (!stored.block || placement_.device.is_cpu());
+  result.stays_quantized = !stored.is_plain() && !result.quantizes && is_kept;
   return result;
 }
 

@@ -26,7 +26,7 @@ TABLE: dict[str, Measured] = {}
 def relative_error(got: torch.Tensor, want: torch.Tensor) -> float:
     """Largest difference over the largest absolute value of the reference; infinite when a shape or NaN differs."""
     got, want = (torch.as_tensor(np.asarray(x)) if not isinstance(x, torch.Tensor) else x for x in (got, want))
-    got, want = got.detach().double(), want.detach().double()
+    got, want = got.detach().cpu().double(), want.detach().cpu().double()
     if got.shape != want.shape or not torch.isfinite(got).all() or not torch.isfinite(want).all():
         return float("inf")
     return ((got - want).abs().max() / want.abs().max().clamp_min(1e-30)).item()
