@@ -1,5 +1,5 @@
 # The two commands of the README. Each does all set-up, and is quick when nothing changed.
-.PHONY: demo test docs fuzz asan sanitized tsan leaks overhead wheel-check setup build format lint clean
+.PHONY: demo test gpu docs fuzz asan sanitized tsan leaks overhead wheel-check setup build format lint clean
 
 BUILD := build
 PRESET ?= dev
@@ -15,9 +15,15 @@ export PROMPT
 demo: build
 	$(BUILD)/bin/llmdit generate "$$PROMPT" --seed $(SEED) --steps 8 -o out/demo.png
 
+# Without a GPU: what they compare with are the numbers of a CPU.
+test: export CUDA_VISIBLE_DEVICES :=
 test: build
 	ctest --test-dir $(BUILD) --output-on-failure --no-tests=error -j 2
 	$(PYTHON) -m pytest tests/python -n auto --maxprocesses 8 --dist worksteal
+
+# The same on a GPU as on the CPU, where there is one and the torch package is built for it.
+gpu: build
+	LLMDIT_TEST_GPU=1 $(PYTHON) -m pytest tests/python/test_gpu.py
 
 # The site, into build/docs/html; a warning is an error.
 docs: build

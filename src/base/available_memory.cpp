@@ -1,5 +1,6 @@
 #include "base/available_memory.hpp"
 
+#include <ATen/Context.h>
 #include <c10/core/CachingDeviceAllocator.h>
 
 #include <algorithm>
@@ -60,6 +61,7 @@ uint64_t left_in_groups() {
 uint64_t left_on_gpu(const c10::Device& device) {
   auto* allocator = dynamic_cast<c10::DeviceAllocator*>(c10::GetAllocator(device.type()));
   if (allocator == nullptr) return unknown;
+  at::globalContext().lazyInitDevice(device.type());  // before its first tensor there are no statistics
   const auto index = device.has_index() ? device.index() : c10::DeviceIndex{0};
   const auto stats = allocator->getDeviceStats(index);
   constexpr auto all = static_cast<size_t>(c10::CachingAllocator::StatType::AGGREGATE);

@@ -37,7 +37,8 @@ GroupNorm::GroupNorm(const nn::Weights& weights, int64_t groups, int64_t channel
 at::Tensor GroupNorm::operator()(const at::Tensor& x, PictureContext* context) const {
   if (context == nullptr) return at::group_norm(x, groups_, weight_, bias_, group_norm_eps);
   if (context->recorded()) return apply(x, context->next());
-  const at::Tensor rows = x.contiguous(x.suggest_memory_format());
+  // A GPU's kernel takes channels one after another only.
+  const at::Tensor rows = x.contiguous(x.is_cpu() ? x.suggest_memory_format() : at::MemoryFormat::Contiguous);
   auto [y, mean, rstd] =
       at::native_group_norm(rows, weight_, bias_, x.size(0), x.size(1), x.size(2) * x.size(3), groups_, group_norm_eps);
   context->add({mean, rstd});

@@ -26,7 +26,7 @@ at::Tensor repeat_heads(const at::Tensor& x, int64_t heads) {
 
 /// A mask as what is added to the scores.
 at::Tensor added(const at::Tensor& mask, const at::Tensor& q) {
-  if (mask.scalar_type() != at::kBool) return mask.to(q.scalar_type());
+  if (mask.scalar_type() != at::kBool) return mask;
   return at::zeros(mask.sizes(), q.options()).masked_fill_(mask.logical_not(), -INFINITY);
 }
 
@@ -41,7 +41,9 @@ struct Call {
 Call make_call(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const AttentionOptions& options) {
   const int64_t rows = q.size(2), keys = k.size(2);
   Call call{q, k, v, {}, options.causal, options.scale};
-  if (options.mask.defined()) call.mask = options.mask;
+  // Numbers of another type than q's would be read by GPU kernels as if they were of q's.
+  if (options.mask.defined())
+    call.mask = options.mask.scalar_type() == at::kBool ? options.mask : options.mask.to(q.scalar_type());
   if (!call.causal || (rows == keys && !call.mask)) return call;
   call.causal = false;
   if (rows == 1) return call;  // the last row sees all

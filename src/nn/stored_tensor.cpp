@@ -18,7 +18,6 @@ bool is_wide_float(at::ScalarType type) {
 
 /// Blocks of rows [rows, bytes] as float32 [rows, columns].
 at::Tensor dequantize_rows(kernels::BlockType type, const at::Tensor& blocks, int64_t columns) {
-  if (!blocks.is_cpu()) return widen_blocks(type, blocks);
   const int64_t row_bytes = blocks.size(1);
   const at::Tensor out = at::empty({blocks.size(0), columns});
   const auto* from = static_cast<const std::byte*>(blocks.const_data_ptr());
@@ -28,6 +27,17 @@ at::Tensor dequantize_rows(kernels::BlockType type, const at::Tensor& blocks, in
     kernels::dequantize(type, from + begin * row_bytes, to + begin * columns, (end - begin) * columns);
   });
   return out;
+}
+
+/// Numbers [rows, ...] times one factor, one a row, or [rows, groups] ones, in float32, rounded to `type`.
+at::Tensor scaled(const at::Tensor& data, const at::Tensor& factors, at::ScalarType type) {
+  const int64_t rows = data.dim() == 0 ? 1 : data.size(0), groups = factors.numel() == 1 ? 1 : factors.numel() / rows;
+  // Floats of 8 bits are not multiplied; those of 16 have all of them.
+  const bool is_byte_float = at::isFloatingType(data.scalar_type()) && data.element_size() == 1;
+  const at::Tensor numbers = (is_byte_float ? data.to(at::kBFloat16) : data).reshape({rows, groups, -1});
+  at::Tensor wide = at::empty(numbers.sizes(), data.options().dtype(type));
+  at::mul_out(wide, numbers, factors.numel() == 1 ? factors.view({1, 1, 1}) : factors.view({rows, groups, 1}));
+  return wide;
 }
 
 kernels::NumberType number_type(at::ScalarType type) {
@@ -103,16 +113,20 @@ at::Tensor StoredTensor::rows(const at::Tensor& indices, at::ScalarType type) co
 
 at::Tensor StoredTensor::widen(at::ScalarType type) const {
   if (is_plain()) return data.to(type);
+  const at::ScalarType sum_type = adapter ? at::kFloat : type;  // rounded once
   const int64_t rows = shape.empty() ? 1 : shape.front();
-  const int64_t columns = shape.empty() || rows == 0 ? 1 : c10::multiply_integers(shape) / rows;
-  const at::Tensor wide = block ? dequantize_rows(*block, data, columns)
-                                : data.reshape({rows, columns}).to(at::kFloat, /*non_blocking=*/false, /*copy=*/true);
-  if (scale.defined()) {
-    const at::Tensor factors = scale.numel() == 1 ? scale.view({1, 1}) : scale.view({rows, -1});
-    wide.view({rows, factors.size(1), -1}).mul_(factors.unsqueeze(2));
+  at::Tensor wide;
+  if (block) {
+    const int64_t columns = rows == 0 ? 1 : c10::multiply_integers(shape) / rows;
+    wide = data.is_cpu() ? dequantize_rows(*block, data, columns) : widen_blocks(*block, data, sum_type);
+  } else if (scale.defined()) {
+    wide = scaled(data, scale, sum_type);
+  } else {
+    wide = data.to(sum_type);
   }
-  if (adapter) wide.addmm_(adapter->up, adapter->down);
-  return wide.view(shape).to(type);
+  wide = wide.view(shape);
+  if (adapter) wide = wide.addmm(adapter->up, adapter->down);
+  return wide.to(type);
 }
 
 }  // namespace llmdit::nn

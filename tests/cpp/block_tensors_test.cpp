@@ -32,7 +32,8 @@ at::Tensor random_blocks(const kernels::BlockFormat& format, int64_t rows, int64
   auto* bytes = blocks.mutable_data_ptr<uint8_t>();
   for (int64_t i = 0; i < blocks.numel(); ++i) bytes[i] = static_cast<uint8_t>(engine());
   for (int64_t i = 0; i < rows * count; ++i) {
-    for (const int64_t at : scales_of(format.type)) bytes[i * format.bytes + at + 1] &= 0xbf;  // not the largest exponent
+    for (const int64_t at : scales_of(format.type))
+      bytes[i * format.bytes + at + 1] &= 0xbf;  // not the largest exponent
   }
   return blocks;
 }
@@ -46,18 +47,19 @@ TEST_CASE("blocks are the same numbers by tensor operations, bit for bit", "[nn]
     const at::Tensor want = at::empty({rows, count * format.weights});
     kernels::dequantize(format.type, static_cast<const std::byte*>(blocks.const_data_ptr()),
                         want.mutable_data_ptr<float>(), want.numel());
-    const at::Tensor got = llmdit::nn::widen_blocks(format.type, blocks);
+    const at::Tensor got = llmdit::nn::widen_blocks(format.type, blocks, at::kFloat);
     INFO(format.name);
     REQUIRE(at::isfinite(want).all().item<bool>());
     REQUIRE(want.abs().max().item<float>() > 0);
     REQUIRE(got.equal(want));
+    REQUIRE(llmdit::nn::widen_blocks(format.type, blocks, at::kBFloat16).equal(want.to(at::kBFloat16)));
   }
 }
 
 TEST_CASE("blocks are widened in pieces where they are many", "[nn]") {
   const auto& format = kernels::block_format(kernels::BlockType::q4_0);
-  const at::Tensor one = random_blocks(format, 1, 4096 * 4096 / format.weights);
-  const at::Tensor got = llmdit::nn::widen_blocks(format.type, one.expand({3, -1}));
-  REQUIRE(got.sizes() == at::IntArrayRef({3, 4096 * 4096}));
-  REQUIRE(got[2].equal(llmdit::nn::widen_blocks(format.type, one)[0]));
+  const at::Tensor one = random_blocks(format, 1, 8192 * 2048 / format.weights);
+  const at::Tensor got = llmdit::nn::widen_blocks(format.type, one.expand({3, -1}), at::kFloat);
+  REQUIRE(got.sizes() == at::IntArrayRef({3, 8192 * 2048}));
+  REQUIRE(got[2].equal(llmdit::nn::widen_blocks(format.type, one, at::kFloat)[0]));
 }

@@ -1,4 +1,4 @@
-"""The same on a GPU as on the CPU: every stage, every way weights are kept. The other tests use a GPU, too, where there is one."""
+"""The same on a GPU as on the CPU: every stage, every way weights are kept. `make gpu` runs it where there is one."""
 
 import threading
 
@@ -9,6 +9,7 @@ from command import DEMO_MODEL
 from command import llmdit as run
 from llmdit import vl
 from parity import record, relative_error
+from PIL import Image
 from start_pictures import box_mask, picture
 from test_attention import CALLS, distance, naive, numbers
 from test_gguf import BLOCKS, quantised, values, write
@@ -24,6 +25,7 @@ FLOAT32, BFLOAT16 = 1e-4, 0.05
 @pytest.fixture(autouse=True, scope="module")
 def _exact_products():
     """Not in tf32, which is libtorch's default for convolutions."""
+    torch.cuda.init()  # before, Python's torch tells no memory in use
     allowed = torch.backends.cudnn.allow_tf32
     torch.backends.cudnn.allow_tf32 = False
     yield
@@ -103,7 +105,12 @@ def test_pictures_are_those_of_the_cpu(request_, on_cpu, on_gpu):
     want, got = on_cpu(**options), on_gpu(**options)
     assert got.reused_steps == want.reused_steps
     for name in ("latents", "images"):
-        record(f"GPU against CPU, {name}", relative_error(getattr(got, name), getattr(want, name)), bound=FLOAT32, where=request_)
+        record(
+            f"GPU against CPU, {name}",
+            relative_error(getattr(got, name), getattr(want, name)),
+            bound=FLOAT32,
+            where=request_,
+        )
     again = on_gpu(**options)
     assert torch.equal(again.images, got.images)
 
@@ -190,7 +197,10 @@ def test_blocks_stay_blocks(kind, wide, tmp_path):
     on_cpu = llmdit.ZImageTransformer.from_pretrained(path, device="cpu")
     latents, prompt = torch.randn(1, 16, 12, 8), [torch.randn(20, 256)]
     record(
-        "GPU against CPU, blocks", relative_error(ours(latents, 0.4, prompt), on_cpu(latents, 0.4, prompt)), bound=0.1, where=kind.name
+        "GPU against CPU, blocks",
+        relative_error(ours(latents, 0.4, prompt), on_cpu(latents, 0.4, prompt)),
+        bound=0.1,
+        where=kind.name,
     )
 
 
@@ -243,7 +253,9 @@ def test_memory_is_given_back():
 def test_the_plan_is_what_is_measured():
     """Of a picture large enough to count; the decoder is what takes most of this model."""
     size = {"width": 512, "height": 512, "num_inference_steps": 1}
-    planned = {stage.name: stage for stage in llmdit.plan(DEMO_MODEL, [PROMPT], device="cuda", dtype="bfloat16", **size).stages}
+    planned = {
+        stage.name: stage for stage in llmdit.plan(DEMO_MODEL, [PROMPT], device="cuda", dtype="bfloat16", **size).stages
+    }
     assert {stage.device for stage in planned.values()} == {"cuda:0"}
     pipe = load(dtype="bfloat16")
     pipe(PROMPT, seed=1, **size)
@@ -251,7 +263,9 @@ def test_the_plan_is_what_is_measured():
     before = in_use()
     pipe(PROMPT, seed=1, **size)
     peak = torch.cuda.max_memory_allocated()
-    record("plan of a GPU's peak against measured", abs(planned["decode"].peak_bytes / (peak - before + planned["decode"].weight_bytes) - 1), bound=0.15)
+    print(planned, before, peak)
+    measured = peak - before + planned["decode"].weight_bytes
+    record("plan of a GPU's peak against measured", abs(planned["decode"].peak_bytes / measured - 1), bound=0.1)
 
 
 # --- attention, text, threads
@@ -294,8 +308,14 @@ def test_flash_in_32_bits_says_what_to_do():
 def test_text_is_that_of_the_cpu(on_cpu, on_gpu):
     greedy = {"temperature": 0.0, "repetition_penalty": 1.0, "max_new_tokens": 24}
     prompt = llmdit.format_prompt(PROMPT)
-    assert on_gpu.text_encoder.generate(prompt, **greedy).token_ids == on_cpu.text_encoder.generate(prompt, **greedy).token_ids
-    extractors = [vl.VLEmbeddingExtractor.from_pretrained(DEMO_MODEL / "vl_encoder", device=d, dtype="float32") for d in ("cpu", "cuda")]
+    assert (
+        on_gpu.text_encoder.generate(prompt, **greedy).token_ids
+        == on_cpu.text_encoder.generate(prompt, **greedy).token_ids
+    )
+    extractors = [
+        vl.VLEmbeddingExtractor.from_pretrained(DEMO_MODEL / "vl_encoder", device=d, dtype="float32")
+        for d in ("cpu", "cuda")
+    ]
     want, got = (extractor.generate(picture(64, 48), "what is there", **greedy).token_ids for extractor in extractors)
     assert got == want
     rows = [extractor.extract(picture(64, 48)).embeddings for extractor in extractors]
@@ -340,6 +360,8 @@ def refiner_on_gpu():
 def test_the_command(tmp_path):
     done = run("generate", PROMPT, "--device", "cuda", "--seed", "1", "-o", tmp_path / "x.png", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert torch.cuda.get_device_name(0) in run("inspect", tmp_path / "x.png").stdout
+    assert f"cuda:0 ({torch.cuda.get_device_name(0)})" in str(Image.open(tmp_path / "x.png").text)
     again = run("generate", "--from", tmp_path / "x.png", "-o", tmp_path / "y.png", cwd=tmp_path)
-    assert again.returncode == 0 and (tmp_path / "x.png").read_bytes() == (tmp_path / "y.png").read_bytes(), again.stderr
+    assert again.returncode == 0 and (tmp_path / "x.png").read_bytes() == (tmp_path / "y.png").read_bytes(), (
+        again.stderr
+    )
