@@ -51,13 +51,13 @@ def parts_of(sizes: Sizes) -> Parts:
     }
 
 
-def build_folders(folders: dict[str, Path], sizes: Sizes) -> None:
-    """The same random numbers in each type."""
+def build_folders(folders: dict[str, Path], sizes: Sizes, device: str = "cpu") -> None:
+    """The same random numbers in each type, drawn on a device: those of another are others."""
     if all((folder / "model_index.json").exists() for folder in folders.values()):
         return
     parts = parts_of(sizes)
     for seed, (name, make) in enumerate(parts.items()):
-        module: Any = draw(make, seed)
+        module: Any = draw(make, seed, device)
         for dtype in sorted(folders):  # bf16 before float32, which loses nothing
             module.to(getattr(torch, dtype)).save_pretrained(folders[dtype] / name)
     for folder in folders.values():
@@ -110,10 +110,10 @@ def on_meta(make: Callable[[], torch.nn.Module]) -> torch.nn.Module:
         return make()
 
 
-def draw(make: Callable[[], torch.nn.Module], seed: int) -> Any:
+def draw(make: Callable[[], torch.nn.Module], seed: int, device: str = "cpu") -> Any:
     """A module in bf16 whose matrices keep the size of what passes through and whose norms are near one."""
-    module = on_meta(make).to(torch.bfloat16).to_empty(device="cpu")
-    generator = torch.Generator().manual_seed(seed)
+    module = on_meta(make).to(torch.bfloat16).to_empty(device=device)
+    generator = torch.Generator(device).manual_seed(seed)
     for name, parameter in module.named_parameters():
         flat = parameter.dim() < 2
         spread = 0.1 if flat else parameter[0].numel() ** -0.5
