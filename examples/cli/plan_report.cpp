@@ -82,8 +82,13 @@ Json plan_document(const MemoryPlan& plan) {
 
 std::string plan_line(const MemoryPlan& plan) {
   const auto most = std::ranges::max_element(plan.stages, {}, [](const StagePlan& stage) { return stage.peak_bytes; });
+  const std::string verdict = plan.fits ? "fits" : "does not fit";
+  if (most->device != "cpu") {
+    return fmt::format("peak {} in {} on {}, {} on the CPU: {}", bytes_text(most->peak_bytes), most->name, most->device,
+                       bytes_text(plan.peak_bytes), verdict);
+  }
   return fmt::format("peak {} in {}, of {} that can be taken on the CPU: {}", bytes_text(plan.peak_bytes), most->name,
-                     bytes_text(plan.available_bytes), plan.fits ? "fits" : "does not fit");
+                     bytes_text(plan.available_bytes), verdict);
 }
 
 }  // namespace llmdit::cli

@@ -2,8 +2,11 @@
 
 #include <ATen/ATen.h>
 
+#include <tuple>
+
 #include "base/stop.hpp"
 #include "nn/attention.hpp"
+#include "nn/group_norm.hpp"
 #include "nn/winograd.hpp"
 
 namespace llmdit::models {
@@ -35,26 +38,21 @@ GroupNorm::GroupNorm(const nn::Weights& weights, int64_t groups, int64_t channel
       groups_(groups) {}
 
 at::Tensor GroupNorm::operator()(const at::Tensor& x, PictureContext* context) const {
-  if (context == nullptr) return at::group_norm(x, groups_, weight_, bias_, group_norm_eps);
-  if (context->recorded()) return apply(x, context->next());
-  // A GPU's kernel takes channels one after another only.
-  const at::Tensor rows = x.contiguous(x.is_cpu() ? x.suggest_memory_format() : at::MemoryFormat::Contiguous);
-  auto [y, mean, rstd] =
-      at::native_group_norm(rows, weight_, bias_, x.size(0), x.size(1), x.size(2) * x.size(3), groups_, group_norm_eps);
-  context->add({mean, rstd});
+  if (context != nullptr && context->recorded()) return nn::normalize_groups(x, context->next(), weight_, bias_);
+  if (context == nullptr && x.is_cpu()) return at::group_norm(x, groups_, weight_, bias_, group_norm_eps);
+  nn::GroupStatistics statistics;
+  at::Tensor y;
+  if (x.is_cpu()) {
+    std::tie(y, statistics.mean, statistics.rstd) =
+        at::native_group_norm(x.contiguous(x.suggest_memory_format()), weight_, bias_, x.size(0), x.size(1),
+                              x.size(2) * x.size(3), groups_, group_norm_eps);
+  } else {
+    // libtorch's kernel takes channels one after another only, and few of the processors.
+    statistics = nn::measure_groups(x, groups_, group_norm_eps);
+    y = nn::normalize_groups(x, statistics, weight_, bias_);
+  }
+  if (context != nullptr) context->add(statistics);
   return y;
-}
-
-at::Tensor GroupNorm::apply(const at::Tensor& x, const PictureContext::Statistics& statistics) const {
-  // (x - mean) * rstd * weight + bias, as one factor and one summand a channel
-  const int64_t batch = x.size(0), channels = x.size(1);
-  const auto by_channel = [&](const at::Tensor& by_group) {
-    return by_group.to(at::kFloat).repeat_interleave(channels / groups_, 1);
-  };
-  const at::Tensor factor = by_channel(statistics.rstd) * weight_;
-  const at::Tensor summand = bias_ - by_channel(statistics.mean) * factor;
-  at::Tensor y = x * factor.to(x.scalar_type()).view({batch, channels, 1, 1});
-  return y.add_(summand.to(x.scalar_type()).view({batch, channels, 1, 1}));
 }
 
 ResnetBlock::ResnetBlock(const nn::Weights& weights, int64_t groups, int64_t in_channels, int64_t out_channels)

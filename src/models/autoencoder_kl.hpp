@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "llmdit/autoencoder_kl.hpp"
+#include "nn/group_norm.hpp"
 #include "nn/weights.hpp"
 
 namespace llmdit::models {
@@ -28,9 +29,6 @@ class Conv2d {
 /// of a picture go through alike.
 class PictureContext {
  public:
-  struct Statistics {
-    at::Tensor mean, rstd;  ///< [batch, groups]
-  };
   struct Attended {
     at::Tensor keys, values;  ///< [batch, 1, places, channels]
   };
@@ -39,13 +37,13 @@ class PictureContext {
   void replay() { next_ = 0, recorded_ = true; }
   bool recorded() const { return recorded_; }
 
-  void add(Statistics statistics) { statistics_.push_back(std::move(statistics)); }
-  const Statistics& next() { return statistics_.at(next_++); }
+  void add(nn::GroupStatistics statistics) { statistics_.push_back(std::move(statistics)); }
+  const nn::GroupStatistics& next() { return statistics_.at(next_++); }
 
   Attended attended;  ///< of the one attention there is
 
  private:
-  std::vector<Statistics> statistics_;
+  std::vector<nn::GroupStatistics> statistics_;
   size_t next_ = 0;
   bool recorded_ = false;
 };
@@ -58,8 +56,6 @@ class GroupNorm {
   at::Tensor operator()(const at::Tensor& x, PictureContext* context) const;
 
  private:
-  at::Tensor apply(const at::Tensor& x, const PictureContext::Statistics& statistics) const;
-
   at::Tensor weight_, bias_;
   int64_t groups_;
 };

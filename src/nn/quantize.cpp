@@ -18,9 +18,10 @@ namespace {
 constexpr int64_t int8_group = 128;
 constexpr kernels::BlockType int4_blocks = kernels::BlockType::q4_0;
 
-StoredTensor quantize_int8(const at::Tensor& weight) {
+StoredTensor quantize_int8(const at::Tensor& weight, const c10::Device& device) {
   const int64_t rows = weight.size(0), columns = weight.size(1);
-  const bool has_groups = columns % int8_group == 0 && !(is_int8_native() && columns >= least_native_columns());
+  const bool is_native = device.is_cpu() && is_int8_native() && columns >= least_native_columns();
+  const bool has_groups = columns % int8_group == 0 && !is_native;
   const int64_t group = has_groups ? int8_group : columns, groups = columns / group;
   StoredTensor stored{.data = at::empty({rows, columns}, at::kChar),
                       .scale = at::empty({rows, groups}),
@@ -68,9 +69,9 @@ StoredTensor quantize_blocks(const at::Tensor& weight, kernels::BlockType type) 
   return {.data = blocks, .block = type, .shape = weight.sizes().vec()};
 }
 
-StoredTensor quantize(const at::Tensor& weight, Quantization kind) {
+StoredTensor quantize(const at::Tensor& weight, Quantization kind, const c10::Device& device) {
   const at::Tensor rows = weight.contiguous();
-  return kind == Quantization::int8 ? quantize_int8(rows) : quantize_blocks(rows, int4_blocks);
+  return kind == Quantization::int8 ? quantize_int8(rows, device) : quantize_blocks(rows, int4_blocks);
 }
 
 }  // namespace llmdit::nn

@@ -17,8 +17,9 @@ bool is_block_matrix(std::string_view name, at::IntArrayRef shape);
 /// rounded to 8 bits again.
 bool is_worth_quantizing(const StoredTensor& stored, Quantization kind);
 
-/// A float32 matrix [rows, columns] in the kind asked for, which is not none.
-StoredTensor quantize(const at::Tensor& weight, Quantization kind);
+/// A float32 matrix [rows, columns] in the kind asked for, which is not none, as products on that device take it best;
+/// on the CPU itself.
+StoredTensor quantize(const at::Tensor& weight, Quantization kind, const c10::Device& device);
 
 /// A contiguous float32 matrix as GGUF's blocks; its rows fill them.
 StoredTensor quantize_blocks(const at::Tensor& weight, kernels::BlockType type);

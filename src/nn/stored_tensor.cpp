@@ -65,6 +65,14 @@ bool StoredTensor::is_plain() const {
   return !block && !scale.defined() && !adapter && is_wide_float(data.scalar_type());
 }
 
+StoredTensor StoredTensor::on(const c10::Device& device) const {
+  StoredTensor moved = *this;
+  moved.data = data.to(device);
+  if (scale.defined()) moved.scale = scale.to(device);
+  if (adapter) moved.adapter = LowRank{adapter->up.to(device), adapter->down.to(device)};
+  return moved;
+}
+
 std::span<const std::byte> StoredTensor::row_part(int64_t row, int64_t first_column, int64_t columns) const {
   const auto* bytes = static_cast<const std::byte*>(data.const_data_ptr());
   if (block) {

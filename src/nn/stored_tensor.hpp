@@ -25,6 +25,9 @@ struct StoredTensor {
   /// Numbers as they are: neither blocks, nor scaled, nor 8-bit, nor with an adapter beside them.
   bool is_plain() const;
 
+  /// The same with all that belongs to it on a device.
+  StoredTensor on(const c10::Device& device) const;
+
   /// Rows `first` to `first + count` of a matrix as numbers without the adapter, of these the columns `first_column` to
   /// `first_column + columns`, on the CPU and on the calling thread: [count][columns] float32. Both numbers of columns
   /// are multiples of the block's.

@@ -21,8 +21,8 @@ constexpr uint64_t scale_bytes = sizeof(float);
 uint64_t numbers_of(at::IntArrayRef shape) { return static_cast<uint64_t>(c10::multiply_integers(shape)); }
 
 /// What quantize() makes of a matrix.
-uint64_t quantized_bytes(at::IntArrayRef shape, Quantization kind) {
-  const StoredTensor stored = quantize(at::zeros({1, shape[1]}), kind);
+uint64_t quantized_bytes(at::IntArrayRef shape, const Placement& placement) {
+  const StoredTensor stored = quantize(at::zeros({1, shape[1]}), placement.quantization, placement.device);
   return static_cast<uint64_t>(shape[0]) *
          (stored.data.nbytes() + (stored.scale.defined() ? stored.scale.nbytes() : 0));
 }
@@ -62,7 +62,7 @@ KeptBytes WeightStore::predict(const std::string& name, at::IntArrayRef shape) c
   const bool is_plain = !place.entry->block && !place.scale && place.entry->dtype == way.type;
   const bool is_aligned = place.entry->block || place.entry->offset % c10::elementSize(*place.entry->dtype) == 0;
   if (way.quantizes) {
-    bytes.copied = quantized_bytes(shape, placement_.quantization);
+    bytes.copied = quantized_bytes(shape, placement_);
   } else if (way.stays_quantized || is_plain) {
     (placement_.device.is_cpu() && is_aligned ? bytes.mapped : bytes.copied) = bytes.file;
     if (place.scale) bytes.copied += scale_bytes * numbers_of(place.scale->shape);

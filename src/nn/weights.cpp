@@ -185,7 +185,7 @@ StoredTensor WeightStore::convert(const std::string& name, StoredTensor stored) 
   if (!way.stays_quantized || is_merged) {
     const at::Tensor changed = is_merged ? patch->merge(stored.widen(at::kFloat)) : at::Tensor();
     if (way.quantizes && !is_merged) {
-      stored = quantize(stored.widen(at::kFloat), placement_.quantization);
+      stored = quantize(stored.widen(at::kFloat), placement_.quantization, placement_.device);
     } else {
       stored = {.data = is_merged ? changed.to(way.type) : stored.widen(way.type), .shape = stored.shape};
     }
@@ -194,10 +194,8 @@ StoredTensor WeightStore::convert(const std::string& name, StoredTensor stored) 
   if (placement_.quantization == Quantization::int8 && stored.data.scalar_type() == at::kChar && stored.scale.defined())
     stored.as_integers = way.is_meant;
   if (stored.block) stored.as_integers = way.is_meant;
-  if (beside) stored.adapter = LowRank{beside->up.to(placement_.device), beside->down.to(placement_.device)};
-  stored.data = stored.data.to(placement_.device);
-  if (stored.scale.defined()) stored.scale = stored.scale.to(placement_.device);
-  return stored;
+  if (beside) stored.adapter = LowRank{beside->up, beside->down};
+  return stored.on(placement_.device);
 }
 
 StoredTensor WeightStore::fetch(const std::string& name, at::IntArrayRef shape) const {

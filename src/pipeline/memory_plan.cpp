@@ -37,7 +37,7 @@ uint64_t resident_bytes() {
 /// A model with what its weights take; `touched` of the mapped bytes are read in a generation.
 struct Part {
   ComponentPlan plan;
-  nn::Placement placement;
+  Workplace place;
   uint64_t touched = 0;
   uint64_t largest_streamed = 0;
   uint64_t conversion = 0;  ///< of the largest matrix that is quantised: its file's numbers, and these in float32
@@ -53,7 +53,7 @@ template <class IsTouched>
 Part part_of(const char* name, const WeightPlan& weights, const nn::Placement& placement, const IsTouched& touched) {
   if (!weights.problems.empty())
     fail(ErrorCode::unsupported, "weights", std::string_view(weights.problems.front().text));
-  Part part{.plan = {.name = name, .device = placement.device.str()}, .placement = placement};
+  Part part{.plan = {.name = name, .device = placement.device.str()}, .place = {placement, weights.compute}};
   std::map<std::string_view, uint64_t> streamed;
   for (const auto& [tensor, bytes] : weights.kept) {
     part.plan.file_bytes += bytes.file;
@@ -93,9 +93,9 @@ class Planner {
     plan_parts();
     plan_.process_bytes = resident_bytes();
     plan_.available_bytes = available_memory(at::kCPU) + plan_.process_bytes;
-    if (options_.measure_speed) plan_.flops_per_second = measure_rate(transformer_.config.dim, dit_->placement);
-    if (encoder_) add_stage("encode", *encoder_, encode_cost(encoder_config_, rows_, encoder_->placement));
-    add_stage("denoise", *dit_, denoise_cost(transformer_.config, rows_, dit_->placement));
+    if (options_.measure_speed) plan_.flops_per_second = measure_rate(transformer_.config.dim, dit_->place.placement);
+    if (encoder_) add_stage("encode", *encoder_, encode_cost(encoder_config_, rows_, encoder_->place));
+    add_stage("denoise", *dit_, denoise_cost(transformer_.config, rows_, dit_->place));
     if (generate_.output_type != OutputType::latent) add_stage("decode", *decoder_, decoding());
     conclude();
     return std::move(plan_);
@@ -153,7 +153,7 @@ class Planner {
 
   StageCost decoding() const {
     const TilingOptions tiling{generate_.vae_tiling, generate_.vae_tile_size, generate_.vae_tile_overlap};
-    return decode_cost(vae_.config, plan_, tiling, decoder_->placement);
+    return decode_cost(vae_.config, plan_, tiling, decoder_->place);
   }
 
   /// Of a model that stays, what it has taken by this stage.
@@ -179,7 +179,7 @@ class Planner {
     stage.peak_bytes = stage.weight_bytes + stage.activation_bytes;
     // The memory of conversions is kept for reuse.
     const uint64_t conversion = std::max(encoder_ ? encoder_->conversion : 0, dit_->conversion);
-    if (part.placement.device.is_cpu()) stage.peak_bytes += plan_.process_bytes + working_bytes + conversion;
+    if (part.place.is_cpu()) stage.peak_bytes += plan_.process_bytes + working_bytes + conversion;
     if (plan_.flops_per_second) stage.seconds = cost.flops / *plan_.flops_per_second;
     plan_.stages.push_back(stage);
   }

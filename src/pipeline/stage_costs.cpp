@@ -16,18 +16,15 @@ constexpr int64_t packed_rows = 1152;  // of a product's input that are packed a
 
 int64_t round_up(int64_t rows) { return (rows + seq_multi_of - 1) / seq_multi_of * seq_multi_of; }
 
-/// Bytes of a number on its way through a model.
-uint64_t number_bytes(const nn::Placement& placement) { return placement.device.is_cpu() ? 4 : 2; }
-
 /// A product's copy of its input, on a CPU.
 uint64_t packing(int64_t rows, int64_t widest, const nn::Placement& placement) {
   return placement.device.is_cpu() ? static_cast<uint64_t>(std::min(rows, packed_rows) * widest) * 4 : 0;
 }
 
 /// Scores of every head, which only the formula step by step keeps.
-uint64_t scores(const nn::Placement& placement, int64_t items, int64_t heads, int64_t rows) {
-  if (placement.attention != AttentionBackend::math) return 0;
-  return 2 * static_cast<uint64_t>(items * heads * rows * rows) * number_bytes(placement);
+uint64_t scores(const Workplace& place, int64_t items, int64_t heads, int64_t rows) {
+  if (place.placement.attention != AttentionBackend::math) return 0;
+  return 2 * static_cast<uint64_t>(items * heads * rows * rows) * place.number_bytes();
 }
 
 double attention_flops(double rows, double width) { return 4 * rows * rows * width; }
@@ -79,13 +76,13 @@ int64_t blocks_run(const Qwen3Config& config, const GenerateOptions& options) {
   return config.num_hidden_layers;  // a mix may ask for any
 }
 
-StageCost encode_cost(const Qwen3Config& c, const RowCounts& rows, const nn::Placement& placement) {
+StageCost encode_cost(const Qwen3Config& c, const RowCounts& rows, const Workplace& place) {
   const int64_t heads = c.num_attention_heads * c.head_dim, kv = c.num_key_value_heads * c.head_dim;
   const int64_t attention = 3 * c.hidden_size + 3 * heads + 4 * kv, mlp = 3 * c.hidden_size + 2 * c.intermediate_size;
   StageCost cost;
-  cost.bytes = static_cast<uint64_t>(rows.tokens * std::max(attention, mlp)) * number_bytes(placement) +
-               packing(rows.tokens, c.intermediate_size, placement) +
-               scores(placement, 1, c.num_attention_heads, rows.longest_prompt);
+  cost.bytes = static_cast<uint64_t>(rows.tokens * std::max(attention, mlp)) * place.number_bytes() +
+               packing(rows.tokens, c.intermediate_size, place.placement) + place.workspace() +
+               scores(place, 1, c.num_attention_heads, rows.longest_prompt);
   const double matrices = static_cast<double>(c.hidden_size) * static_cast<double>(2 * heads + 2 * kv) +
                           3.0 * static_cast<double>(c.hidden_size) * static_cast<double>(c.intermediate_size);
   const auto tokens = static_cast<double>(rows.tokens);
@@ -95,15 +92,16 @@ StageCost encode_cost(const Qwen3Config& c, const RowCounts& rows, const nn::Pla
   return cost;
 }
 
-StageCost denoise_cost(const ZImageTransformerConfig& c, const RowCounts& rows, const nn::Placement& placement) {
-  const int64_t hidden = c.dim / 3 * 8, row_numbers = std::max(2 * c.dim + 2 * hidden, 7 * c.dim);
+StageCost denoise_cost(const ZImageTransformerConfig& c, const RowCounts& rows, const Workplace& place) {
+  const int64_t hidden = c.dim / 3 * 8;
+  const int64_t row_numbers = place.is_cpu() ? std::max(2 * c.dim + 2 * hidden, 7 * c.dim) : 12 * c.dim;
   const int64_t rope_bytes = c.dim / c.n_heads / 2 * 8 * 2;
   // The rows before the layers, what the first one adds, and what the others did, of the last step and of this one.
   const int64_t kept_numbers = rows.keeps_steps ? 4 * c.dim : 0;
   StageCost cost;
-  cost.bytes = static_cast<uint64_t>(rows.rows() * (row_numbers + kept_numbers)) * number_bytes(placement) +
-               static_cast<uint64_t>(rows.rows() * rope_bytes) + packing(rows.rows(), hidden, placement) +
-               scores(placement, rows.items, c.n_heads, rows.sequence());
+  cost.bytes = static_cast<uint64_t>(rows.rows() * (row_numbers + kept_numbers)) * place.number_bytes() +
+               static_cast<uint64_t>(rows.rows() * rope_bytes) + packing(rows.rows(), hidden, place.placement) +
+               place.workspace() + scores(place, rows.items, c.n_heads, rows.sequence());
   const double dim = static_cast<double>(c.dim), matrices = 4 * dim * dim + 3 * dim * static_cast<double>(hidden);
   const auto blocks = [&](int64_t count, int64_t length) {
     const auto own = static_cast<double>(length);
@@ -116,19 +114,22 @@ StageCost denoise_cost(const ZImageTransformerConfig& c, const RowCounts& rows, 
 }
 
 StageCost decode_cost(const AutoencoderKLConfig& c, const MemoryPlan& plan, const TilingOptions& tiling,
-                      const nn::Placement& placement) {
+                      const Workplace& place) {
   const auto& channels = c.block_out_channels;
   const auto widest = static_cast<uint64_t>(channels.size() > 1 ? std::max(channels[0], channels[1]) : channels[0]);
   const auto whole = static_cast<uint64_t>(plan.width) * static_cast<uint64_t>(plan.height);
-  const auto of_pixels = [&](uint64_t pixels) { return pixels * widest * 4 * 61 / 20; };  // measured
+  // Numbers a pixel, in twentieths of the widest layer; measured.
+  const uint64_t twentieths = place.is_cpu() ? 61 : 70;
+  const auto of_pixels = [&](uint64_t pixels) { return pixels * widest * place.number_bytes() * twentieths / 20; };
   const bool is_larger = plan.width > tiling.tile_size || plan.height > tiling.tile_size;
   const bool is_tiled =
-      is_larger && (tiling.mode == TilingMode::on || (tiling.mode == TilingMode::automatic &&
-                                                      5 * widest * whole * 4 > available_memory(placement.device)));
+      is_larger &&
+      (tiling.mode == TilingMode::on ||
+       (tiling.mode == TilingMode::automatic && 5 * widest * whole * 4 > available_memory(place.placement.device)));
   const auto tile = static_cast<uint64_t>(tiling.tile_size * tiling.tile_size);
   StageCost cost;
-  cost.bytes = of_pixels(is_tiled ? std::min(tile, whole) : whole) + whole * 3 * 4 * 3;
-  if (!placement.device.is_cpu()) cost.bytes /= 2;
+  cost.bytes =
+      of_pixels(is_tiled ? std::min(tile, whole) : whole) + whole * 3 * place.number_bytes() * 3 + place.workspace();
   const auto scale = static_cast<double>(c.vae_scale_factor());
   cost.flops = decoder_flops(c, static_cast<double>(whole) / (scale * scale)) * static_cast<double>(plan.batch);
   return cost;
@@ -139,9 +140,9 @@ double measure_rate(int64_t width, const nn::Placement& placement) {
   const auto compute = placement.compute(placement.storage.value_or(at::kBFloat16));
   const at::Tensor numbers = at::randn({width, width});
   nn::StoredTensor weight{.data = numbers.to(placement.storage.value_or(at::kBFloat16)), .shape = {width, width}};
-  if (placement.quantization != Quantization::none) weight = nn::quantize(numbers, placement.quantization);
-  weight.data = weight.data.to(placement.device);
-  const auto matmul = nn::make_matmul(std::move(weight), compute);
+  if (placement.quantization != Quantization::none)
+    weight = nn::quantize(numbers, placement.quantization, placement.device);
+  const auto matmul = nn::make_matmul(weight.on(placement.device), compute);
   const at::Tensor x = at::randn({rows, width}).to(placement.device, compute);
   const auto multiply = [&] { return (*matmul)(x, {}).sum().item<float>(); };  // item waits for a GPU
   multiply();

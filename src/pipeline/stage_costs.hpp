@@ -24,6 +24,17 @@ struct RowCounts {
   int64_t rows() const { return items * sequence(); }
 };
 
+/// Where a model runs, and in which type.
+struct Workplace {
+  nn::Placement placement;
+  c10::ScalarType compute = c10::kFloat;
+
+  bool is_cpu() const { return placement.device.is_cpu(); }
+  uint64_t number_bytes() const { return c10::elementSize(compute); }
+  /// What libtorch's products on a GPU keep for themselves.
+  uint64_t workspace() const { return is_cpu() ? 0 : 34'000'000; }
+};
+
 /// What a stage works with, and how much it works: multiplications and additions.
 struct StageCost {
   uint64_t bytes = 0;
@@ -36,10 +47,10 @@ RowCounts count_rows(const ZImageTransformerConfig& config, const GenerateOption
 int64_t blocks_run(const Qwen3Config& config, const GenerateOptions& options);
 
 // Measured and fitted on models of the real width; tests hold them to what is measured.
-StageCost encode_cost(const Qwen3Config& config, const RowCounts& rows, const nn::Placement& placement);
-StageCost denoise_cost(const ZImageTransformerConfig& config, const RowCounts& rows, const nn::Placement& placement);
+StageCost encode_cost(const Qwen3Config& config, const RowCounts& rows, const Workplace& place);
+StageCost denoise_cost(const ZImageTransformerConfig& config, const RowCounts& rows, const Workplace& place);
 StageCost decode_cost(const AutoencoderKLConfig& config, const MemoryPlan& plan, const TilingOptions& tiling,
-                      const nn::Placement& placement);
+                      const Workplace& place);
 
 /// Multiplications and additions a second of a product of `width` with weights as they are kept there.
 double measure_rate(int64_t width, const nn::Placement& placement);

@@ -22,7 +22,11 @@ template <class Config>
 WeightPlan plan(const models::ModelFiles<Config>& files, const nn::Placement& placement) {
   auto store = nn::WeightStore::for_inspection(files.table, placement);
   build(nn::Weights(store), files.config);
-  return {.problems = store.problems(), .unused = store.unused(), .kept = store.kept(), .streamed = store.streamed()};
+  return {.problems = store.problems(),
+          .unused = store.unused(),
+          .kept = store.kept(),
+          .streamed = store.streamed(),
+          .compute = store.compute()};
 }
 
 }  // namespace

@@ -16,6 +16,7 @@ struct WeightPlan {
   std::vector<std::string> unused;              ///< tensors that have no place
   std::map<std::string, nn::KeptBytes> kept;    ///< what each weight takes
   std::set<std::string, std::less<>> streamed;  ///< prefixes of the blocks that max_memory reads for each use
+  c10::ScalarType compute = c10::kFloat;        ///< the type it would compute in
 };
 
 // The model is built from tensors without data.
