@@ -84,8 +84,9 @@ std::string plan_line(const MemoryPlan& plan) {
   const auto most = std::ranges::max_element(plan.stages, {}, [](const StagePlan& stage) { return stage.peak_bytes; });
   const std::string verdict = plan.fits ? "fits" : "does not fit";
   if (most->device != "cpu") {
-    return fmt::format("peak {} in {} on {}, {} on the CPU: {}", bytes_text(most->peak_bytes), most->name, most->device,
-                       bytes_text(plan.peak_bytes), verdict);
+    const std::string beside = plan.peak_bytes == 0 ? "" : fmt::format(", {} on the CPU", bytes_text(plan.peak_bytes));
+    return fmt::format("peak {} in {} on {}{}: {}", bytes_text(most->peak_bytes), most->name, most->device, beside,
+                       verdict);
   }
   return fmt::format("peak {} in {}, of {} that can be taken on the CPU: {}", bytes_text(plan.peak_bytes), most->name,
                      bytes_text(plan.available_bytes), verdict);

@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <tuple>
 
 #include "base/stop.hpp"
@@ -17,6 +18,15 @@ constexpr double group_norm_eps = 1e-6;
 at::Tensor channels_last(const at::Tensor& x) { return x.contiguous(at::MemoryFormat::ChannelsLast); }
 
 }  // namespace
+
+int64_t full_size_channels(const AutoencoderKLConfig& config) {
+  const auto& channels = config.block_out_channels;
+  return channels.size() > 1 ? std::max(channels[0], channels[1]) : channels[0];
+}
+
+uint64_t most_whole_bytes(const AutoencoderKLConfig& config, int64_t pixels, uint64_t number_bytes) {
+  return 5 * static_cast<uint64_t>(full_size_channels(config) * pixels) * number_bytes;
+}
 
 Conv2d::Conv2d(const nn::Weights& weights, int64_t in_channels, int64_t out_channels, int64_t kernel, int64_t stride,
                int64_t padding)
@@ -47,7 +57,7 @@ at::Tensor GroupNorm::operator()(const at::Tensor& x, PictureContext* context) c
         at::native_group_norm(x.contiguous(x.suggest_memory_format()), weight_, bias_, x.size(0), x.size(1),
                               x.size(2) * x.size(3), groups_, group_norm_eps);
   } else {
-    // libtorch's kernel takes channels one after another only, and few of the processors.
+    // libtorch's kernel for a GPU copies channels-last input and keeps few of its processors busy.
     statistics = nn::measure_groups(x, groups_, group_norm_eps);
     y = nn::normalize_groups(x, statistics, weight_, bias_);
   }

@@ -48,6 +48,12 @@ class PictureContext {
   bool recorded_ = false;
 };
 
+/// Channels where the picture has its full size, in the widest place.
+int64_t full_size_channels(const AutoencoderKLConfig& config);
+
+/// What a picture may take that goes through as a whole: five activations at full size (measured: 3 to 4.5).
+uint64_t most_whole_bytes(const AutoencoderKLConfig& config, int64_t pixels, uint64_t number_bytes);
+
 class GroupNorm {
  public:
   GroupNorm(const nn::Weights& weights, int64_t groups, int64_t channels);

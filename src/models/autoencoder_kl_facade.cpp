@@ -111,21 +111,14 @@ struct AutoencoderKL::Impl {
     return {.vertical = models::cut_axis(height, tile, overlap), .horizontal = models::cut_axis(width, tile, overlap)};
   }
 
-  /// What a picture takes that goes through as a whole: up to five activations at full size (measured: 3 to 4.5).
-  uint64_t whole_bytes(int64_t height, int64_t width) const {
-    const auto& channels = config.block_out_channels;
-    const int64_t widest = channels.size() > 1 ? std::max(channels[0], channels[1]) : channels[0];
-    return 5 * static_cast<uint64_t>(widest) * static_cast<uint64_t>(height) * static_cast<uint64_t>(width) *
-           tensor_options.dtype().itemsize();
-  }
-
   /// Whether a picture of height x width latents is to go tile by tile.
   bool is_tiled(int64_t height, int64_t width, const TilingOptions& tiling) const {
     if (tiling.mode == TilingMode::off) return false;
     const int64_t tile = latents_of(tiling.tile_size), scale = config.vae_scale_factor();
     if (height <= tile && width <= tile) return false;
     return tiling.mode == TilingMode::on ||
-           whole_bytes(height * scale, width * scale) > available_memory(tensor_options.device());
+           models::most_whole_bytes(config, height * width * scale * scale, tensor_options.dtype().itemsize()) >
+               available_memory(tensor_options.device());
   }
 
   const at::Tensor& color_map(const AutoencoderKL& self) const {

@@ -21,8 +21,12 @@ at::Tensor fields(const at::Tensor& bytes, int64_t groups, int64_t bits) {
 /// The bytes of some blocks, by their places in kernels/dequantize.cpp.
 struct Blocks {
   at::Tensor bytes;  ///< [blocks, bytes of one] uint8
+  at::Tensor grid;   ///< grid_of the type
 
   at::Tensor part(int64_t first, int64_t count) const { return bytes.narrow(1, first, count); }
+  at::Tensor on_grid(const at::Tensor& nibbles) const {
+    return grid.index_select(0, nibbles.to(at::kInt).flatten()).view(nibbles.sizes());
+  }
   at::Tensor half(int64_t first) const { return part(first, 2).contiguous().view(at::kHalf).to(at::kFloat); }
 };
 
@@ -47,10 +51,11 @@ Unpacked with_packed_scales(const Blocks& b, const at::Tensor& numbers) {
   return {numbers, b.half(0) * scales, b.half(2) * minima};
 }
 
-at::Tensor on_grid(const at::Tensor& nibbles) {
+/// What nibbles stand for in IQ4_NL and IQ4_XS; undefined for other types.
+at::Tensor grid_of(BlockType type, const c10::Device& device) {
+  if (type != BlockType::iq4_nl && type != BlockType::iq4_xs) return {};
   const auto& grid = kernels::nibble_grid;
-  const at::Tensor values = at::tensor(at::ArrayRef<float>(grid, std::size(grid))).to(nibbles.device(), at::kChar);
-  return values.index_select(0, nibbles.to(at::kInt).flatten()).view(nibbles.sizes());
+  return at::tensor(at::ArrayRef<float>(grid, std::size(grid))).to(device, at::kChar);
 }
 
 Unpacked unpack(BlockType type, const Blocks& b) {
@@ -83,17 +88,17 @@ Unpacked unpack(BlockType type, const Blocks& b) {
       return {centred(numbers, 32), b.half(208) * b.part(192, 16).view(at::kChar)};
     }
     case BlockType::iq4_nl:
-      return {on_grid(fields(b.part(2, 16), 1, 4)), b.half(0)};
+      return {b.on_grid(fields(b.part(2, 16), 1, 4)), b.half(0)};
     case BlockType::iq4_xs: {
       const at::Tensor scales = joined(fields(b.part(4, 4), 4, 4), fields(b.part(2, 2), 2, 2));
-      return {on_grid(fields(b.part(8, 128), 8, 4)), b.half(0) * centred(scales, 32)};
+      return {b.on_grid(fields(b.part(8, 128), 8, 4)), b.half(0) * centred(scales, 32)};
     }
   }
   return {};
 }
 
 /// Into `out` [blocks, weights], computed in float32.
-void multiply(const Unpacked& unpacked, const at::Tensor& out) {
+void write_weights(const Unpacked& unpacked, const at::Tensor& out) {
   const at::Tensor scales = unpacked.scales.unsqueeze(2);
   const at::Tensor numbers = unpacked.numbers.reshape({out.size(0), scales.size(1), -1});
   at::Tensor to = out.view(numbers.sizes());
@@ -110,13 +115,14 @@ at::Tensor widen_blocks(BlockType type, const at::Tensor& blocks, at::ScalarType
   const auto& format = kernels::block_format(type);
   const int64_t rows = blocks.size(0), columns = blocks.size(1) / format.bytes * format.weights;
   at::Tensor wide = at::empty({rows, columns}, blocks.options().dtype(to));
+  const at::Tensor grid = grid_of(type, blocks.device());
   // Piece by piece: what lies between blocks and numbers takes several times the memory of either.
   constexpr int64_t piece = 1 << 25;
   const int64_t most = std::max<int64_t>(1, piece / std::max<int64_t>(1, columns));
   for (int64_t row = 0; row < rows; row += most) {
     const int64_t count = std::min(most, rows - row);
-    const Blocks own{blocks.narrow(0, row, count).reshape({-1, format.bytes})};
-    multiply(unpack(type, own), wide.narrow(0, row, count).view({-1, format.weights}));
+    const Blocks own{blocks.narrow(0, row, count).reshape({-1, format.bytes}), grid};
+    write_weights(unpack(type, own), wide.narrow(0, row, count).view({-1, format.weights}));
   }
   return wide;
 }

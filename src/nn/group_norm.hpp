@@ -9,7 +9,8 @@ struct GroupStatistics {
   at::Tensor mean, rstd;
 };
 
-/// Those of x [batch, channels, h, w] in any layout, in float32, by operations that every device has.
+/// Those of x [batch, channels, h, w] in any layout, in float32, by operations that every device has. From sums of
+/// squares: a group's mean of 100 deviations costs its variance a part in a thousand.
 GroupStatistics measure_groups(const at::Tensor& x, int64_t groups, double eps);
 
 /// (x - mean) * rstd * weight + bias with the statistics of x or of another picture, computed in float32, in the type

@@ -30,7 +30,7 @@ at::Tensor dequantize_rows(kernels::BlockType type, const at::Tensor& blocks, in
 }
 
 /// Numbers [rows, ...] times one factor, one a row, or [rows, groups] ones, in float32, rounded to `type`.
-at::Tensor scaled(const at::Tensor& data, const at::Tensor& factors, at::ScalarType type) {
+at::Tensor times_factors(const at::Tensor& data, const at::Tensor& factors, at::ScalarType type) {
   const int64_t rows = data.dim() == 0 ? 1 : data.size(0), groups = factors.numel() == 1 ? 1 : factors.numel() / rows;
   // Floats of 8 bits are not multiplied; those of 16 have all of them.
   const bool is_byte_float = at::isFloatingType(data.scalar_type()) && data.element_size() == 1;
@@ -121,6 +121,7 @@ at::Tensor StoredTensor::rows(const at::Tensor& indices, at::ScalarType type) co
 
 at::Tensor StoredTensor::widen(at::ScalarType type) const {
   if (is_plain()) return data.to(type);
+  if (c10::multiply_integers(shape) == 0) return at::empty(shape, data.options().dtype(type));
   const at::ScalarType sum_type = adapter ? at::kFloat : type;  // rounded once
   const int64_t rows = shape.empty() ? 1 : shape.front();
   at::Tensor wide;
@@ -128,7 +129,7 @@ at::Tensor StoredTensor::widen(at::ScalarType type) const {
     const int64_t columns = rows == 0 ? 1 : c10::multiply_integers(shape) / rows;
     wide = data.is_cpu() ? dequantize_rows(*block, data, columns) : widen_blocks(*block, data, sum_type);
   } else if (scale.defined()) {
-    wide = scaled(data, scale, sum_type);
+    wide = times_factors(data, scale, sum_type);
   } else {
     wide = data.to(sum_type);
   }

@@ -167,8 +167,10 @@ WeightStore::Treatment WeightStore::treatment(const std::string& name, const Sto
   if (result.type == at::kDouble) result.type = at::kFloat;  // nothing computes in double
   result.is_meant = placement_.quantization != Quantization::none && is_block_matrix(name, stored.shape);
   result.quantizes = result.is_meant && is_worth_quantizing(stored, placement_.quantization);
-  // Where quantised weights are asked for, the type is for the others.
-  const bool is_kept = result.is_meant || !placement_.storage;
+  // Where quantised weights are asked for, the type is for the others. A table of words in blocks would be widened as a
+  // whole on a GPU for each word that is written.
+  const bool is_table = stored.block && !placement_.device.is_cpu() && !is_block_matrix(name, stored.shape);
+  const bool is_kept = (result.is_meant || !placement_.storage) && !is_table;
   result.stays_quantized = !stored.is_plain() && !result.quantizes && is_kept;
   return result;
 }

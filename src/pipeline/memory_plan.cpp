@@ -64,6 +64,9 @@ Part part_of(const char* name, const WeightPlan& weights, const nn::Placement& p
     const bool is_quantized = placement.quantization != Quantization::none && bytes.copied < bytes.file;
     if (is_quantized && bytes.copied > 0)
       part.conversion = std::max(part.conversion, bytes.file + bytes.numbers * sizeof(float));
+    const uint64_t wide = bytes.numbers * part.place.number_bytes();
+    if (bytes.copied < wide && !tensor.starts_with("embed_tokens."))
+      part.place.widened = std::max(part.place.widened, wide);
     for (const std::string& block : weights.streamed) {
       if (tensor.starts_with(block)) streamed[block] += bytes.total();
     }
@@ -93,7 +96,7 @@ class Planner {
     plan_parts();
     plan_.process_bytes = resident_bytes();
     plan_.available_bytes = available_memory(at::kCPU) + plan_.process_bytes;
-    if (options_.measure_speed) plan_.flops_per_second = measure_rate(transformer_.config.dim, dit_->place.placement);
+    if (options_.measure_speed) plan_.flops_per_second = measure_rate(transformer_.config.dim, dit_->place);
     if (encoder_) add_stage("encode", *encoder_, encode_cost(encoder_config_, rows_, encoder_->place));
     add_stage("denoise", *dit_, denoise_cost(transformer_.config, rows_, dit_->place));
     if (generate_.output_type != OutputType::latent) add_stage("decode", *decoder_, decoding());

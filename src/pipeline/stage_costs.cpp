@@ -6,6 +6,8 @@
 
 #include "base/available_memory.hpp"
 #include "base/stopwatch.hpp"
+#include "models/autoencoder_kl.hpp"
+#include "models/z_image_transformer.hpp"
 #include "nn/matmul.hpp"
 #include "nn/quantize.hpp"
 
@@ -94,13 +96,15 @@ StageCost encode_cost(const Qwen3Config& c, const RowCounts& rows, const Workpla
 
 StageCost denoise_cost(const ZImageTransformerConfig& c, const RowCounts& rows, const Workplace& place) {
   const int64_t hidden = c.dim / 3 * 8;
-  const int64_t row_numbers = place.is_cpu() ? std::max(2 * c.dim + 2 * hidden, 7 * c.dim) : 12 * c.dim;
+  const int64_t together = place.is_cpu() ? std::min(rows.rows(), models::feed_forward_rows) : rows.rows();
+  const int64_t attention = 7 * c.dim * rows.rows(), feed_forward = 2 * c.dim * rows.rows() + 2 * hidden * together;
+  const int64_t numbers = place.is_cpu() ? std::max(attention, feed_forward) : 12 * c.dim * rows.rows();
   const int64_t rope_bytes = c.dim / c.n_heads / 2 * 8 * 2;
   // The rows before the layers, what the first one adds, and what the others did, of the last step and of this one.
   const int64_t kept_numbers = rows.keeps_steps ? 4 * c.dim : 0;
   StageCost cost;
-  cost.bytes = static_cast<uint64_t>(rows.rows() * (row_numbers + kept_numbers)) * place.number_bytes() +
-               static_cast<uint64_t>(rows.rows() * rope_bytes) + packing(rows.rows(), hidden, place.placement) +
+  cost.bytes = static_cast<uint64_t>(numbers + rows.rows() * kept_numbers) * place.number_bytes() +
+               static_cast<uint64_t>(rows.rows() * rope_bytes) + packing(together, hidden, place.placement) +
                place.workspace() + scores(place, rows.items, c.n_heads, rows.sequence());
   const double dim = static_cast<double>(c.dim), matrices = 4 * dim * dim + 3 * dim * static_cast<double>(hidden);
   const auto blocks = [&](int64_t count, int64_t length) {
@@ -115,17 +119,16 @@ StageCost denoise_cost(const ZImageTransformerConfig& c, const RowCounts& rows, 
 
 StageCost decode_cost(const AutoencoderKLConfig& c, const MemoryPlan& plan, const TilingOptions& tiling,
                       const Workplace& place) {
-  const auto& channels = c.block_out_channels;
-  const auto widest = static_cast<uint64_t>(channels.size() > 1 ? std::max(channels[0], channels[1]) : channels[0]);
+  const auto widest = static_cast<uint64_t>(models::full_size_channels(c));
   const auto whole = static_cast<uint64_t>(plan.width) * static_cast<uint64_t>(plan.height);
-  // Numbers a pixel, in twentieths of the widest layer; measured.
+  // Numbers a pixel, in twentieths of the widest layer: measured, on a GPU with libtorch's group norm.
   const uint64_t twentieths = place.is_cpu() ? 61 : 70;
   const auto of_pixels = [&](uint64_t pixels) { return pixels * widest * place.number_bytes() * twentieths / 20; };
   const bool is_larger = plan.width > tiling.tile_size || plan.height > tiling.tile_size;
-  const bool is_tiled =
-      is_larger &&
-      (tiling.mode == TilingMode::on ||
-       (tiling.mode == TilingMode::automatic && 5 * widest * whole * 4 > available_memory(place.placement.device)));
+  const bool is_tiled = is_larger && (tiling.mode == TilingMode::on ||
+                                      (tiling.mode == TilingMode::automatic &&
+                                       models::most_whole_bytes(c, plan.width * plan.height, place.number_bytes()) >
+                                           available_memory(place.placement.device)));
   const auto tile = static_cast<uint64_t>(tiling.tile_size * tiling.tile_size);
   StageCost cost;
   cost.bytes =
@@ -135,15 +138,16 @@ StageCost decode_cost(const AutoencoderKLConfig& c, const MemoryPlan& plan, cons
   return cost;
 }
 
-double measure_rate(int64_t width, const nn::Placement& placement) {
+double measure_rate(int64_t width, const Workplace& place) {
   constexpr int64_t rows = 512;
-  const auto compute = placement.compute(placement.storage.value_or(at::kBFloat16));
+  const nn::Placement& placement = place.placement;
   const at::Tensor numbers = at::randn({width, width});
-  nn::StoredTensor weight{.data = numbers.to(placement.storage.value_or(at::kBFloat16)), .shape = {width, width}};
+  const auto stored = placement.storage.value_or(place.is_cpu() ? at::kBFloat16 : place.compute);
+  nn::StoredTensor weight{.data = numbers.to(stored), .shape = {width, width}};
   if (placement.quantization != Quantization::none)
     weight = nn::quantize(numbers, placement.quantization, placement.device);
-  const auto matmul = nn::make_matmul(weight.on(placement.device), compute);
-  const at::Tensor x = at::randn({rows, width}).to(placement.device, compute);
+  const auto matmul = nn::make_matmul(weight.on(placement.device), place.compute);
+  const at::Tensor x = at::randn({rows, width}).to(placement.device, place.compute);
   const auto multiply = [&] { return (*matmul)(x, {}).sum().item<float>(); };  // item waits for a GPU
   multiply();
   Stopwatch watch;

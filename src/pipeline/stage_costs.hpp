@@ -28,11 +28,12 @@ struct RowCounts {
 struct Workplace {
   nn::Placement placement;
   c10::ScalarType compute = c10::kFloat;
+  uint64_t widened = 0;  ///< on a GPU, the largest matrix of fewer bits, in the type of computation
 
   bool is_cpu() const { return placement.device.is_cpu(); }
   uint64_t number_bytes() const { return c10::elementSize(compute); }
-  /// What libtorch's products on a GPU keep for themselves.
-  uint64_t workspace() const { return is_cpu() ? 0 : 34'000'000; }
+  /// What libtorch's products on a GPU keep for themselves, and what they multiply with.
+  uint64_t workspace() const { return is_cpu() ? 0 : 34'000'000 + widened; }
 };
 
 /// What a stage works with, and how much it works: multiplications and additions.
@@ -53,6 +54,6 @@ StageCost decode_cost(const AutoencoderKLConfig& config, const MemoryPlan& plan,
                       const Workplace& place);
 
 /// Multiplications and additions a second of a product of `width` with weights as they are kept there.
-double measure_rate(int64_t width, const nn::Placement& placement);
+double measure_rate(int64_t width, const Workplace& place);
 
 }  // namespace llmdit

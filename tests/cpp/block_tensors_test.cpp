@@ -1,11 +1,9 @@
 // What a GPU makes of blocks, run on the CPU beside the CPU's own kernel; that one is compiled into gemm_tile_test.cpp.
 #include "../../src/nn/block_tensors.cpp"
 
-#include <cstring>
 #include <random>
 #include <vector>
 
-#include "kernels/half.hpp"
 #include "torch_and_catch.hpp"
 
 namespace {
@@ -21,8 +19,13 @@ std::vector<int64_t> scales_of(kernels::BlockType type) {
       return {108};
     case kernels::BlockType::q6_k:
       return {208};
-    default:
+    case kernels::BlockType::q4_1:
+    case kernels::BlockType::q5_1:
+    case kernels::BlockType::q4_k:
+    case kernels::BlockType::q5_k:
       return {0, 2};
+    default:
+      return {0};
   }
 }
 
@@ -54,6 +57,12 @@ TEST_CASE("blocks are the same numbers by tensor operations, bit for bit", "[nn]
     REQUIRE(got.equal(want));
     REQUIRE(llmdit::nn::widen_blocks(format.type, blocks, at::kBFloat16).equal(want.to(at::kBFloat16)));
   }
+}
+
+TEST_CASE("no rows of blocks are no numbers", "[nn]") {
+  for (const kernels::BlockFormat& format : kernels::block_formats)
+    REQUIRE(llmdit::nn::widen_blocks(format.type, random_blocks(format, 0, 2), at::kFloat).sizes() ==
+            at::IntArrayRef({0, 2 * format.weights}));
 }
 
 TEST_CASE("blocks are widened in pieces where they are many", "[nn]") {

@@ -41,6 +41,12 @@ TEST_CASE("group norms by plain operations are those of the kernel", "[nn]") {
   }
 }
 
+TEST_CASE("a group norm far from zero", "[nn]") {
+  const at::Tensor x = at::randn({1, 8, 64, 64}) + 100, weight = at::ones({8}), bias = at::zeros({8});
+  const at::Tensor want = at::group_norm(x.to(at::kDouble), 2, weight.to(at::kDouble), bias.to(at::kDouble), eps);
+  REQUIRE(distance(llmdit::nn::normalize_groups(x, llmdit::nn::measure_groups(x, 2, eps), weight, bias), want) < 2e-3);
+}
+
 TEST_CASE("a group norm with the statistics of another picture", "[nn]") {
   const at::Tensor whole = at::randn({1, 8, 16, 16}) + 1, weight = at::randn({8}), bias = at::randn({8});
   const auto statistics = llmdit::nn::measure_groups(whole, 2, eps);

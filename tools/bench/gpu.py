@@ -4,7 +4,7 @@
     python -m tools.bench.gpu --work /tmp/bench --size 512 --json gpu.json
     python -m tools.bench.gpu --work /tmp/bench --quick --device cpu       # does it run at all?
 
-Times are medians; memory is what libtorch's allocator gave out at most, which both take theirs from.
+Times are medians, of what takes seconds of one or two runs; memory is what libtorch's allocator gave out at most, which both take theirs from.
 """
 
 import argparse
@@ -26,7 +26,7 @@ from .sizes import QUICK, Sizes
 
 # Of ours, by how the weights of the blocks are kept.
 KINDS = {"llmdit, bfloat16": "none", "llmdit, int8": "int8", "llmdit, int4": "int4"}
-NEW_TOKENS = 64
+WRITTEN = 64
 
 
 @dataclass
@@ -144,21 +144,21 @@ class Bench:
         for tool, kind in KINDS.items():
             self.run("encode", tool, partial(encoding, quantization=kind))
 
-        greedy = {"temperature": 0.0, "repetition_penalty": 1.0, "max_new_tokens": NEW_TOKENS}
+        greedy = {"temperature": 0.0, "repetition_penalty": 1.0, "max_new_tokens": WRITTEN}
 
         def their_words() -> Callable[[], Any]:
             tokenizer = AutoTokenizer.from_pretrained(self.folder / "tokenizer")
             model = Qwen3ForCausalLM.from_pretrained(self.folder / "text_encoder", dtype=torch.bfloat16)
             model.to(self.device)
             ids = tokenizer(PROMPT, return_tensors="pt").input_ids.to(self.device)
-            one = {"do_sample": False, "min_new_tokens": NEW_TOKENS, "max_new_tokens": NEW_TOKENS}
+            one = {"do_sample": False, "min_new_tokens": WRITTEN, "max_new_tokens": WRITTEN}
             return lambda: [model.generate(ids, **one)]
 
         def our_words(**options: Any) -> Callable[[], Any]:
             encoder = ours(**options)
             return lambda: [encoder.generate(PROMPT, **greedy)]
 
-        work = f"{NEW_TOKENS} tokens"
+        work = f"{WRITTEN} tokens"
         self.run(work, "transformers, bfloat16", their_words, rounds=1)
         for tool, kind in KINDS.items():
             self.run(work, tool, partial(our_words, quantization=kind), rounds=1)
