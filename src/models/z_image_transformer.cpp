@@ -99,31 +99,10 @@ ZImageTransformerModel::Block::Block(const nn::Weights& weights, const ZImageTra
   }
 }
 
-namespace {
-
-/// Calls `work` with the first and the number of some rows at a time; on a GPU with all.
-template <class Work>
-void for_some_rows(const at::Tensor& x, const Work& work) {
-  const int64_t rows = x.size(0);
-  const int64_t parts = x.is_cpu() ? std::max<int64_t>(1, (rows + feed_forward_rows - 1) / feed_forward_rows) : 1;
-  const int64_t count = round_up((rows + parts - 1) / parts);
-  for (int64_t first = 0; first < rows; first += count) work(first, std::min(count, rows - first));
-}
-
-/// Those of some rows, where there is not one for all.
-at::Tensor factors_of(const at::Tensor& factors, int64_t first, int64_t count) {
-  return factors.size(0) == 1 ? factors : factors.narrow(0, first, count);
-}
-
-}  // namespace
-
 void ZImageTransformerModel::Block::operator()(PackedRows& rows) const {
   // x += norm2(attention(norm1(x)));  x += ffn_norm2(feed_forward(ffn_norm1(x)))
   attention_norm2.add_to(rows.x, attention(attention_norm1(rows.x), rows));
-  for_some_rows(rows.x, [&](int64_t first, int64_t count) {
-    const at::Tensor x = rows.x.narrow(0, first, count);
-    ffn_norm2.add_to(x, feed_forward(ffn_norm1(x)));
-  });
+  ffn_norm2.add_to(rows.x, feed_forward(ffn_norm1(rows.x)));
 }
 
 void ZImageTransformerModel::Block::operator()(PackedRows& rows, const TimeConditioning& time) const {
@@ -133,10 +112,7 @@ void ZImageTransformerModel::Block::operator()(PackedRows& rows, const TimeCondi
   const at::Tensor scale_msa = time.per_row(modulation[0] + 1), gate_msa = time.per_row(modulation[1].tanh());
   const at::Tensor scale_mlp = time.per_row(modulation[2] + 1), gate_mlp = time.per_row(modulation[3].tanh());
   attention_norm2.add_to(rows.x, attention(attention_norm1.scaled(rows.x, scale_msa), rows), gate_msa);
-  for_some_rows(rows.x, [&](int64_t first, int64_t count) {
-    const at::Tensor x = rows.x.narrow(0, first, count), scale = factors_of(scale_mlp, first, count);
-    ffn_norm2.add_to(x, feed_forward(ffn_norm1.scaled(x, scale)), factors_of(gate_mlp, first, count));
-  });
+  ffn_norm2.add_to(rows.x, feed_forward(ffn_norm1.scaled(rows.x, scale_mlp)), gate_mlp);
 }
 
 ZImageTransformerModel::FinalLayer::FinalLayer(const nn::Weights& weights, const ZImageTransformerConfig& c)

@@ -14,10 +14,6 @@
 
 namespace llmdit::models {
 
-/// Rows that a feed-forward layer takes at a time on a CPU. What lies inside it, 30 MiB of 10240 numbers a row, is then
-/// small enough for malloc to keep: more the system would hand out anew, and clear, for every block.
-inline constexpr int64_t feed_forward_rows = 768;
-
 /// Rows of several sequences one after another, without padding between them.
 struct PackedRows {
   at::Tensor x;                  ///< [rows, dim]

@@ -7,7 +7,6 @@
 #include "base/available_memory.hpp"
 #include "base/stopwatch.hpp"
 #include "models/autoencoder_kl.hpp"
-#include "models/z_image_transformer.hpp"
 #include "nn/matmul.hpp"
 #include "nn/quantize.hpp"
 
@@ -96,15 +95,13 @@ StageCost encode_cost(const Qwen3Config& c, const RowCounts& rows, const Workpla
 
 StageCost denoise_cost(const ZImageTransformerConfig& c, const RowCounts& rows, const Workplace& place) {
   const int64_t hidden = c.dim / 3 * 8;
-  const int64_t together = place.is_cpu() ? std::min(rows.rows(), models::feed_forward_rows) : rows.rows();
-  const int64_t attention = 7 * c.dim * rows.rows(), feed_forward = 2 * c.dim * rows.rows() + 2 * hidden * together;
-  const int64_t numbers = place.is_cpu() ? std::max(attention, feed_forward) : 12 * c.dim * rows.rows();
+  const int64_t row_numbers = place.is_cpu() ? std::max(2 * c.dim + 2 * hidden, 7 * c.dim) : 12 * c.dim;
   const int64_t rope_bytes = c.dim / c.n_heads / 2 * 8 * 2;
   // The rows before the layers, what the first one adds, and what the others did, of the last step and of this one.
   const int64_t kept_numbers = rows.keeps_steps ? 4 * c.dim : 0;
   StageCost cost;
-  cost.bytes = static_cast<uint64_t>(numbers + rows.rows() * kept_numbers) * place.number_bytes() +
-               static_cast<uint64_t>(rows.rows() * rope_bytes) + packing(together, hidden, place.placement) +
+  cost.bytes = static_cast<uint64_t>(rows.rows() * (row_numbers + kept_numbers)) * place.number_bytes() +
+               static_cast<uint64_t>(rows.rows() * rope_bytes) + packing(rows.rows(), hidden, place.placement) +
                place.workspace() + scores(place, rows.items, c.n_heads, rows.sequence());
   const double dim = static_cast<double>(c.dim), matrices = 4 * dim * dim + 3 * dim * static_cast<double>(hidden);
   const auto blocks = [&](int64_t count, int64_t length) {

@@ -73,8 +73,8 @@ def test_batch_of_unequal_sizes(references, pipelines):
 
 
 @pytest.mark.parametrize("size", [(48, 48), (60, 70), (80, 84)])
-def test_more_rows_than_a_feed_forward_layer_takes(size, references, pipelines):
-    """Of two pictures at times of their own, whose factors go with their rows."""
+def test_large_pictures_of_two_times(size, references, pipelines):
+    """Past the rows that a product packs at a time."""
     sizes, t = [size, (30, 40)], torch.tensor([0.1, 0.8])
     compare(references("base"), pipelines("base").transformer, sizes, [20, 70], t, f"latents {size}")
 
