@@ -78,6 +78,12 @@ inline float total_of(const Vector& sum) {
   return total;
 }
 
+/// Asks for what comes after the numbers at hand, of this row or the next: alone the processor stops at each page.
+inline void prefetch(const void* numbers) {
+  constexpr int64_t ahead = 1536;  // bytes; 1 to 2 KiB were measured best
+  __builtin_prefetch(static_cast<const char*>(numbers) + ahead);
+}
+
 /// Several sums side by side: one alone would wait for each of its additions.
 template <class Number>
 inline float dot_numbers(const Number* a, const float* b, int64_t count) {
@@ -85,6 +91,7 @@ inline float dot_numbers(const Number* a, const float* b, int64_t count) {
   Vector sum[sums] = {};
   int64_t k = 0;
   for (; k + step <= count; k += step) {
+    prefetch(a + k);
 #pragma GCC unroll 4
     for (int i = 0; i < sums; ++i) sum[i] += load_numbers(a + k + i * lanes) * load<Vector>(b + k + i * lanes);
   }
@@ -110,7 +117,10 @@ inline Vector multiply_bytes(const int8_t* numbers, const float* x) {
 float dot_int8(const int8_t* a, const float* factors, int64_t columns, const float* b, int64_t count) {
   Vector sum = {};
   for (int64_t k = 0; k < count; ++factors) {
-    for (const int64_t end = k + columns; k < end; k += dot_group) sum += *factors * multiply_bytes(a + k, b + k);
+    for (const int64_t end = k + columns; k < end; k += dot_group) {
+      prefetch(a + k);
+      sum += *factors * multiply_bytes(a + k, b + k);
+    }
   }
   return total_of(sum);
 }
@@ -201,6 +211,7 @@ template <class Block>
 inline float dot_each(const std::byte* blocks, const float* x, const float* totals, int64_t count) {
   DotSums sums;
   for (int64_t k = 0; k < count; k += Block::format.weights) {
+    prefetch(blocks);
     Block::add(blocks, x + k, totals + k / dot_group, sums);
     blocks += Block::format.bytes;
   }
@@ -292,6 +303,7 @@ inline float dot_nibbles_by_32(const std::byte* blocks, int64_t bytes, bool has_
   GroupSum sum = {};
   float minima = 0;
   for (int64_t g = 0; g < count / nibble_group; ++g, blocks += bytes) {
+    prefetch(blocks);
     const float d = half_at(blocks);
     add_group(group_of_sixteen(blocks + (has_minimum ? 4 : 2)), x.numbers + g * nibble_group, d * x.scales[g], sum);
     minima += (has_minimum ? half_at(blocks + 2) : -8 * d) * x.totals[g];
