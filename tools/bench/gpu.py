@@ -4,7 +4,8 @@
     python -m tools.bench.gpu --work /tmp/bench --size 512 --json gpu.json
     python -m tools.bench.gpu --work /tmp/bench --quick --device cpu       # does it run at all?
 
-Times are medians, of what takes seconds of one or two runs; memory is what libtorch's allocator gave out at most, which both take theirs from.
+Times are medians, of what takes seconds of one or two runs; memory is what libtorch's allocator gave out at most, which
+both take theirs from.
 """
 
 import argparse

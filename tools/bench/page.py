@@ -100,8 +100,9 @@ def write_page(path: Path, record: Record) -> None:
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
         f"<style>{STYLE}</style><h1>llmdit: measurements</h1>",
         f'<p class="note">{html.escape(machine_line(record["machine"]))}</p>',
-        f"<p>{settings['rounds']} rounds; within one, each tool runs right after the other, and a ratio is the median "
-        "of the ratios within one. Bars are medians, thin lines reach from the least round to the greatest. "
+        f"<p>{settings['rounds']} round{'s' if settings['rounds'] != 1 else ''}; within one, each tool runs right "
+        "after the other, and a ratio is the median of the ratios within one. Bars are medians, thin lines reach from "
+        "the least round to the greatest. "
         "Shorter is better.</p>",
         f'<p class="missed">Left out: {html.escape(left_out)}</p>' if left_out else "",
         goal_table(record["results"]),
