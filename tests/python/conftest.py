@@ -1,6 +1,7 @@
 """Tiny models on disk, the reference's pipelines, and the table of measured errors at the end of the run."""
 
 import os
+import signal
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -16,6 +17,9 @@ import pytest
 import tiny_models
 import torch
 import transformers
+
+# A shell starts what it runs in the background deaf to Ctrl-C, and so would be the commands that the tests interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 transformers.utils.logging.disable_progress_bar()
 transformers.utils.logging.set_verbosity_error()
