@@ -4,19 +4,12 @@
 #include <cmath>
 #include <system_error>
 
+#include "base/blanks.hpp"
 #include "base/check.hpp"
 #include "conditioning/layer_mix.hpp"
 
 namespace llmdit {
 namespace {
-
-constexpr std::string_view blanks = " \t";
-
-std::string_view trimmed(std::string_view text) {
-  const size_t begin = text.find_first_not_of(blanks);
-  if (begin == text.npos) return {};
-  return text.substr(begin, text.find_last_not_of(blanks) - begin + 1);
-}
 
 template <class T>
 std::optional<T> parse(std::string_view text) {
@@ -29,7 +22,7 @@ std::optional<T> parse(std::string_view text) {
 
 /// "" is "left out".
 std::optional<int64_t> parse_bound(std::string_view bound, std::string_view span) {
-  if (trimmed(bound).empty()) return std::nullopt;
+  if (is_blank(bound)) return std::nullopt;
   const auto number = parse<int64_t>(bound);
   check(number.has_value(), "layer_spans", "expected BEGIN:END=LAYER:WEIGHT,... in whole numbers, got '{}'", span);
   return number;
@@ -49,7 +42,7 @@ void check_layer_weights(const LayerWeights& weights) {
 
 LayerWeights parse_layer_weights(std::string_view text) {
   LayerWeights weights;
-  if (trimmed(text).empty()) return weights;
+  if (is_blank(text)) return weights;
   for (std::string_view rest = text; !rest.empty();) {
     const size_t comma = std::min(rest.find(','), rest.size());
     const std::string_view part = rest.substr(0, comma);

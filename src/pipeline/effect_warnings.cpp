@@ -4,13 +4,12 @@
 #include <iterator>
 #include <string_view>
 
+#include "base/blanks.hpp"
 #include "base/check.hpp"
 #include "pipeline/source_picture.hpp"
 
 namespace llmdit {
 namespace {
-
-bool is_blank(std::string_view text) { return text.find_first_not_of(" \t\r\n") == std::string_view::npos; }
 
 /// Of the options about a picture to start from, those that are given and change nothing.
 std::vector<std::string> source_warnings(const GenerateOptions& options) {

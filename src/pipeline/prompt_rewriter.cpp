@@ -1,5 +1,6 @@
 #include "llmdit/prompt_rewriter.hpp"
 
+#include "base/blanks.hpp"
 #include "base/check.hpp"
 #include "io/encoding.hpp"
 #include "sampling/sampling_fields.hpp"
@@ -33,13 +34,6 @@ constexpr std::string_view describe_picture =
     "and "
     "where they are, the setting, light, colours, style and mood, and any text in quotes. Answer with the description "
     "as one paragraph and nothing else.";
-
-bool is_blank(std::string_view text) { return text.find_first_not_of(" \t\r\n") == text.npos; }
-
-std::string_view trimmed(std::string_view text) {
-  const size_t first = text.find_first_not_of(" \t\r\n");
-  return first == text.npos ? "" : text.substr(first, text.find_last_not_of(" \t\r\n") + 1 - first);
-}
 
 RewrittenPrompt answer_of(const ChatBackend& backend, std::string_view prompt, const RewriteOptions& options,
                           bool only_tags) {
