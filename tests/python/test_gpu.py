@@ -251,22 +251,23 @@ def test_memory_is_given_back():
     assert in_use() <= before
 
 
-def test_the_plan_is_what_is_measured():
-    """Of a picture large enough to count; the decoder is what takes most of this model."""
-    size = {"width": 512, "height": 512, "num_inference_steps": 1}
-    planned = {
-        stage.name: stage for stage in llmdit.plan(DEMO_MODEL, [PROMPT], device="cuda", dtype="bfloat16", **size).stages
-    }
-    assert {stage.device for stage in planned.values()} == {"cuda:0"}
-    pipe = load(dtype="bfloat16")
-    pipe(PROMPT, seed=1, **size)
-    torch.cuda.reset_peak_memory_stats()
-    before = in_use()
-    pipe(PROMPT, seed=1, **size)
-    peak = torch.cuda.max_memory_allocated()
-    print(planned, before, peak)
-    measured = peak - before + planned["decode"].weight_bytes
-    record("plan of a GPU's peak against measured", abs(planned["decode"].peak_bytes / measured - 1), bound=0.1)
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_the_plan_grows_as_what_is_measured(dtype):
+    """In the decoder, which takes most: what libraries keep for themselves is larger than this model."""
+    pipe = load(dtype=dtype)
+    planned, measured = [], []
+    for side in (256, 512):
+        size = {"width": side, "height": side, "num_inference_steps": 1}
+        decode = llmdit.plan(DEMO_MODEL, [PROMPT], device="cuda", dtype=dtype, **size).stages[-1]
+        assert (decode.name, decode.device) == ("decode", "cuda:0")
+        planned.append(decode.activation_bytes)
+        pipe(PROMPT, seed=1, **size)
+        torch.cuda.reset_peak_memory_stats()
+        before = in_use()
+        pipe(PROMPT, seed=1, **size)
+        measured.append(torch.cuda.max_memory_allocated() - before)
+    error = abs((planned[1] - planned[0]) / (measured[1] - measured[0]) - 1)
+    record("plan of a GPU's growth against measured", error, bound=0.4, where=dtype)
 
 
 # --- attention, text, threads
