@@ -49,6 +49,33 @@ def test_quick_run(tmp_path):
     assert "| encode a prompt of 20 tokens" in table and report.markdown(record) == table
 
 
+def gpu_bench(*arguments):
+    command = [sys.executable, "-m", "tools.bench.gpu", *map(str, arguments)]
+    environment = {**os.environ, "OMP_WAIT_POLICY": "PASSIVE"}
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=600)
+
+
+def test_quick_run_of_the_gpu_bench(tmp_path):
+    """On the CPU, where each tool's float32 result is the other's."""
+    options = ["--work", tmp_path, "--quick", "--device", "cpu", "--rounds", "1"]
+    done = gpu_bench(*options, "--jobs", "steps,decode", "--json", tmp_path / "gpu.json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    rows = {(row["work"], row["tool"]): row for row in json.loads((tmp_path / "gpu.json").read_text())["rows"]}
+    assert len(rows) == 9 and all(row["seconds"] > 0 for row in rows.values())
+    assert max(rows["step", "llmdit, bfloat16"]["distance"], rows["decode", "llmdit, float32"]["distance"]) < 1e-5
+    assert done.stdout.count("| step | llmdit, int") == 2
+
+
+def test_the_gpu_bench_refuses_before_it_makes_models(tmp_path):
+    for arguments, words in (
+        (["--jobs", "wait"], "no job wait; there are steps"),
+        ([], "expected a GPU for --device cuda"),
+    ):
+        done = gpu_bench("--work", tmp_path / "models", *arguments)
+        assert done.returncode == 2 and words in done.stderr
+    assert not (tmp_path / "models").exists()
+
+
 def figures() -> list[Figure]:
     """Three rounds of two tools, and a bound."""
     ours = Figure("llmdit", "", "s", [1.0, 2.0, 1.0], distance=0.01)

@@ -28,6 +28,7 @@ from .sizes import QUICK, Sizes
 # Of ours, by how the weights of the blocks are kept.
 KINDS = {"llmdit, bfloat16": "none", "llmdit, int8": "int8", "llmdit, int4": "int4"}
 WRITTEN = 64
+JOBS = ("steps", "encode", "decode", "pictures")
 
 
 @dataclass
@@ -222,12 +223,17 @@ def main() -> None:
     )
     parser.add_argument("--work", type=Path, required=True, help="folder of the models, outside the repository")
     parser.add_argument("--device", default="cuda", help="default: cuda")
-    parser.add_argument("--jobs", default="steps,encode,decode,pictures", help="default: all, which is %(default)s")
+    parser.add_argument("--jobs", default=",".join(JOBS), help=f"of {', '.join(JOBS)} (default: all)")
     parser.add_argument("--size", type=int, help="side of the picture in pixels (default: 1024, with --quick 64)")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--quick", action="store_true", help="small models: a smoke run")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure")
     args = parser.parse_args()
+    jobs = args.jobs.split(",")
+    if unknown := [job for job in jobs if job not in JOBS]:
+        parser.error(f"no job {', '.join(unknown)}; there are {', '.join(JOBS)}")
+    if args.device != "cpu" and not torch.cuda.is_available():
+        parser.error(f"expected a GPU for --device {args.device}, found none: torch {torch.__version__} sees no card")
     sizes = QUICK if args.quick else Sizes().full
     folder = args.work / sizes.name / "drawn-for-gpu"
     build_folders({"bfloat16": folder}, sizes, args.device)
@@ -236,7 +242,7 @@ def main() -> None:
     name = torch.cuda.get_device_name() if args.device != "cpu" else "CPU"
     print(f"{name}, torch {torch.__version__}, {bench.pixels} x {bench.pixels} pixels\n")
     print("| work | tool | ms | GB | distance |\n|---|---|---|---|---|", flush=True)
-    for job in args.jobs.split(","):
+    for job in jobs:
         getattr(bench, job)()
     if args.json:
         document = {"device": name, "torch": torch.__version__, "pixels": bench.pixels}
