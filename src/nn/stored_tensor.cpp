@@ -126,7 +126,7 @@ at::Tensor StoredTensor::widen(at::ScalarType type) const {
   const int64_t rows = shape.empty() ? 1 : shape.front();
   at::Tensor wide;
   if (block) {
-    const int64_t columns = rows == 0 ? 1 : c10::multiply_integers(shape) / rows;
+    const int64_t columns = c10::multiply_integers(shape) / rows;
     wide = data.is_cpu() ? dequantize_rows(*block, data, columns) : widen_blocks(*block, data, sum_type);
   } else if (scale.defined()) {
     wide = times_factors(data, scale, sum_type);

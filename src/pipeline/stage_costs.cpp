@@ -95,6 +95,7 @@ StageCost encode_cost(const Qwen3Config& c, const RowCounts& rows, const Workpla
 
 StageCost denoise_cost(const ZImageTransformerConfig& c, const RowCounts& rows, const Workplace& place) {
   const int64_t hidden = c.dim / 3 * 8;
+  // On a GPU rotations, which have float32 copies, count more than the feed-forward layers; measured.
   const int64_t row_numbers = place.is_cpu() ? std::max(2 * c.dim + 2 * hidden, 7 * c.dim) : 12 * c.dim;
   const int64_t rope_bytes = c.dim / c.n_heads / 2 * 8 * 2;
   // The rows before the layers, what the first one adds, and what the others did, of the last step and of this one.
